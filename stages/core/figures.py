@@ -1,0 +1,69 @@
+"""One look for every picture."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")  # no display in CI; set before pyplot is imported
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages.core.files import whole_file
+
+DPI = 120
+
+# Okabe and Ito (2008), told apart with any colour vision; black last, for reference lines.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+plt.rcParams.update(
+    {
+        "figure.dpi": DPI,
+        "figure.constrained_layout.use": True,
+        "font.size": 10,
+        "axes.titlesize": 11,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.color": "#e6e6e6",
+        "axes.axisbelow": True,
+        "legend.frameon": False,
+        "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
+        "image.cmap": "cividis",
+    }
+)
+
+
+def class_styles(classes: list[str]) -> dict[str, tuple[str, str]]:
+    """{class: (colour, marker)}, distinct for up to 49 classes.
+
+    No 47 colours can be told apart, so seven colours are crossed with seven markers.
+    """
+    colours = COLOURS[:7]
+    return {
+        name: (colours[i % len(colours)], MARKERS[i // len(colours) % len(MARKERS)])
+        for i, name in enumerate(classes)
+    }
+
+
+def level_colours(levels: list[float]) -> dict[float, tuple]:
+    """{noise level: colour}, from dark (clean) to light, ordered for any colour vision."""
+    positions = np.linspace(0.0, 0.85, len(levels))
+    return {level: plt.get_cmap("viridis")(x) for level, x in zip(levels, positions, strict=True)}
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a PNG whose bytes depend on the picture alone, and close the figure."""
+    with whole_file(path) as unfinished:
+        figure.savefig(unfinished, format="png", dpi=DPI, metadata={"Software": None})
+    plt.close(figure)
+
+
+def new_figure(
+    width: float, height: float, rows: int = 1, columns: int = 1, **options: object
+) -> tuple[Figure, Axes | np.ndarray]:
+    """A figure of width x height inches with a grid of axes."""
+    return plt.subplots(rows, columns, figsize=(width, height), **options)

@@ -1,0 +1,65 @@
+"""What the tests share: a small embeddings artifact with known contents."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.core.embeddings import array_name
+from stages.core.files import write_csv, write_json
+
+
+def unit_rows(array: np.ndarray) -> np.ndarray:
+    """(n, d) float32 with every row scaled to length one."""
+    return (array / np.linalg.norm(array, axis=1, keepdims=True)).astype(np.float32)
+
+
+def write_embeddings(
+    folder: Path,
+    clouds: dict[tuple[float, int], np.ndarray],
+    labels: list[str],
+    text: np.ndarray,
+    splits: list[str] | None = None,
+) -> Path:
+    """Write an embeddings artifact from arrays of any row length; return its folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    splits = splits or [("train", "val", "test")[i % 3] for i in range(len(labels))]
+    ids = [f"{name}/{name}_{i:04d}.jpg" for i, name in enumerate(labels)]
+    write_csv(folder / "images.csv", pd.DataFrame({"id": ids, "class": labels, "split": splits}))
+    write_csv(folder / "classes.csv", pd.DataFrame({"class": sorted(set(labels))}))
+    np.save(folder / "text.npy", unit_rows(text))
+    for (level, draw), cloud in clouds.items():
+        np.save(folder / array_name(level, draw), unit_rows(cloud))
+    write_json(
+        folder / "encoder.json",
+        {
+            "model": "planted",
+            "pretrained": None,
+            "trained": False,
+            "dimension": int(text.shape[1]),
+            "logit_scale": 100.0,
+            "precision": "fp32",
+        },
+    )
+    return folder
+
+
+@pytest.fixture
+def planted(tmp_path: Path) -> Path:
+    """Four well-separated classes of 12 images in 8 dimensions, at levels 0.0, 0.5 and 2.0.
+
+    Class i lies around the i-th coordinate axis, which is also its text embedding; noise of
+    the level's size is added before the rows are normalised.
+    """
+    generator = np.random.default_rng(0)
+    names = ["banded", "dotted", "grid", "striped"]
+    labels = [name for name in names for _ in range(12)]
+    centres = np.repeat(np.eye(4, 8), 12, axis=0)
+    clean = centres + 0.05 * generator.standard_normal(centres.shape)
+    clouds = {(0.0, 0): clean}
+    for level in (0.5, 2.0):
+        for draw in (0, 1):
+            noise = generator.standard_normal(clean.shape)
+            clouds[level, draw] = clean + 0.3 * level * noise
+    return write_embeddings(tmp_path / "embeddings", clouds, labels, np.eye(4, 8))
