@@ -1,0 +1,40 @@
+"""Random generators that depend on what they are for, and on nothing else."""
+
+import hashlib
+
+import numpy as np
+
+
+def generator_for(*key: str | int | float) -> np.random.Generator:
+    """The generator of a key: the same on every machine, in any order, for any worker count.
+
+    A key names the purpose and the thing, e.g. (seed, "fetch", class, index). Two keys that
+    differ anywhere, by type included (1, 1.0 and "1"), have independent streams: the key is
+    hashed to 128 bits (BLAKE2b), which seed a PCG64.
+
+    Raises TypeError for a part of another type, e.g. a tuple or None, and ValueError for an
+    empty key.
+    """
+    if not key:
+        raise ValueError("a generator needs a key, e.g. generator_for(seed, 'fetch', name)")
+    digest = hashlib.blake2b(_bytes(key), digest_size=16).digest()
+    words = np.frombuffer(digest, dtype="<u4")
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words.tolist())))
+
+
+def _bytes(key: tuple[str | int | float, ...]) -> bytes:
+    """An encoding that no two keys share: type, length and text of every part."""
+    encoded = bytearray()
+    for part in key:
+        if isinstance(part, str):
+            kind, text = b"s", part.encode()
+        elif isinstance(part, bool | np.bool_):
+            raise TypeError(f"{part!r} in a generator's key; give a str, int or float")
+        elif isinstance(part, int | np.integer):
+            kind, text = b"i", str(int(part)).encode()
+        elif isinstance(part, float | np.floating):
+            kind, text = b"f", float(part).hex().encode()
+        else:
+            raise TypeError(f"{part!r} in a generator's key; give a str, int or float")
+        encoded += kind + str(len(text)).encode() + b":" + text
+    return bytes(encoded)
