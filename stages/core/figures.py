@@ -10,6 +10,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
 
 from stages.core.files import whole_file
 
@@ -67,3 +69,63 @@ def new_figure(
 ) -> tuple[Figure, Axes | np.ndarray]:
     """A figure of width x height inches with a grid of axes."""
     return plt.subplots(rows, columns, figsize=(width, height), **options)
+
+
+def panel_grid(count: int, side: float, **options: object) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` square panels of `side` inches, row by row, as square as can be.
+
+    It is two inches wider than its panels, for a legend at the side.
+    """
+    columns = int(np.ceil(np.sqrt(count)))
+    rows = int(np.ceil(count / columns))
+    figure, grid = new_figure(
+        side * columns + 2, side * rows + 0.6, rows, columns, squeeze=False, **options
+    )
+    for axes in grid.flat[count:]:
+        axes.remove()
+    return figure, list(grid.flat[:count])
+
+
+def class_legend(
+    figure: Figure, styles: dict[str, tuple[str, str]], entries_per_column: int = 24
+) -> Legend:
+    """A legend of classes by marker and colour at the figure's right, in columns."""
+    handles = [
+        Line2D([], [], linestyle="none", marker=marker, color=colour, markersize=6, label=name)
+        for name, (colour, marker) in styles.items()
+    ]
+    return figure.legend(
+        handles=handles,
+        loc="outside right center",
+        ncols=int(np.ceil(len(styles) / entries_per_column)),
+        fontsize=9,
+        handletextpad=0.2,
+        columnspacing=0.8,
+    )
+
+
+def matrix_figure(
+    matrix: np.ndarray,
+    names: list[str],
+    title: str,
+    value_label: str,
+    row_label: str = "",
+    column_label: str = "",
+    limits: tuple[float | None, float | None] = (None, None),
+) -> Figure:
+    """A heat map of a (C, C) matrix with its rows and columns named, readable for 47 classes.
+
+    value_label: what the colours stand for, with the unit; limits: the values at the ends of the
+    colour scale, by default those of the matrix. A NaN is left white.
+    """
+    side = np.clip(0.19 * len(names), 3, 12)
+    figure, axes = new_figure(side + 2.6, side + 1.4)
+    image = axes.imshow(matrix, vmin=limits[0], vmax=limits[1], interpolation="nearest")
+    size = 8 if len(names) > 20 else 9
+    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
+    axes.set_yticks(range(len(names)), names, fontsize=size)
+    axes.tick_params(length=0)
+    axes.grid(False)
+    axes.set(title=title, xlabel=column_label, ylabel=row_label)
+    figure.colorbar(image, ax=axes, label=value_label, shrink=0.8)
+    return figure

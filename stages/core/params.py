@@ -31,8 +31,46 @@ class FetchParams(Section):
     image_size: int = Field(ge=32, le=1024, description="side of a painted image, in pixels")
     split: int = Field(ge=1, le=10, description="which of the ten train/val/test splits to use")
     classes: list[str] = Field(description="the classes to keep; empty keeps all")
-    images_per_class: Count | None = Field(
-        description="how many images of each class to keep (textures: to paint); null keeps all"
+    images_per_class: int | None = Field(
+        ge=3,
+        description="how many images of each class to keep at most (textures: to paint); null "
+        "keeps all (textures: paints 120)",
+    )
+
+
+class PretrainParams(Section):
+    name = "pretrain"
+    architecture: str = Field(
+        description="an architecture of open_clip, or 'texture-regnet-96', the small one made "
+        "for painted textures",
+        min_length=1,
+    )
+    init: str | None = Field(
+        description="weights to start from: a pretrained tag of open_clip or a checkpoint file; "
+        "null starts at random"
+    )
+    source: Literal["textures", "data"] = Field(
+        description="'textures' paints pairs, 'data' takes the fetched train split"
+    )
+    steps: Count = Field(description="optimisation steps")
+    warmup_steps: int = Field(ge=0, description="steps in which the learning rate rises")
+    batch_size: int = Field(ge=2, description="pairs in a step")
+    learning_rate: float = Field(strict=False, gt=0, description="peak learning rate of AdamW")
+    weight_decay: float = Field(strict=False, ge=0, description="decay of matrices and kernels")
+    noise: float = Field(
+        strict=False,
+        ge=0,
+        description="largest standard deviation of the noise on training images, in "
+        "CLIP-normalised pixels",
+    )
+    round_pairs: int = Field(ge=2, description="images held at once, then replaced by new ones")
+    round_views: Count = Field(description="how often each of them is used, in another view")
+    held_out_pairs: int = Field(ge=2, description="pairs never trained on, for the metrics")
+    checkpoint_steps: Count = Field(description="steps between checkpoints")
+    seed: Seed
+    device: str = Field(description="'auto', 'cpu', 'cuda', 'cuda:1', 'mps', ...", min_length=1)
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        description="autocast to bf16 or not; auto does where the hardware has it"
     )
 
 
@@ -52,9 +90,10 @@ class EmbedParams(Section):
         description="what the images suffer"
     )
     noise_space: Literal["normalised", "pixel"] = Field(
-        description="unit of the level: CLIP-normalised pixels, or [0, 1] pixels with clipping"
+        description="unit of the level: CLIP-normalised pixels (gaussian, uniform), or [0, 1] "
+        "pixels with clipping"
     )
-    noise_levels: list[Annotated[float, Field(strict=False, ge=0)]] = Field(
+    noise_levels: list[Annotated[float, Field(strict=False, ge=0, allow_inf_nan=False)]] = Field(
         min_length=1, description="noise levels; 0.0 (clean) must be one of them"
     )
     draws: int = Field(ge=1, le=10, description="independent noise draws at each level")
@@ -63,7 +102,7 @@ class EmbedParams(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         description="number format of the model; auto takes bf16 where the hardware has it"
     )
-    batch_size: Count = Field(description="images encoded at once")
+    batch_size: Count = Field(description="images encoded at once, on a CPU by each core")
 
     @field_validator("templates")
     @classmethod
@@ -90,12 +129,19 @@ class EmbedParams(Section):
 class ProjectParams(Section):
     name = "project"
     seed: Seed
-    images_per_class: Count = Field(
-        description="images of each class in a projection (a seeded sample where there are more)"
+    images_per_class: int = Field(
+        ge=2,
+        description="images of each class in the pictures of all classes (a seeded sample where "
+        "there are more)",
     )
-    sampled_classes: Count = Field(description="classes in the pictures of a class sample")
+    sampled_classes: int = Field(ge=2, description="classes in the pictures of a class sample")
+    sampled_images_per_class: int = Field(
+        ge=2, description="images of each class in the pictures of a class sample"
+    )
     kept_classes: list[str] = Field(description="classes that the sample keeps where they exist")
-    perplexity: float = Field(strict=False, gt=1, description="perplexity of t-SNE")
+    perplexity: float = Field(
+        strict=False, gt=1, description="perplexity of t-SNE, at most a third of the points"
+    )
     umap_neighbours: int = Field(ge=2, description="neighbours of a point in UMAP")
     umap_min_dist: float = Field(strict=False, ge=0, le=1, description="min_dist of UMAP")
     purity_neighbours: Count = Field(description="neighbours counted for purity, trustworthiness")

@@ -7,11 +7,11 @@ what they mean follow Cimpoi et al., "Describing Textures in the Wild", CVPR 201
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib import import_module, util
 
 import numpy as np
 
 from stages.core.errors import StudyError
+from stages.core.painter import lines, spots, surfaces, threads
 from stages.core.painter.canvas import COLOURS, Canvas, lab
 from stages.core.painter.photograph import photograph
 
@@ -25,10 +25,9 @@ ATTRIBUTES: tuple[str, ...] = (
 )  # fmt: skip
 
 Painter = Callable[[Canvas], np.ndarray]
-PAINTERS: dict[str, Painter] = {}
-for _module in ("lines", "spots", "threads", "surfaces"):
-    if util.find_spec(f"{__name__}.{_module}"):
-        PAINTERS |= import_module(f"{__name__}.{_module}").PAINTERS
+PAINTERS: dict[str, Painter] = (
+    lines.PAINTERS | spots.PAINTERS | threads.PAINTERS | surfaces.PAINTERS
+)
 
 
 @dataclass(frozen=True)

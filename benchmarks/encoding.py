@@ -1,0 +1,209 @@
+"""Encoding throughput of a noise sweep, against the plain loop and the matrix products alone.
+
+    python -m benchmarks.encoding --images data/images/images
+
+prints a Markdown table. The weights are random, which changes no time. Every row is the best of
+several short runs that take turns, so that a busy moment of the machine meets all rows alike.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from PIL import Image
+from torch.nn import functional
+
+from stages.core.encoder import Encoder, choose_precision, load_encoder, with_precision
+from stages.core.parallel import available_cores
+from stages.core.params import EmbedParams, read_params
+from stages.embed import one_share_each, sweep
+
+LEVELS = [0.0, 0.5, 1.0, 2.0]
+
+
+@click.command()
+@click.option("--model", default="ViT-B-32", show_default=True, help="A ViT of open_clip.")
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder whose JPEGs to encode, searched to its depths; made at 300 pixels if not given.",
+)
+@click.option("--count", default=64, show_default=True, help="How many images.")
+@click.option("--repeats", default=5, show_default=True, help="Runs of each row.")
+@click.option("--batch-size", default=16, show_default=True, help="Images a core encodes at once.")
+def main(model: str, images: Path | None, count: int, repeats: int, batch_size: int) -> None:
+    """Measure images encoded in a second, an image at one noise level counting as one."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        ids = _link_images(images, folder, count) if images else _make_images(folder, count)
+        rows = measure(model, folder, ids, repeats, batch_size)
+    plain = rows["plain loop, float32"]
+    best = max(rate for name, rate in rows.items() if name.startswith("matrix"))
+    click.echo(
+        f"{model}, {len(ids)} images x {len(LEVELS)} noise levels, batches of {batch_size}, best "
+        f"of {repeats} runs; {_cpu()}, {available_cores()} cores, torch {torch.__version__}\n"
+    )
+    click.echo("| | images/s | times the plain loop | share of the matrix products |")
+    click.echo("| --- | --- | --- | --- |")
+    for name, rate in rows.items():
+        click.echo(f"| {name} | {rate:.1f} | {rate / plain:.2f} | {rate / best:.0%} |")
+
+
+def measure(
+    model: str, folder: Path, ids: list[str], repeats: int, batch_size: int
+) -> dict[str, float]:
+    """{what: images encoded in a second}, the best of `repeats` runs, of the short ones of four
+    times as many; all take turns."""
+    device, cores = torch.device("cpu"), available_cores()
+    fast = choose_precision("auto", device)
+    exact = load_encoder(model, None, folder, 0, device)
+    quick = with_precision(load_encoder(model, None, folder, 0, device), fast)
+    own = read_params(EmbedParams, Path("params.yaml")).model_copy(
+        update={"noise_levels": LEVELS, "draws": 1, "batch_size": batch_size}
+    )
+    arrays = {(level, 0): np.empty((len(ids), _dimension(exact)), "float32") for level in LEVELS}
+    height, width = exact.preprocessing["size"]
+    pixels = np.random.default_rng(0).random((batch_size, 3, height, width), dtype=np.float32)
+
+    def swept(encoder: Encoder) -> int:
+        sweep(encoder, folder, ids, own, arrays)
+        return len(ids) * len(LEVELS)
+
+    def in_turn(function: Callable[[], object], calls: int = 3) -> int:
+        """Call the function several times on every core at once; return the images encoded."""
+        with one_share_each(device, cores):
+            jobs = (delayed(function)() for _ in range(calls * cores))
+            Parallel(n_jobs=cores, backend="threading")(jobs)
+        return calls * cores * batch_size
+
+    work = {
+        "plain loop, float32": lambda: plain_loop(exact, folder, ids),
+        "sweep, fp32": lambda: swept(exact),
+        f"sweep, {fast}": lambda: swept(quick),
+        f"encoder alone, {fast}": lambda: in_turn(lambda: quick.encode_images(pixels)),
+    }
+    for packed in (False, True):
+        products = matrix_products(exact, batch_size, fast, packed)
+        name = f"matrix products alone, {fast}" + (", weights laid out before" if packed else "")
+        work[name] = lambda products=products: in_turn(products)
+    best = dict.fromkeys(work, 0.0)
+    short = [name for name in work if "alone" in name]
+    for turn in range(4 * repeats):
+        for name in short if turn % 4 else work:
+            start = time.perf_counter()
+            images = work[name]()
+            best[name] = max(best[name], images / (time.perf_counter() - start))
+    return best
+
+
+def plain_loop(encoder: Encoder, folder: Path, ids: list[str]) -> int:
+    """What is usually written: decode, transform and encode in float32, for every level anew."""
+    transform = image_transform_v2(PreprocessCfg(**encoder.preprocessing), is_train=False)
+    with torch.inference_mode():
+        for level in LEVELS:
+            for start in range(0, len(ids), 64):
+                names = ids[start : start + 64]
+                batch = torch.stack(
+                    [transform(Image.open(folder / "images" / name)) for name in names]
+                )
+                batch += level * torch.randn_like(batch)
+                features = encoder.model.encode_image(batch)
+                functional.normalize(features, dim=-1).numpy()
+    return len(ids) * len(LEVELS)
+
+
+def matrix_products(
+    encoder: Encoder, batch: int, precision: str, packed: bool
+) -> Callable[[], None]:
+    """A function that multiplies what the image tower of a ViT multiplies, and does no more.
+
+    The weights are the model's, a new one for every product as in the model; the attention is
+    two batched products a block. `packed` lays the weights out beforehand.
+    """
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    tower = encoder.model.visual
+    width = tower.conv1.out_channels
+    patches = tower.grid_size[0] * tower.grid_size[1]
+    tokens, heads = patches + 1, tower.transformer.resblocks[0].attn.num_heads
+
+    def rows(count: int, dim: int) -> torch.Tensor:
+        return torch.randn(batch * count, dim).to(dtype)
+
+    pairs = [(rows(patches, tower.conv1.weight[0].numel()), tower.conv1.weight.flatten(1))]
+    inputs, hidden = rows(tokens, width), None
+    for block in tower.transformer.resblocks:
+        if hidden is None:
+            hidden = rows(tokens, block.mlp.c_fc.out_features)
+        pairs += [
+            (inputs, block.attn.in_proj_weight),
+            (inputs, block.attn.out_proj.weight),
+            (inputs, block.mlp.c_fc.weight),
+            (hidden, block.mlp.c_proj.weight),
+        ]
+    layout = torch.ops.mkldnn._reorder_linear_weight if packed else torch.clone
+    pairs = [(x, layout(weight.detach().to(dtype))) for x, weight in pairs]
+    query = torch.randn(batch * heads, tokens, width // heads).to(dtype)
+    blocks = len(tower.transformer.resblocks)
+
+    def multiply() -> None:
+        with torch.inference_mode():
+            for x, weight in pairs:
+                if packed:
+                    torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
+                else:
+                    functional.linear(x, weight)
+            for _ in range(blocks):
+                torch.bmm(torch.bmm(query, query.transpose(1, 2)), query)
+
+    return multiply
+
+
+def _dimension(encoder: Encoder) -> int:
+    return encoder.encode_texts(["a texture"]).shape[1]
+
+
+def _link_images(source: Path, folder: Path, count: int) -> list[str]:
+    """Link evenly spaced JPEGs of a folder into folder/images; their names."""
+    files = sorted(file for file in source.rglob("*") if file.suffix.lower() in (".jpg", ".jpeg"))
+    if not files:
+        raise click.ClickException(f"{source}: no JPEG files in it")
+    chosen = files[:: max(len(files) // count, 1)][:count]
+    (folder / "images").mkdir()
+    for i, file in enumerate(chosen):
+        (folder / "images" / f"{i}.jpg").symlink_to(file.resolve())
+    return [f"{i}.jpg" for i in range(len(chosen))]
+
+
+def _make_images(folder: Path, count: int) -> list[str]:
+    """Write JPEGs of 300 pixels with structure at all scales; their names."""
+    (folder / "images").mkdir()
+    generator = np.random.default_rng(0)
+    for i in range(count):
+        pixels = sum(
+            np.asarray(
+                Image.fromarray(generator.integers(0, 256, (side, side, 3), dtype=np.uint8)).resize(
+                    (300, 300)
+                ),
+                dtype=np.float32,
+            )
+            for side in (4, 16, 64)
+        )
+        Image.fromarray((pixels / 3).astype(np.uint8)).save(folder / "images" / f"{i}.jpg")
+    return [f"{i}.jpg" for i in range(count)]
+
+
+def _cpu() -> str:
+    """The name of the processor, as Linux tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return next((line.split(":")[1].strip() for line in lines if "model name" in line), "CPU")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,330 @@
+"""Vietoris-Rips persistence: diagrams, their summaries, the distances between them, their cost.
+
+A diagram is an (m, 2) float64 array of births and deaths, in units of the distance, sorted by
+birth and then by death. An essential bar has death = inf. Bars of length zero are left out.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+# POT imports every array library that it finds, PyTorch with its seconds and gigabytes among
+# them, and uses none of them here. It reads these names when it is imported.
+for _library in ("PYTORCH", "JAX", "CUPY", "TENSORFLOW"):
+    os.environ[f"POT_BACKEND_DISABLE_{_library}"] = "1"
+
+import gudhi
+import gudhi.hera
+import gudhi.wasserstein
+import numpy as np
+from gudhi.sklearn import RipsPersistence
+from ripser import ripser
+from scipy.cluster.hierarchy import linkage
+from scipy.spatial.distance import pdist, squareform
+
+from stages.core.errors import StudyError
+from stages.core.randomness import generator_for
+
+Engine = Literal["gudhi", "ripser"]
+WassersteinEngine = Literal["auto", "pot", "hera"]
+
+NO_BARS = np.empty((0, 2))
+
+# An estimate of cost runs growing samples of a cloud up to half its size, or until one takes
+# PILOT_SECONDS. Their growth becomes steeper beyond them, by about EXTRA_EXPONENT.
+PILOT_SECONDS = 0.1
+SMALLEST_PILOT = 24
+EXTRA_EXPONENT = 0.5
+# The least growth of time with n by highest dimension: pairs, then pairs and their cofaces.
+LEAST_EXPONENT = (2.0, 3.0, 3.0)
+GREATEST_EXPONENT = 7.0
+# Seconds of a cloud that is too small for a pilot, isotropic in 512 dimensions: the worst case.
+SMALL_SECONDS = (0.001, 0.004, 0.05)
+
+# Memory per point squared: pdist, the square matrix and its copies; from H1 on a column per
+# edge; and the columns that a reduction fills, which grow with the time that it takes.
+MATRIX_BYTES = 16
+COLUMN_BYTES = {"gudhi": 50, "ripser": 100}
+FILL_BYTES_PER_SECOND = 40 * 2**20
+
+
+def distance_matrix(points: np.ndarray) -> np.ndarray:
+    """Euclidean (for unit rows: chordal) distances: (n, d) -> (n, n) float64, symmetric.
+
+    Differences are taken before squares (SciPy's pdist, in float64): sqrt(2 - 2 X X^T) cancels,
+    leaves a diagonal that is not zero, and so gives births that are not zero.
+
+    Raises StudyError where a point is not finite.
+    """
+    points = np.asarray(points, dtype=np.float64)
+    if points.ndim != 2 or len(points) == 0:
+        raise StudyError(f"point cloud: shape {points.shape}; give one row per point, at least one")
+    wrong = np.flatnonzero(~np.isfinite(points).all(axis=1))
+    if len(wrong):
+        raise StudyError(
+            f"point cloud: {len(wrong)} of {len(points)} points are not finite, the first in row "
+            f"{wrong[0]}; leave them out"
+        )
+    if len(points) == 1:
+        return np.zeros((1, 1))
+    return squareform(pdist(points))
+
+
+def persistence_diagrams(
+    distances: np.ndarray, max_dim: int, engine: Engine = "gudhi"
+) -> list[np.ndarray]:
+    """Diagrams of the Vietoris-Rips filtration in dimensions 0 to max_dim, over Z/2.
+
+    distances: (n, n) float64. A bar dies where an edge or a triangle enters, whose parameter is
+    its longest edge. The filtration is followed up to the enclosing radius, min_i max_j d(i, j):
+    beyond it the complex is a cone and nothing is born or dies, so that no bar is cut off.
+    H0 has one essential bar, and no other dimension has any.
+
+    H0 alone is the single-linkage tree, whose heights are the deaths. From H1 on the engine
+    reduces the matrix (Bauer, "Ripser", J. Appl. Comput. Topol. 5, 2021): 'gudhi' in float64,
+    'ripser' in float32, so that they differ by 6e-8 of a distance.
+
+    Raises StudyError for a matrix that is not one of distances: NaN makes one engine answer
+    infinite bars, and the other wrong finite ones, both in silence.
+    """
+    _require_distances(distances)
+    if max_dim == 0:
+        found = [_components(distances)]
+    elif engine == "ripser":
+        found = ripser(distances, maxdim=max_dim, coeff=2, distance_matrix=True)["dgms"]
+    else:
+        # Edge collapse, GUDHI's default from H2 on, costs more here than it saves: points of
+        # hundreds of dimensions have few edges that another one dominates.
+        rips = RipsPersistence(
+            range(max_dim + 1),
+            input_type="full distance matrix",
+            num_collapses=0,
+            homology_coeff_field=2,
+        )
+        found = rips.fit_transform([distances])[0]
+    return [_in_order(bars) for bars in found]
+
+
+def finite_bars(diagram: np.ndarray) -> np.ndarray:
+    """The bars of a diagram that die: (m, 2) -> (k, 2)."""
+    return diagram[np.isfinite(diagram[:, 1])]
+
+
+def landmarks(points: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+    """Rows of `count` landmarks of a cloud by maxmin selection: (n, d) -> (count,), ascending.
+
+    The first is random, each next one is the point farthest from all before it (Gonzalez,
+    Theor. Comput. Sci. 38, 1985), so that they cover the cloud within at most twice the best
+    radius. The diagrams of the landmarks lie within twice that radius of those of the cloud,
+    in bottleneck distance. All rows where count >= n.
+    """
+    if count >= len(points):
+        return np.arange(len(points))
+    points = np.asarray(points, dtype=np.float64)
+    chosen = [int(generator.integers(len(points)))]
+    gaps = np.linalg.norm(points - points[chosen[0]], axis=1)
+    while len(chosen) < count:
+        chosen.append(int(gaps.argmax()))
+        gaps = np.minimum(gaps, np.linalg.norm(points - points[chosen[-1]], axis=1))
+        gaps[chosen[-1]] = -1.0  # not twice, where the rest are duplicates
+    return np.sort(chosen)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a diagram comes to; lengths in units of the distance, `entropy` in nats.
+
+    A mean over no bars is NaN; every other number of an empty diagram is 0.
+    """
+
+    bars: int
+    essential: int
+    total_persistence: float
+    max_persistence: float
+    mean_birth: float
+    mean_death: float
+    entropy: float
+
+    as_dict = asdict
+
+
+def summarise(diagram: np.ndarray) -> Summary:
+    """Summary of a diagram (m, 2): essential bars are counted, all else is of finite bars.
+
+    With the lengths l_i = death_i - birth_i and their sum L, the total persistence is L, and
+    the persistent entropy is - sum_i (l_i / L) ln(l_i / L), natural logarithm: 0 for one bar,
+    ln m for m bars of one length (Chintakunta et al., Pattern Recognition 48, 2015).
+    """
+    diagram = _checked(diagram, finite=False)
+    bars = finite_bars(diagram)
+    lengths = bars[:, 1] - bars[:, 0]
+    shares = lengths / lengths.sum()
+    return Summary(
+        bars=len(bars),
+        essential=len(diagram) - len(bars),
+        total_persistence=float(lengths.sum()),
+        max_persistence=float(lengths.max(initial=0.0)),
+        mean_birth=float(bars[:, 0].mean()) if len(bars) else float("nan"),
+        mean_death=float(bars[:, 1].mean()) if len(bars) else float("nan"),
+        entropy=float((shares * -np.log(shares)).sum()),
+    )
+
+
+def bottleneck(a: np.ndarray, b: np.ndarray) -> float:
+    """Bottleneck distance of two diagrams (m, 2) and (k, 2) of finite bars, exact.
+
+    The least, over all matchings of bars with bars or with the diagonal, of the longest move,
+    where the length of a move is the larger change of birth and death.
+
+    Raises StudyError as `wasserstein` does.
+    """
+    a, b = _checked(a), _checked(b)
+    if np.array_equal(a, b):  # GUDHI answers 2e-308
+        return 0.0
+    return float(gudhi.bottleneck_distance(a, b))
+
+
+def wasserstein(
+    a: np.ndarray,
+    b: np.ndarray,
+    engine: WassersteinEngine = "pot",
+    hera_above: int = 1000,
+    hera_delta: float = 1e-4,
+) -> float:
+    """1-Wasserstein distance of diagrams (m, 2) and (k, 2) of finite bars, Euclidean ground metric.
+
+    The least, over all matchings of bars with bars or with the diagonal, of the sum of all
+    moves; a bar of length l is l / sqrt(2) from the diagonal. 'pot' is exact; 'hera' is off by
+    a factor of 1 + hera_delta at most (Kerber, Morozov, Nigmetov, ACM JEA 22, 2017). 'auto'
+    takes Hera where a diagram has more than `hera_above` bars, save for H0: where all births
+    are the same, Hera is eight times slower than POT instead of twice as fast.
+
+    Raises StudyError for essential bars (set them aside: the distance would be infinite, and
+    some libraries drop them in silence), NaN (Hera hangs) and a death before its birth (POT
+    answers a negative distance).
+    """
+    a, b = _checked(a), _checked(b)
+    if np.array_equal(a, b):  # Hera crashes or hangs where nothing is off the diagonal
+        return 0.0
+    if len(a) == 0 or len(b) == 0:
+        bars = np.concatenate([a, b])
+        return float((bars[:, 1] - bars[:, 0]).sum() / np.sqrt(2))
+    if engine == "auto":
+        same_births = np.ptp(np.concatenate([a[:, 0], b[:, 0]])) == 0
+        engine = "hera" if max(len(a), len(b)) > hera_above and not same_births else "pot"
+    if engine == "hera":
+        return float(gudhi.hera.wasserstein_distance(a, b, order=1, internal_p=2, delta=hera_delta))
+    return float(gudhi.wasserstein.wasserstein_distance(a, b, order=1, internal_p=2))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """An estimate: seconds of one core, bytes at the peak, and the power of n they grow with."""
+
+    seconds: float
+    memory_bytes: float
+    exponent: float
+
+
+def estimate_cost(
+    points: np.ndarray,
+    max_dim: int,
+    engine: Engine = "gudhi",
+    seconds_of: Callable[[np.ndarray], float] | None = None,
+) -> Cost:
+    """What `persistence_diagrams` of a cloud (n, d) will cost on this machine.
+
+    From H1 on the cost is a matter of the data and not of n alone: a reduction fills its columns
+    where points are nearly equidistant, as under strong noise. 400 such points in 512 dimensions
+    take 200 times as long as 400 embeddings. So samples of n / 2^(k/2) points are timed, from
+    small to large; a power law is fitted to the last three, made steeper by EXTRA_EXPONENT, and
+    continued to n. Against 31 runs of 1 to 25 s of nine kinds of cloud, from isotropic to
+    clustered, of up to 1,880 points (H1) and 480 (H2), the time was within a factor of 4 and the
+    memory within a factor of 2.5, most often too high; see benchmarks/topology.py --estimates.
+
+    seconds_of: times one sample; for tests.
+    """
+    n = len(points)
+    timed = seconds_of or (lambda sample: _seconds(sample, max_dim, engine))
+    sizes = [size for k in range(40, 1, -1) if (size := int(n / 2 ** (k / 2))) >= SMALLEST_PILOT]
+    if len(sizes) < 3:
+        seconds, exponent = SMALL_SECONDS[max_dim], LEAST_EXPONENT[max_dim]
+    else:
+        order = generator_for("cost pilot", n).permutation(n)
+        timed(points[order[: sizes[0]]])  # the first run pays for imports and page faults
+        measured: list[tuple[int, float]] = []
+        for size in sizes:
+            measured.append((size, max(timed(points[order[:size]]), 1e-6)))
+            if measured[-1][1] >= PILOT_SECONDS:
+                break
+        seconds, exponent = _continued(measured, n, LEAST_EXPONENT[max_dim])
+    columns = COLUMN_BYTES[engine] * n**2 + FILL_BYTES_PER_SECOND * seconds if max_dim else 0
+    return Cost(seconds, MATRIX_BYTES * n**2 + columns, exponent)
+
+
+def _continued(measured: list[tuple[int, float]], n: int, least: float) -> tuple[float, float]:
+    """(seconds at n, exponent) of a power law through the last of (size, seconds)."""
+    exponent = least
+    if len(measured) > 1:
+        sizes, seconds = np.log(measured[-3:]).T
+        exponent = float(np.polyfit(sizes, seconds, 1)[0]) + EXTRA_EXPONENT
+    exponent = min(max(exponent, least), GREATEST_EXPONENT)
+    size, seconds = measured[-1]
+    return seconds * (n / size) ** exponent, exponent
+
+
+def _seconds(points: np.ndarray, max_dim: int, engine: Engine) -> float:
+    # Of this process, so that another one on the same core does not count.
+    start = time.process_time()
+    persistence_diagrams(distance_matrix(points), max_dim, engine)
+    return time.process_time() - start
+
+
+def _components(distances: np.ndarray) -> np.ndarray:
+    """H0 of the Rips filtration: (n, n) -> (n, 2), its essential bar last."""
+    births = np.zeros(len(distances))
+    if len(distances) == 1:
+        return np.column_stack([births, [np.inf]])
+    heights = linkage(squareform(distances, checks=False), "single")[:, 2]
+    return np.column_stack([births, np.append(heights, np.inf)])
+
+
+def _in_order(bars: np.ndarray) -> np.ndarray:
+    bars = np.asarray(bars, dtype=np.float64).reshape(-1, 2)
+    bars = bars[bars[:, 1] > bars[:, 0]]
+    return bars[np.lexsort((bars[:, 1], bars[:, 0]))]
+
+
+def _require_distances(distances: np.ndarray) -> None:
+    if distances.ndim != 2 or distances.shape[0] != distances.shape[1] or len(distances) == 0:
+        raise StudyError(
+            f"distance matrix: shape {distances.shape} is not square; did you mean to pass "
+            "distance_matrix(points)?"
+        )
+    if not np.isfinite(distances).all():
+        raise StudyError(
+            "distance matrix: NaN or infinity in it; leave out the points that are not finite"
+        )
+    if distances.diagonal().any() or distances.min() < 0 or (distances != distances.T).any():
+        raise StudyError(
+            "distance matrix: not symmetric, not zero on the diagonal, or negative; make it with "
+            "distance_matrix(points)"
+        )
+
+
+def _checked(diagram: np.ndarray, finite: bool = True) -> np.ndarray:
+    """The diagram in order and without bars of length zero; raises StudyError where damaged."""
+    diagram = np.asarray(diagram, dtype=np.float64)
+    if diagram.size == 0:
+        return NO_BARS
+    if diagram.ndim != 2 or diagram.shape[1] != 2:
+        raise StudyError(f"diagram: shape {diagram.shape}; give (bars, 2): birth and death")
+    if np.isnan(diagram).any() or np.isinf(diagram[:, 0]).any():
+        raise StudyError("diagram: a birth or death is NaN, or a birth infinite; compute it again")
+    if (diagram[:, 1] < diagram[:, 0]).any():
+        raise StudyError("diagram: a death before its birth; give birth and death in that order")
+    if finite and np.isinf(diagram).any():
+        raise StudyError("diagram: an essential bar; set it aside with finite_bars(diagram)")
+    return _in_order(diagram)

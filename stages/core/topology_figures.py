@@ -1,0 +1,158 @@
+"""Pictures of diagrams, of their summaries and of the distances between them."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import persim
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages.core.figures import COLOURS, new_figure
+from stages.core.homology import finite_bars
+
+UNIT = "chordal distance"
+QUANTITIES = {
+    "total_persistence": f"total persistence ({UNIT})",
+    "max_persistence": f"longest bar ({UNIT})",
+    "mean_death": f"mean death ({UNIT})",
+}
+MEDIAN, BAND = {"linewidth": 2.2, "marker": "o", "markersize": 4}, {"alpha": 0.25, "linewidth": 0}
+THIN = {"linewidth": 0.5, "alpha": 0.35}
+
+
+def diagrams_figure(
+    title: str, rows: Mapping[str, Mapping[str, list[np.ndarray]]], side: float = 3.2
+) -> Figure:
+    """Persistence diagrams in a grid with shared axes.
+
+    rows: {label of a row: {title of a panel: diagrams by dimension}}, the same panels a row.
+    Only finite bars are drawn.
+    """
+    drawn = {
+        label: {name: [finite_bars(bars) for bars in by_dim] for name, by_dim in panels.items()}
+        for label, panels in rows.items()
+    }
+    everything = [
+        bars for panels in drawn.values() for by_dim in panels.values() for bars in by_dim
+    ]
+    limit = 1.05 * max((bars[:, 1].max(initial=0.0) for bars in everything), default=0.0) or 1.0
+    columns = len(next(iter(drawn.values())))
+    figure, grid = new_figure(
+        side * columns + 0.6,
+        side * len(drawn) + 1.0,
+        len(drawn),
+        columns,
+        squeeze=False,
+        sharex=True,
+        sharey=True,
+    )
+    for (label, panels), line in zip(drawn.items(), grid, strict=True):
+        for (name, by_dim), axes in zip(panels.items(), line, strict=True):
+            _draw_diagrams(axes, by_dim, limit)
+            axes.set(title=name if axes in grid[0] else "", xlabel="", ylabel="")
+        line[0].set_ylabel(label)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(handles), markerscale=2)
+    figure.suptitle(title)
+    figure.supxlabel(f"birth ({UNIT})", fontsize=10)
+    figure.supylabel(f"death ({UNIT})", fontsize=10)
+    return figure
+
+
+def _draw_diagrams(axes: Axes, by_dim: list[np.ndarray], limit: float) -> None:
+    with plt.rc_context():  # persim resets every setting of Matplotlib
+        persim.plot_diagrams(
+            by_dim,
+            labels=[f"$H_{dim}$" for dim in range(len(by_dim))],
+            xy_range=[-0.03 * limit, limit, -0.03 * limit, limit],
+            size=9,
+            legend=False,
+            ax=axes,
+        )
+    for collection, colour in zip(axes.collections, COLOURS, strict=False):
+        collection.set(color=colour, alpha=0.6)
+
+
+def summaries_figure(summaries: pd.DataFrame, overall: str) -> Figure:
+    """What the diagrams come to against the noise level, a row per dimension.
+
+    summaries: columns group, noise, dim and QUANTITIES, of one draw. A thin line is a class,
+    the thick one their median, the band holds the middle half of them. The group `overall` is
+    drawn apart, and not for the total, which grows with its number of points.
+    """
+    dims = sorted(summaries["dim"].unique())
+    figure, grid = new_figure(11, 3.1 * len(dims) + 1.1, len(dims), len(QUANTITIES), squeeze=False)
+    for dim, line in zip(dims, grid, strict=True):
+        of_dim = summaries[summaries["dim"] == dim]
+        for (quantity, label), axes in zip(QUANTITIES.items(), line, strict=True):
+            by_class = _by_level(of_dim[of_dim["group"] != overall], quantity)
+            draw_spread(axes, by_class, COLOURS[0], "classes")
+            if quantity != "total_persistence":
+                of_all = _by_level(of_dim[of_dim["group"] == overall], quantity)
+                axes.plot(
+                    of_all.index, of_all, "--s", color=COLOURS[5], label="sample of all classes"
+                )
+            _level_axis(axes, by_class.index)
+            axes.set(ylabel=label, title=f"$H_{dim}$: {quantity.replace('_', ' ')}")
+    handles, labels = grid[0, -1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(handles))
+    figure.suptitle(f"Vietoris-Rips diagrams of {by_class.shape[1]} classes by noise level")
+    return figure
+
+
+def distances_figure(
+    title: str, distances: pd.DataFrame, panels: Sequence[tuple[str, str, str]], names: dict
+) -> Figure:
+    """Distances against the noise level: a row per dimension, a column per yardstick.
+
+    distances: columns group, noise, dim, comparison, distance, of one metric and of classes.
+    panels: (title, comparison, yardstick); a yardstick that is known for the clean level alone
+    is drawn across. names: {comparison: its name in the legend}.
+    """
+    dims = sorted(distances["dim"].unique())
+    figure, grid = new_figure(
+        5.2 * len(panels) + 0.4, 3.4 * len(dims) + 1.0, len(dims), len(panels), squeeze=False,
+        sharex=True, sharey="row",
+    )  # fmt: skip
+    for dim, line in zip(dims, grid, strict=True):
+        of_dim = distances[distances["dim"] == dim]
+        for (panel_title, comparison, yardstick), axes in zip(panels, line, strict=True):
+            measured = _by_level(of_dim[of_dim["comparison"] == comparison], "distance")
+            reference = _by_level(of_dim[of_dim["comparison"] == yardstick], "distance")
+            if len(reference) == 1 < len(measured):
+                reference = reference.loc[reference.index.repeat(len(measured))]
+                reference.index = measured.index
+            draw_spread(axes, measured, COLOURS[0], names[comparison])
+            draw_spread(axes, reference, COLOURS[1], names[yardstick], thin=False, line="--")
+            _level_axis(axes, measured.index)
+            axes.set(title=f"$H_{dim}$: {panel_title}", ylim=(0, None))
+        line[0].set_ylabel(f"distance of diagrams ({UNIT})")
+    for axes in grid[-1]:
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=9)
+    figure.suptitle(title)
+    return figure
+
+
+def draw_spread(
+    axes: Axes, table: pd.DataFrame, colour: str, name: str, thin: bool = True, line: str = "-"
+) -> None:
+    """Median and quartiles over the columns of `table`, by its index; and each column, thin."""
+    if table.empty:
+        return
+    lower, median, upper = (table.quantile(q, axis=1) for q in (0.25, 0.5, 0.75))
+    if thin:
+        axes.plot(table.index, table, color=colour, **THIN)
+    axes.fill_between(table.index, lower, upper, color=colour, label=f"{name}: quartiles", **BAND)
+    axes.plot(table.index, median, line, color=colour, label=f"{name}: median", **MEDIAN)
+
+
+def _by_level(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
+    """Rows noise, columns group."""
+    return table.pivot(index="noise", columns="group", values=quantity)
+
+
+def _level_axis(axes: Axes, levels: pd.Index) -> None:
+    axes.set_xticks(list(levels), [f"{level:g}" for level in levels])
+    axes.set_xlabel("noise level")

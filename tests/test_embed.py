@@ -1,0 +1,335 @@
+"""The embed stage on a tiny data set and a tiny model: artifact, invariances, refusals."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pandas as pd
+import pytest
+import torch
+import yaml
+from click.testing import CliRunner, Result
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from stages.core.embeddings import read_embeddings
+from stages.core.encoder import load_encoder
+from stages.core.errors import StudyError
+from stages.core.noise import noise_generator, noisy
+from stages.core.params import EmbedParams
+from stages.embed import allocate, drift_table, embed, geometry, relative_deviation, sweep
+from tests.test_encoder import picture, write_model
+
+CPU = torch.device("cpu")
+PER_CLASS = 5
+CLASSES = ("dotted", "polka_dotted", "striped")
+SETTINGS = {
+    "model": "model",
+    "pretrained": None,
+    "templates": ["a photo of a {} texture.", "a {} pattern"],
+    "noise_kind": "gaussian",
+    "noise_space": "normalised",
+    "noise_levels": [0.0, 0.5, 2.0],
+    "draws": 2,
+    "seed": 0,
+    "device": "cpu",
+    "precision": "fp32",
+    "batch_size": 4,
+}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory) -> Path:
+    """A folder with a tiny model and 3 x 5 images of random pixels."""
+    folder = tmp_path_factory.mktemp("source")
+    write_model(folder / "model")
+    rows = []
+    for i, name in enumerate(CLASSES):
+        (folder / "images" / "images" / name).mkdir(parents=True)
+        for k in range(PER_CLASS):
+            image = f"{name}/{name}_{k:04d}.png"
+            picture(10 * i + k, 40 + k, 36).save(folder / "images" / "images" / image)
+            rows.append((image, name, ("train", "val", "test")[k % 3]))
+    table = pd.DataFrame(rows, columns=["id", "class", "split"])
+    table.to_csv(folder / "images.csv", index=False)
+    return folder
+
+
+def run(source: Path, out: Path, **changes: object) -> Result:
+    """Run the stage on `source` with SETTINGS and `changes`, its outputs under `out`."""
+    out.mkdir(exist_ok=True)
+    settings = SETTINGS | {"model": str(source / "model")} | changes
+    (out / "params.yaml").write_text(yaml.safe_dump({"embed": settings}))
+    options = {
+        "--params": out / "params.yaml",
+        "--images": source / "images",
+        "--index": source / "images.csv",
+        "--model-folder": source / "model",
+        "--embeddings": out / "embeddings",
+        "--metrics": out / "embed.json",
+        "--plots": out / "plots",
+    }
+    flags = [str(part) for pair in options.items() for part in pair]
+    return CliRunner().invoke(embed, flags)
+
+
+@pytest.fixture(scope="module")
+def done(source, tmp_path_factory) -> Path:
+    """The outputs of one run."""
+    out = tmp_path_factory.mktemp("done")
+    result = run(source, out)
+    assert result.exit_code == 0, result.output
+    assert "5 arrays of 15 images x 16 dimensions in fp32" in result.output
+    return out
+
+
+def test_the_artifact_is_whole_and_in_order(source, done):
+    found = read_embeddings(done / "embeddings")
+    table = pd.read_csv(source / "images.csv")
+    assert found.images["id"].tolist() == table["id"].tolist()
+    assert found.images["split"].tolist() == table["split"].tolist()
+    assert found.classes == list(CLASSES)
+    assert (found.levels, found.draws) == ([0.0, 0.5, 2.0], 2)
+    assert found.text.shape == (3, 16)
+    assert found.array(2.0, 1).shape == (15, 16)
+    assert found.array(2.0, 1).dtype == np.float32
+    assert found.encoder["trained"] is True
+    assert found.encoder["dimension"] == 16
+    assert found.encoder["logit_scale"] == pytest.approx(1 / 0.07, rel=1e-5)
+    assert found.encoder["preprocessing"]["mean"] == [0.5, 0.4, 0.3]
+    assert found.encoder["noise"]["level_unit"] == "standard deviation, CLIP-normalised pixels"
+
+
+def test_the_rows_are_the_direct_encoding_of_each_image_with_its_noise(source, done):
+    found = read_embeddings(done / "embeddings")
+    encoder = load_encoder(str(source / "model"), None, Path("unused"), 0, CPU)
+    model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{source / 'model'}")
+    for row in (0, 7, 14):
+        name = found.images["id"][row]
+        with Image.open(source / "images" / "images" / name) as image:
+            clean, pixels = transform(image), encoder.prepare(image)
+        generator = noise_generator(0, name, "gaussian", 2.0, 1)
+        dirty = noisy(pixels, "gaussian", 2.0, "normalised", encoder.std, generator)
+        inputs = torch.stack([clean, encoder.normalise(dirty[None])[0]])
+        with torch.inference_mode():
+            wanted = model.eval().encode_image(inputs, normalize=True).numpy()
+        np.testing.assert_allclose(found.array(0.0)[row], wanted[0], atol=1e-6)
+        np.testing.assert_allclose(found.array(2.0, 1)[row], wanted[1], atol=1e-6)
+
+
+def test_draws_and_levels_differ(done):
+    found = read_embeddings(done / "embeddings")
+    arrays = [found.array(0.0), *(found.array(s, k) for s in (0.5, 2.0) for k in (0, 1))]
+    for i, one in enumerate(arrays):
+        for other in arrays[:i]:
+            assert np.linalg.norm(one - other, axis=1).min() > 1e-4
+
+
+@pytest.mark.parametrize("changes", [{"batch_size": 1}, {"batch_size": 100}, {"device": "auto"}])
+def test_batch_size_changes_no_embedding_and_no_byte_of_the_metrics(
+    source, done, tmp_path, changes, monkeypatch
+):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert run(source, tmp_path, **changes).exit_code == 0
+    first, second = (read_embeddings(out / "embeddings") for out in (done, tmp_path))
+    for level, draw in ((0.0, 0), (0.5, 0), (2.0, 1)):
+        np.testing.assert_allclose(second.array(level, draw), first.array(level, draw), atol=1e-6)
+    assert (tmp_path / "embed.json").read_bytes() == (done / "embed.json").read_bytes()
+    drift = "plots/drift.csv"
+    assert (tmp_path / drift).read_bytes() == (done / drift).read_bytes()
+
+
+def test_the_same_settings_give_the_same_bytes(source, done, tmp_path):
+    assert run(source, tmp_path).exit_code == 0
+    files = [file.relative_to(done) for file in done.rglob("*") if file.is_file()]
+    assert len(files) == 14
+    for file in files:
+        assert (tmp_path / file).read_bytes() == (done / file).read_bytes(), file
+
+
+def test_workers_and_order_change_no_embedding(source, tmp_path):
+    encoder = load_encoder(str(source / "model"), None, Path("unused"), 0, CPU)
+    params = EmbedParams(**SETTINGS | {"batch_size": 2})
+    ids = pd.read_csv(source / "images.csv")["id"].tolist()
+
+    def swept(names: list[str], workers: int) -> np.ndarray:
+        arrays = {(2.0, 1): np.empty((len(names), 16), np.float32)}
+        sweep(encoder, source / "images", names, params, arrays, workers)
+        return arrays[2.0, 1]
+
+    alone = swept(ids, 1)
+    threads = torch.get_num_threads()
+    np.testing.assert_allclose(swept(ids, 4), alone, atol=1e-6)
+    np.testing.assert_allclose(swept(ids[::-1], 2)[::-1], alone, atol=1e-6)
+    assert torch.get_num_threads() == threads
+
+
+def test_metrics_are_finite_scalars_and_say_what_the_run_was(done):
+    metrics = json.loads((done / "embed.json").read_text())
+    assert (metrics["images"], metrics["classes"], metrics["dimension"]) == (15, 3, 16)
+    assert (metrics["trained"], metrics["precision_deviation"]) == (1, 0.0)
+    leaves = pd.json_normalize(metrics).iloc[0]
+    assert len(leaves) <= 36
+    assert np.isfinite(leaves.astype(float)).all()
+    cosines = [metrics[f"noise_{level}"]["cosine_to_clean"] for level in ("0.50", "2.00")]
+    assert 1 > cosines[0] > cosines[1]
+    assert "cosine_to_clean" not in metrics["noise_0.00"]
+
+
+def test_tables_and_pictures_are_there(done):
+    drift = pd.read_csv(done / "plots" / "drift.csv")
+    assert drift["class"].tolist()[:4] == ["all", *CLASSES]
+    assert len(drift) == 4 * 3
+    assert drift["images"].tolist()[:4] == [15, 5, 5, 5]
+    clean = drift[drift["noise"] == 0]
+    assert (clean["cosine_to_clean"] == 1).all()
+    assert (clean["displacement"] == 0).all()
+    for name in ("drift.png", "samples.png"):
+        assert (done / "plots" / name).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"noise_kind": "shot", "noise_space": "pixel"},
+        {"noise_kind": "salt-and-pepper", "noise_space": "pixel", "noise_levels": [0.0, 0.1]},
+        {"noise_kind": "blur", "noise_space": "pixel", "draws": 1},
+        {"noise_kind": "uniform", "precision": "bf16"},
+        {"noise_levels": [0]},
+    ],
+)
+def test_other_kinds_levels_and_precisions_run(source, tmp_path, changes):
+    result = run(source, tmp_path, **changes)
+    assert result.exit_code == 0, result.output
+    found = read_embeddings(tmp_path / "embeddings")
+    for level in found.levels:
+        assert found.array(level).shape == (15, 16)
+    deviation = json.loads((tmp_path / "embed.json").read_text())["precision_deviation"]
+    assert (deviation > 0) == ("precision" in changes)
+
+
+def test_an_untrained_model_says_so(source, tmp_path):
+    configs = tmp_path / "configs"
+    configs.mkdir()
+    config = json.loads((source / "model" / "open_clip_config.json").read_text())["model_cfg"]
+    (configs / "tiny-for-embed.json").write_text(json.dumps(config))
+    open_clip.add_model_config(configs)
+    result = run(source, tmp_path / "out", model="tiny-for-embed")
+    assert "tiny-for-embed is untrained: its weights are random, of seed 0" in result.output
+    assert json.loads((tmp_path / "out" / "embed.json").read_text())["trained"] == 0
+    assert read_embeddings(tmp_path / "out" / "embeddings").encoder["trained"] is False
+
+
+def fails(result: Result, message: str) -> None:
+    assert result.exit_code == 1
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+def test_embeddings_that_are_not_finite_name_the_image_and_leave_the_earlier_output(
+    source, done, tmp_path
+):
+    out = tmp_path / "out"
+    shutil.copytree(done, out)
+    damaged = tmp_path / "model"
+    shutil.copytree(source / "model", damaged)
+    weights = load_file(damaged / "open_clip_model.safetensors")
+    weights["visual.proj"].fill_(torch.nan)
+    save_file(weights, damaged / "open_clip_model.safetensors")
+    result = run(source, out, model=str(damaged))
+    fails(result, "its embedding at noise 0.00 is not finite or zero in fp32")
+    assert "_0000.png" in result.output or "_0004.png" in result.output
+    for file in done.rglob("*"):
+        if file.is_file() and file.name != "params.yaml":
+            assert (out / file.relative_to(done)).read_bytes() == file.read_bytes()
+    assert not list(out.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "ViT-B32"}, "embed.model: 'ViT-B32' is no architecture"),
+        ({"model": "ViT-B-32", "pretrained": "nothing"}, "'nothing' is no tag of ViT-B-32"),
+        ({"device": "gpu"}, "embed.device: no 'gpu' here"),
+        ({"noise_kind": "shot"}, "'normalised' has no meaning for shot"),
+        ({"noise_kind": "fog"}, "embed.noise_kind: 'fog'"),
+        ({"noise_levels": [0.0, -1.0]}, "embed.noise_levels.1: -1.0"),
+        ({"noise_levels": [0.0, 0.5, 0.5]}, "0.5 is repeated; give each level once"),
+        ({"noise_levels": [0.5]}, "no level is 0.0; add it"),
+        ({"noise_levels": [0.0, float("inf")]}, "embed.noise_levels.1: inf"),
+        ({"templates": ["no place"]}, "'no place' must hold {} once"),
+        ({"templates": ["a very long " + "word " * 20 + "{}"]}, "longer than the 16 tokens"),
+    ],
+)
+def test_bad_settings_are_refused_in_one_line(source, tmp_path, changes, message):
+    fails(run(source, tmp_path, **changes), message)
+    assert not (tmp_path / "embeddings").exists()
+
+
+def test_an_image_that_cannot_be_read_is_named(source, tmp_path):
+    copy = tmp_path / "source"
+    shutil.copytree(source, copy)
+    (copy / "images" / "images" / "striped" / "striped_0001.png").write_bytes(b"no image")
+    fails(run(copy, tmp_path / "out"), "striped_0001.png")
+
+
+# What is computed from the arrays
+
+
+def test_drift_and_geometry_by_hand():
+    labels = pd.Series(["a", "a", "b", "b"])
+    clean = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype=np.float32)
+    noisy_rows = np.array([[0, 1, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype=np.float32)
+    arrays = {(0.0, 0): clean, (1.0, 0): noisy_rows}
+    drift = drift_table(arrays, labels).set_index(["noise", "class"])
+    assert drift.loc[(1.0, "a"), "cosine_to_clean"] == 0.5
+    assert drift.loc[(1.0, "b"), "cosine_to_clean"] == 1
+    assert drift.loc[(1.0, "a"), "displacement"] == pytest.approx(np.sqrt(2) / 2, abs=1e-4)
+    assert drift.loc[(0.0, "a"), "spread"] == 0
+    assert drift.loc[(0.0, "b"), "spread"] == pytest.approx(np.sqrt(1 / 2), abs=1e-4)
+
+    found = geometry(arrays, labels, 1.0)
+    assert found["cosine_to_clean"] == 0.75
+    assert found["displacement"] == pytest.approx(np.sqrt(2) / 4, abs=1e-4)
+    assert found["shared_displacement"] == 1  # one image alone has moved
+    assert found["spread_within_class"] == pytest.approx(np.sqrt(1 / 2), abs=1e-4)
+    # The class means are (1, 1, 0) / 2 and (0, 1, 1) / 2, the mean of all (1, 2, 1) / 4.
+    assert found["distance_between_class_means"] == pytest.approx(np.sqrt(1 / 2), abs=1e-4)
+    assert found["length_of_mean"] == pytest.approx(np.sqrt(6) / 4, abs=1e-4)
+    assert geometry(arrays, labels, 0.0).keys() == {
+        "spread_within_class",
+        "length_of_mean",
+        "distance_between_class_means",
+    }
+
+
+def test_relative_deviation_by_hand():
+    exact = [np.array([[0.0, 0.0]]), np.array([[3.0, 4.0]])]
+    near = [np.array([[0.0, 0.5]]), np.array([[3.0, 4.5]])]
+    assert relative_deviation(near, exact) == pytest.approx(0.1)
+    assert relative_deviation(exact, exact) == 0
+
+
+def test_space_is_taken_before_the_work(tmp_path):
+    params = EmbedParams(**SETTINGS)
+    arrays = allocate(tmp_path, params, 300, 100)
+    assert list(arrays) == [(0.0, 0), (0.5, 0), (0.5, 1), (2.0, 0), (2.0, 1)]
+    assert arrays[0.5, 1].shape == (300, 100)
+    file = (tmp_path / "noise_0.50_draw_1.npy").stat()
+    assert file.st_blocks * 512 >= 300 * 100 * 4
+
+
+def test_memory_that_does_not_suffice_is_said(source, monkeypatch):
+    encoder = load_encoder(str(source / "model"), None, Path("unused"), 0, CPU)
+
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(type(encoder), "encode_images", fail)
+    ids = pd.read_csv(source / "images.csv")["id"].tolist()
+    arrays = {(0.0, 0): np.empty((len(ids), 16), np.float32)}
+    with pytest.raises(StudyError, match=r"embed.batch_size: 4 images do not fit .* lower it"):
+        sweep(encoder, source / "images", ids, EmbedParams(**SETTINGS), arrays)

@@ -1,0 +1,174 @@
+"""Noise: what was asked is what is measured, and it depends on the image alone."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from stages.core.errors import StudyError
+from stages.core.noise import (
+    level_unit,
+    noise_generator,
+    noisy,
+    require_defined,
+    standard_normal,
+)
+
+KINDS = ("gaussian", "uniform", "salt-and-pepper", "shot", "blur")
+SCALE = np.array([0.27, 0.26, 0.28], dtype=np.float32)  # as open_clip normalises, about
+
+
+def grey(value: float, side: int = 200) -> np.ndarray:
+    return np.full((3, side, side), value, dtype=np.float32)
+
+
+def apply(pixels: np.ndarray, kind: str, level: float, space: str = "pixel", draw: int = 0):
+    return noisy(
+        pixels, kind, level, space, SCALE, noise_generator(0, "a/a.jpg", kind, level, draw)
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_level_zero_is_the_image_itself(kind):
+    pixels = np.random.default_rng(0).random((3, 8, 8), dtype=np.float32)
+    np.testing.assert_array_equal(apply(pixels, kind, 0.0), pixels)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_given_pixels_stay_as_they_are_and_the_type_is_float32(kind):
+    pixels = np.random.default_rng(0).random((3, 9, 7), dtype=np.float32)
+    before = pixels.copy()
+    result = apply(pixels, kind, 0.5)
+    np.testing.assert_array_equal(pixels, before)
+    assert result.dtype == np.float32
+    assert result.shape == pixels.shape
+    assert not np.array_equal(result, pixels)
+    assert result.min() >= 0
+    assert result.max() <= 1
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "uniform"])
+@pytest.mark.parametrize("level", [0.5, 2.0])
+def test_normalised_noise_has_the_level_as_standard_deviation_after_normalising(kind, level):
+    normalised = (apply(grey(0.5), kind, level, "normalised") - 0.5) / SCALE[:, None, None]
+    # 40,000 deviates a channel: the standard error of a standard deviation is 0.35% of it.
+    np.testing.assert_allclose(normalised.std(axis=(1, 2)), level, rtol=0.02)
+    np.testing.assert_allclose(normalised.mean(axis=(1, 2)), 0, atol=0.03 * level)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "uniform"])
+def test_pixel_noise_has_the_level_as_standard_deviation_where_nothing_is_clipped(kind):
+    noise = apply(grey(0.5), kind, 0.1) - 0.5
+    np.testing.assert_allclose(noise.std(axis=(1, 2)), 0.1, rtol=0.02)
+
+
+def test_pixel_noise_is_clipped_and_normalised_noise_is_not():
+    clipped = apply(grey(0.5), "gaussian", 1.0)
+    assert (clipped.min(), clipped.max()) == (0.0, 1.0)
+    # A deviate above 0.5 clips to 1: 30.85% of them.
+    assert np.mean(clipped == 1) == pytest.approx(stats.norm.sf(0.5), abs=0.005)
+    assert np.mean(clipped == 0) == pytest.approx(stats.norm.sf(0.5), abs=0.005)
+    free = apply(grey(0.5), "gaussian", 4.0, "normalised")
+    assert free.min() < -1
+    assert free.max() > 2
+
+
+def test_uniform_noise_ends_at_the_square_root_of_three():
+    noise = apply(grey(0.5), "uniform", 0.1) - 0.5
+    assert np.abs(noise).max() == pytest.approx(0.1 * np.sqrt(3), rel=1e-3)
+    assert stats.kurtosis(noise, axis=None) == pytest.approx(-1.2, abs=0.02)
+
+
+def test_salt_and_pepper_hits_the_fraction_in_all_channels_half_black_half_white():
+    hit = apply(grey(0.5), "salt-and-pepper", 0.3)
+    assert np.mean(hit == 0) == pytest.approx(0.15, abs=0.01)
+    assert np.mean(hit == 1) == pytest.approx(0.15, abs=0.01)
+    assert np.mean(hit == 0.5) == pytest.approx(0.7, abs=0.01)
+    np.testing.assert_array_equal(hit[0], hit[2])
+    assert set(np.unique(apply(grey(0.5), "salt-and-pepper", 1.0))) == {0.0, 1.0}
+
+
+def test_shot_noise_keeps_the_mean_and_its_variance_grows_with_the_light():
+    for light in (0.1, 0.4):
+        shot = apply(grey(light), "shot", 0.1)
+        assert shot.mean() == pytest.approx(light, rel=0.01)
+        assert shot.var() == pytest.approx(light * 0.1**2, rel=0.02)
+        counts = shot / 0.1**2
+        np.testing.assert_allclose(counts, counts.round(), atol=1e-4)
+    assert apply(grey(0.0), "shot", 0.5).max() == 0
+
+
+def test_blur_spreads_a_point_as_a_gaussian_and_keeps_a_constant():
+    point = np.zeros((3, 41, 41), dtype=np.float32)
+    point[1, 20, 20] = 1
+    blurred = apply(point, "blur", 2.0)
+    x = np.arange(41) - 20
+    kernel = np.exp(-(x**2) / (2 * 2.0**2))
+    kernel /= kernel.sum()
+    np.testing.assert_allclose(blurred[1], np.outer(kernel, kernel), atol=1e-4)
+    assert blurred[[0, 2]].max() == 0
+    np.testing.assert_allclose(apply(grey(0.3, 30), "blur", 3.0), 0.3, rtol=1e-5)
+
+
+def test_noise_does_not_depend_on_order_and_differs_in_everything_it_depends_on():
+    keys = [
+        (seed, image, kind, level, draw)
+        for seed in (0, 1)
+        for image in ("a/1.jpg", "a/2.jpg")
+        for kind in ("gaussian", "uniform")
+        for level in (0.5, 1.0)
+        for draw in (0, 1)
+    ]
+    first = {key: noise_generator(*key).standard_normal(500) for key in keys}
+    for key in reversed(keys):
+        np.testing.assert_array_equal(noise_generator(*key).standard_normal(500), first[key])
+    correlation = np.corrcoef(np.stack(list(first.values()))) - np.eye(len(keys))
+    assert np.abs(correlation).max() < 0.2  # 4.5 standard errors
+
+
+def test_two_draws_of_an_image_differ_and_one_draw_repeats():
+    one, again = (apply(grey(0.5), "gaussian", 0.5, draw=0) for _ in range(2))
+    other = apply(grey(0.5), "gaussian", 0.5, draw=1)
+    np.testing.assert_array_equal(one, again)
+    assert np.abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 0.02
+
+
+@pytest.mark.parametrize("shape", [(3, 101, 101), (1,), (2, 5)])
+def test_standard_normal_has_the_shape(shape):
+    deviates = standard_normal(np.random.default_rng(0), shape)
+    assert deviates.shape == shape
+    assert deviates.dtype == np.float32
+    assert np.isfinite(deviates).all()
+
+
+def test_standard_normal_is_normal_and_its_pairs_are_independent():
+    deviates = standard_normal(np.random.default_rng(7), (200_000,))
+    assert stats.kstest(deviates, "norm").pvalue > 0.01
+    half = len(deviates) // 2
+    assert abs(np.corrcoef(deviates[:half], deviates[half:])[0, 1]) < 0.01
+    assert abs(np.corrcoef(deviates[:half] ** 2, deviates[half:] ** 2)[0, 1]) < 0.01
+
+
+@pytest.mark.parametrize("kind", ["salt-and-pepper", "shot", "blur"])
+def test_kinds_defined_on_pixels_alone_are_refused_in_normalised_space(kind):
+    with pytest.raises(StudyError, match=f"no meaning for {kind}.*set noise_space: pixel"):
+        require_defined(kind, "normalised", [0.0, 0.5], 1)
+    require_defined(kind, "pixel", [0.0, 0.5], 1)
+
+
+def test_draws_of_blur_are_refused_since_they_are_equal():
+    with pytest.raises(StudyError, match=r"embed.draws: 2 draws of blur.*set draws: 1"):
+        require_defined("blur", "pixel", [0.0, 2.0], 2)
+    with pytest.raises(StudyError, match="noise_space: pixel and draws: 1"):
+        require_defined("blur", "normalised", [0.0, 2.0], 2)
+
+
+def test_a_fraction_above_one_is_refused():
+    with pytest.raises(StudyError, match=r"embed.noise_levels: 2.0 is more than 1"):
+        require_defined("salt-and-pepper", "pixel", [0.0, 2.0], 2)
+
+
+def test_every_kind_names_the_unit_of_its_level():
+    assert level_unit("gaussian", "normalised") == "standard deviation, CLIP-normalised pixels"
+    assert level_unit("uniform", "pixel") == "standard deviation, [0, 1] pixels"
+    assert level_unit("salt-and-pepper", "pixel") == "fraction of the pixels"
+    assert len({level_unit(kind, "pixel") for kind in KINDS}) == 4

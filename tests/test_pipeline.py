@@ -1,0 +1,177 @@
+"""dvc.yaml against the code, and the whole pipeline on a tiny data set."""
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages.core.params import Section, read_params
+
+ROOT = Path(__file__).parents[1]
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+STAGES = list(PIPELINE["stages"])
+
+TINY = {
+    "fetch.classes": "[banded,chequered,dotted,striped]",
+    "fetch.images_per_class": "9",
+    "fetch.image_size": "64",
+    "embed.noise_levels": "[0.0,1.0]",
+    "project.images_per_class": "9",
+    "project.perplexity": "5",
+    "project.umap_neighbours": "5",
+    "project.purity_neighbours": "3",
+    "angles.rank": "3",
+    "persistence.points_overall": "20",
+    "classify.bootstrap_replicates": "200",
+    "classify.knn_neighbours": "[1,3]",
+}
+
+
+def local_imports(file: Path) -> set[Path]:
+    """Every file of the project that a file imports, directly or through others."""
+    found: set[Path] = set()
+    pending = [file]
+    while pending:
+        for node in ast.walk(ast.parse(pending.pop().read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                modules = [node.module, *(f"{node.module}.{name.name}" for name in node.names)]
+            elif isinstance(node, ast.Import):
+                modules = [name.name for name in node.names]
+            else:
+                continue
+            for module in modules:
+                path = ROOT.joinpath(*module.split("."))
+                for source in (path.with_suffix(".py"), path / "__init__.py"):
+                    if source.exists() and source not in found:
+                        found.add(source)
+                        pending.append(source)
+    return {path for path in found if path.read_text().strip()}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_local_import_of_a_stage_is_a_dependency(stage: str) -> None:
+    script = ROOT / "stages" / f"{stage}.py"
+    declared = [ROOT / dep for dep in PIPELINE["stages"][stage]["deps"]]
+    assert script in declared
+    for path in local_imports(script):
+        assert any(path == dep or dep in path.parents for dep in declared), path
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_dependency_on_code_is_imported(stage: str) -> None:
+    script = ROOT / "stages" / f"{stage}.py"
+    needed = local_imports(script) | {script}
+    for dep in PIPELINE["stages"][stage]["deps"]:
+        path = ROOT / dep
+        if path.suffix == ".py":
+            assert path in needed, dep
+
+
+def test_params_hold_one_section_for_every_stage_and_nothing_else() -> None:
+    sections = {section.name: section for section in Section.__subclasses__()}
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    assert set(content) == set(sections) == set(STAGES)
+    for section in sections.values():
+        read_params(section, ROOT / "params.yaml")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_documents_itself(stage: str) -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", f"stages.{stage}", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    section = next(s for s in Section.__subclasses__() if s.name == stage)
+    for key in section.model_fields:
+        assert "--" + key.replace("_", "-") in shown
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of the working tree as it stands, in a git repository of its own."""
+    target = tmp_path_factory.mktemp("clone") / "study"
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\n")
+    for name in filter(None, listed):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target / name)
+    git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
+    subprocess.run(["git", "init", "--quiet"], cwd=target, check=True)
+    subprocess.run(["git", "add", "--all"], cwd=target, check=True)
+    subprocess.run([*git, "commit", "--quiet", "-m", "Start"], cwd=target, check=True)
+    return target
+
+
+def dvc(clone: Path, *arguments: str) -> str:
+    """Run dvc in the clone with this interpreter first on the path; return what it prints."""
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "DVC_SITE_CACHE_DIR": str(clone.parent / "dvc"),
+        "GIT_AUTHOR_NAME": "test",
+        "GIT_AUTHOR_EMAIL": "test@localhost",
+        "GIT_COMMITTER_NAME": "test",
+        "GIT_COMMITTER_EMAIL": "test@localhost",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments],
+        cwd=clone,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_pipeline_end_to_end(clone: Path) -> None:
+    tiny = [part for key, value in TINY.items() for part in ("-S", f"{key}={value}")]
+    dvc(clone, "exp", "run", "--name", "tiny", *tiny)
+    first = {file.name: file.read_bytes() for file in (clone / "metrics").glob("*.json")}
+    # The shipped model is in git, so that a study does not train it.
+    assert set(first) == {f"{stage}.json" for stage in STAGES}
+    for content in first.values():
+        json.loads(content)
+
+    # Nothing has changed: nothing runs.
+    assert "Data and pipelines are up to date" in dvc(clone, "repro")
+
+    # Another seed of the noise changes the noisy levels and nothing clean.
+    dvc(clone, "exp", "run", "--name", "other-noise", "-S", "embed.seed=1")
+    shown = json.loads(dvc(clone, "exp", "show", "--json"))
+    runs = {
+        experiment["revs"][0]["name"]: experiment["revs"][0]["data"]
+        for commit in shown
+        for experiment in commit["experiments"] or []
+    }
+    assert set(runs) == {"tiny", "other-noise"}
+    tiny_run, other = (
+        runs[name]["metrics"]["metrics/classify.json"]["data"] for name in ("tiny", "other-noise")
+    )
+    assert tiny_run["noise_0.00"] == other["noise_0.00"]
+    embedded = [
+        runs[name]["metrics"]["metrics/embed.json"]["data"]["noise_1.00"]
+        for name in ("tiny", "other-noise")
+    ]
+    assert embedded[0] != embedded[1]
+
+    # The same seed gives the same bytes of metrics again.
+    dvc(clone, "repro", "--force", "--single-item", *[s for s in STAGES if s != "pretrain"])
+    dvc(clone, "exp", "run", "--force", "--name", "again", "-S", "embed.seed=0")
+    again = {file.name: file.read_bytes() for file in (clone / "metrics").glob("*.json")}
+    assert again == first

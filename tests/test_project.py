@@ -1,0 +1,199 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from stages.core.embeddings import read_embeddings
+from stages.core.errors import StudyError
+from stages.core.params import ProjectParams, read_params
+from stages.project import project, select
+from tests.conftest import write_embeddings
+
+REPOSITORY = Path(__file__).parents[1]
+PARAMS = REPOSITORY / "params.yaml"
+LEVELS = ["noise_0.00", "noise_0.50", "noise_2.00"]
+
+# The stage twice over the same artifact, on every core and then on one: there UMAP runs in this
+# process, which may not have imported torch by then.
+TWO_RUNS = """
+import os, sys
+from stages.project import project
+
+def run(folder):
+    os.chdir(folder)
+    project(["--params", sys.argv[1], "--embeddings", sys.argv[2]], standalone_mode=False)
+
+run(sys.argv[3])
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+run(sys.argv[4])
+assert "torch" not in sys.modules
+"""
+
+
+def invoke(embeddings: Path, folder: Path, *options: str) -> Result:
+    arguments = ["--params", str(PARAMS), "--embeddings", str(embeddings)]
+    arguments += ["--metrics", str(folder / "project.json"), "--plots", str(folder / "plots")]
+    return CliRunner().invoke(project, [*arguments, *options])
+
+
+def settings(**values: object) -> ProjectParams:
+    return read_params(ProjectParams, PARAMS, values)
+
+
+# Selections
+
+
+def test_the_selections_hold_rows_of_the_classes_they_name(planted: Path):
+    artifact = read_embeddings(planted)
+    everything, sampled = select(
+        artifact, settings(images_per_class=5, sampled_classes=3, sampled_images_per_class=12)
+    )
+    assert everything.classes == artifact.classes
+    assert np.bincount(everything.labels).tolist() == [5, 5, 5, 5]
+    assert sampled.classes == ["dotted", "grid", "striped"]
+    assert np.bincount(sampled.labels).tolist() == [12, 12, 12]
+    for selection in (everything, sampled):
+        found = artifact.images["class"].to_numpy()[selection.rows]
+        np.testing.assert_array_equal(found, selection.names)
+
+
+def test_a_class_of_one_image_is_refused(tmp_path: Path):
+    cloud = np.eye(5, 8)
+    write_embeddings(tmp_path, {(0.0, 0): cloud}, ["a", "a", "b", "c", "c"], np.eye(3, 8))
+    with pytest.raises(StudyError, match="class b has 1 image; give it two or leave it out"):
+        select(read_embeddings(tmp_path), settings())
+
+
+def test_a_single_class_is_refused(tmp_path: Path):
+    write_embeddings(tmp_path, {(0.0, 0): np.eye(5, 8)}, ["a"] * 5, np.eye(1, 8))
+    with pytest.raises(StudyError, match=r"images.csv: 1 class; give project two or more"):
+        select(read_embeddings(tmp_path), settings())
+
+
+# The command
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--images-per-class", "1"), "project.images_per_class: 1"),
+        (("--sampled-classes", "2"), "project.sampled_classes: 2, but 3 classes"),
+        (("--perplexity", "1"), "project.perplexity: 1.0"),
+        (("--umap-min-dist", "2"), "project.umap_min_dist: 2.0"),
+        (("--purity-neighbours", "0"), "project.purity_neighbours: 0"),
+    ],
+)
+def test_bad_settings_are_one_line_and_leave_earlier_outputs(
+    planted: Path, tmp_path: Path, options: tuple[str, ...], message: str
+):
+    (tmp_path / "plots").mkdir()
+    (tmp_path / "plots" / "measures.csv").write_text("earlier")
+    result = invoke(planted, tmp_path, *options)
+    assert result.exit_code == 1
+    assert message in result.output
+    assert len(result.output.strip().splitlines()) == 1
+    assert (tmp_path / "plots" / "measures.csv").read_text() == "earlier"
+    assert not (tmp_path / "project.json").exists()
+
+
+def test_missing_embeddings_are_named(tmp_path: Path):
+    result = invoke(tmp_path / "nowhere", tmp_path)
+    assert result.exit_code == 1
+    assert "images.csv: not found; run 'dvc repro embed'" in result.output
+
+
+def test_embeddings_that_are_all_the_same_are_refused(tmp_path: Path):
+    cloud = np.ones((6, 8))
+    write_embeddings(tmp_path / "e", {(0.0, 0): cloud}, list("aaabbb"), np.eye(2, 8))
+    result = invoke(tmp_path / "e", tmp_path)
+    assert result.exit_code == 1
+    assert "all embeddings are the same at noise 0.00" in result.output
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Folders of two runs over the same artifact: on every core, and on one."""
+    names = np.repeat(["banded", "dotted", "grid", "striped"], 12)
+    generator = np.random.default_rng(0)
+    clean = np.repeat(np.eye(4, 8), 12, axis=0) + 0.05 * generator.standard_normal((48, 8))
+    clouds = {(0.0, 0): clean}
+    for level in (0.5, 2.0):
+        clouds[level, 0] = clean + 0.3 * level * generator.standard_normal((48, 8))
+    embeddings = write_embeddings(
+        tmp_path_factory.mktemp("planted"), clouds, names.tolist(), np.eye(4, 8)
+    )
+    folders = [tmp_path_factory.mktemp("run") for _ in range(2)]
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_RUNS, PARAMS, embeddings, *folders],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""  # no library's warning reaches the terminal
+    assert done.stdout == 2 * "projected 48 images of 4 classes and 48 of 4, at 3 noise levels\n"
+    return folders
+
+
+@pytest.mark.slow
+def test_the_stage_writes_its_outputs_and_nothing_else(runs: list[Path]):
+    tables = {"measures.csv", "nearest_classes.csv", "kept_ranks.csv"}
+    drawn = {
+        f"{method}_{selection}" for method in ("tsne", "umap") for selection in ("all", "sampled")
+    }
+    expected = tables | {f"points_{name}.csv" for name in drawn} | {f"{name}.png" for name in drawn}
+    found = {str(path.relative_to(runs[0])) for path in runs[0].rglob("*") if path.is_file()}
+    assert found == {"metrics/project.json"} | {f"plots/project/{name}" for name in expected}
+
+
+@pytest.mark.slow
+def test_the_number_of_cores_changes_no_byte(runs: list[Path]):
+    files = [path.relative_to(runs[0]) for path in runs[0].rglob("*") if path.is_file()]
+    assert len(files) == 12
+    for file in files:
+        assert (runs[0] / file).read_bytes() == (runs[1] / file).read_bytes(), file
+
+
+@pytest.mark.slow
+def test_the_measures_find_the_planted_classes(runs: list[Path]):
+    metrics = json.loads((runs[0] / "metrics/project.json").read_text())
+    assert list(metrics) == ["images", "classes", "chance_purity", *LEVELS]
+    assert metrics["chance_purity"] == pytest.approx(11 / 47, abs=1e-6)
+    for space in ("embedding", "tsne", "umap"):
+        assert metrics["noise_0.00"][f"{space}_purity"] == 1
+        assert metrics["noise_0.00"][f"{space}_silhouette"] > 0.6
+        assert metrics["noise_2.00"][f"{space}_purity"] < 0.9
+    assert all(np.isfinite(value) for level in LEVELS for value in metrics[level].values())
+
+    measures = pd.read_csv(runs[0] / "plots/project/measures.csv")
+    assert len(measures) == 2 * 3 * 3  # selections, spaces, levels
+    untrusted = measures[measures["trustworthiness"].isna()]
+    assert set(untrusted["space"]) == {"embedding"}
+    assert len(untrusted) == 6
+
+
+@pytest.mark.slow
+def test_the_tables_hold_every_point_class_and_kept_pair(runs: list[Path]):
+    plots = runs[0] / "plots/project"
+    points = pd.read_csv(plots / "points_umap_all.csv")
+    assert list(points) == ["noise", "class", "x", "y"]
+    assert points.groupby(["noise", "class"]).size().tolist() == [12] * 3 * 4
+    radius = np.sqrt((points["x"] ** 2 + points["y"] ** 2).groupby(points["noise"]).mean())
+    np.testing.assert_allclose(radius, 1, atol=1e-3)
+
+    nearest = pd.read_csv(plots / "nearest_classes.csv")
+    assert len(nearest) == 2 * 3 * 3 * 4
+    assert (nearest["class"] != nearest["nearest"]).all()
+    assert (nearest["distance"] > 0).all()
+
+    ranks = pd.read_csv(plots / "kept_ranks.csv")
+    assert len(ranks) == 2 * 3 * 3 * 6  # ordered pairs of dotted, grid and striped
+    assert set(ranks["others"]) == {3}
+    assert set(ranks["rank"]) <= {1, 2, 3}
