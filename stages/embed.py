@@ -60,7 +60,8 @@ def embed(
     ids, classes = table["id"].tolist(), sorted(table["class"].unique())
     device = choose_device(params.device)
     precision = choose_precision(params.precision, device)
-    click.echo(f"loading {params.model} ({params.pretrained or 'no tag'}) on {device}")
+    weights = f" with the weights {params.pretrained}" if params.pretrained else ""
+    click.echo(f"loading {params.model}{weights} on {device}")
     encoder = load_encoder(params.model, params.pretrained, model_folder, params.seed, device)
     if not encoder.trained:
         click.echo(f"{params.model} is untrained: its weights are random, of seed {params.seed}")
@@ -94,7 +95,10 @@ def embed(
             "cosine_between_class_prompts": rounded(1 - np.mean(pdist(text, "cosine")), DIGITS)
             if len(classes) > 1
             else 1.0,
-            **{level_key(level): geometry(arrays, table["class"], level) for level, _ in arrays},
+            **{
+                level_key(level): geometry(arrays, table["class"], level)
+                for level in params.noise_levels
+            },
         }
     write_json(metrics, results)
     click.echo(
@@ -334,9 +338,8 @@ def sample_figure(encoder: Encoder, folder: Path, shown: list[str], params: Embe
     """Some images at every noise level, as the encoder sees them, in display colours."""
     levels = _spaced(params.noise_levels, SHOWN)
     images = noisy_sample(encoder, folder, shown, levels, params)
-    figure, axes = new_figure(
-        1.7 * len(levels) + 1.2, 1.75 * len(shown) + 1.0, len(shown), len(levels), squeeze=False
-    )
+    width, height = max(1.7 * len(levels) + 1.2, 5.0), 1.75 * len(shown) + 1.0
+    figure, axes = new_figure(width, height, len(shown), len(levels), squeeze=False)
     for (row, column), axis in np.ndenumerate(axes):
         picture = np.clip(images[column, row], 0, 1).transpose(1, 2, 0)
         axis.imshow(picture, interpolation="nearest")
@@ -347,10 +350,9 @@ def sample_figure(encoder: Encoder, folder: Path, shown: list[str], params: Embe
             axis.set_title(f"{levels[column]:.2f}")
         if column == 0:
             axis.set_ylabel(shown[row].split("/")[0])
-    height, width = images.shape[3:]
     unit = level_unit(params.noise_kind, params.noise_space)
     figure.suptitle(
-        f"What the encoder sees ({width} x {height} pixels)\n"
+        f"What the encoder sees ({images.shape[4]} x {images.shape[3]} pixels)\n"
         f"by level of {params.noise_kind} noise:\n{unit}",
         fontsize=11,
     )

@@ -39,7 +39,7 @@ PAINTED_PER_CLASS = 120
 JPEG_QUALITY = 92
 CHUNK = 20  # images to a piece of parallel work
 LISTED_IMAGES = 20
-THUMBNAIL_PX = 160
+THUMBNAIL_PX = 144
 THUMBNAILS = 60
 
 
@@ -246,13 +246,13 @@ def draw_contact_sheet(layout: Layout, folder: Path, kind: str, file: Path) -> N
     shown = layout.classes[:THUMBNAILS]
     columns = min(8, len(shown))
     rows = math.ceil(len(shown) / columns)
-    figure, axes = new_figure(1.5 * columns + 0.2, 1.72 * rows + 0.5, rows, columns, squeeze=False)
+    figure, axes = new_figure(1.2 * columns + 0.2, 1.4 * rows + 0.5, rows, columns, squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, name in zip(axes.flat, shown, strict=False):
         square = ImageOps.fit(read_image(folder / first[name]), (THUMBNAIL_PX, THUMBNAIL_PX))
         axis.imshow(np.asarray(square))
-        axis.set_title(name, fontsize=10, pad=3)
+        axis.set_title(name, fontsize=9, pad=2)
     source = {"textures": "painted textures", "dtd": "DTD r1.0.1", "folder": "own images"}[kind]
     of_classes = (
         f"{len(shown)} of {len(layout.classes)}" if len(layout.classes) > len(shown) else len(shown)

@@ -143,10 +143,11 @@ def lay_out(clouds: dict[Cloud, np.ndarray], params: ProjectParams) -> dict[View
         for (selection, level), layout in zip(batch, batch_layouts, strict=True)
     }
     return {
-        (selection, method, level): layout
+        (selection, method, level): layouts[selection, method, level]
         if level == 0.0
-        else aligned(layout, layouts[selection, method, 0.0])
-        for (selection, method, level), layout in layouts.items()
+        else aligned(layouts[selection, method, level], layouts[selection, method, 0.0])
+        for method in METHODS
+        for selection, level in clouds
     }
 
 
@@ -232,7 +233,7 @@ def kept_table(
     for (name, space, level), found in measures.items():
         ranks = nearest_ranks(found.class_distances)
         place = {class_name: i for i, class_name in enumerate(classes[name])}
-        for a, b in permutations([c for c in kept if c in place], 2):
+        for a, b in permutations([c for c in classes[name] if c in kept], 2):
             rows.append((name, space, level, a, b, ranks[place[a], place[b]], len(place) - 1))
     return pd.DataFrame(rows, columns=columns)
 
@@ -262,7 +263,7 @@ def draw(
         )
 
     classes = selection.classes
-    kept = [name for name in kept if name in classes]
+    kept = [name for name in classes if name in kept]
     # The kept classes come first, so that no two of them (up to seven) share a colour.
     styles = class_styles(kept + [name for name in classes if name not in kept])
     return layout_figure(

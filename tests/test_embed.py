@@ -1,5 +1,6 @@
 """The embed stage on a tiny data set and a tiny model: artifact, invariances, refusals."""
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -320,6 +321,22 @@ def test_space_is_taken_before_the_work(tmp_path):
     assert arrays[0.5, 1].shape == (300, 100)
     file = (tmp_path / "noise_0.50_draw_1.npy").stat()
     assert file.st_blocks * 512 >= 300 * 100 * 4
+
+
+def test_a_full_disk_is_said_before_the_work_and_leaves_the_earlier_output(
+    source, done, tmp_path, monkeypatch
+):
+    out = tmp_path / "out"
+    shutil.copytree(done, out)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full, raising=False)
+    fails(run(source, out), "the disk is full; free some space")
+    for name in ("embeddings/noise_0.00_draw_0.npy", "plots/drift.csv", "embed.json"):
+        assert (out / name).read_bytes() == (done / name).read_bytes()
+    assert not list(out.glob(".*"))
 
 
 def test_memory_that_does_not_suffice_is_said(source, monkeypatch):

@@ -151,15 +151,19 @@ def test_logit_scale_is_the_factor_itself(tiny):
 # Precision and device
 
 
+def tower_of(vision: dict, **changes: object) -> nn.Module:
+    torch.manual_seed(0)
+    config = TINY | {"vision_cfg": TINY["vision_cfg"] | vision} | changes
+    return open_clip.CLIP(**config).visual.eval()
+
+
 @pytest.mark.parametrize("quick_gelu", [False, True])
 @pytest.mark.parametrize(
     "vision", [{}, {"pool_type": "avg"}, {"ls_init_value": 0.5}, {"attentional_pool": True}]
 )
 @pytest.mark.skipif(not can_pack(), reason="torch without oneDNN")
 def test_packed_modules_give_what_open_clip_gives(vision, quick_gelu):
-    torch.manual_seed(0)
-    config = TINY | {"vision_cfg": TINY["vision_cfg"] | vision, "quick_gelu": quick_gelu}
-    tower = open_clip.CLIP(**config).visual.eval()
+    tower = tower_of(vision, quick_gelu=quick_gelu)
     inputs = torch.randn(3, 3, 32, 32)
     with torch.inference_mode():
         wanted = tower(inputs)
@@ -173,11 +177,17 @@ def test_packed_modules_give_what_open_clip_gives(vision, quick_gelu):
 @pytest.mark.skipif(not can_pack(), reason="torch without oneDNN")
 def test_only_a_tower_that_reads_the_class_token_computes_it_alone():
     for pool, alone in (("tok", True), ("avg", False)):
-        config = TINY | {"vision_cfg": TINY["vision_cfg"] | {"pool_type": pool}}
-        tower = open_clip.CLIP(**config).visual.eval()
+        tower = tower_of({"pool_type": pool})
         pack(tower)
         found = [block.class_token_alone for block in tower.transformer.resblocks]
         assert found == [False, alone]
+
+
+def test_a_tower_of_another_kind_is_left_as_it_is():
+    tower = tower_of({"layers": [1, 1, 1, 1], "width": 16, "head_width": 64})
+    before = [type(each) for each in tower.modules()]
+    pack(tower)
+    assert [type(each) for each in tower.modules()] == before
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
@@ -188,6 +198,7 @@ def test_a_lower_precision_stays_near_fp32_and_gives_float32_unit_rows(folder, p
     found = with_precision(exact, precision)
     rows = found.encode_images(pixels)
     assert found.precision == precision
+    assert found.logit_scale == pytest.approx(1 / 0.07)
     assert next(found.model.visual.ln_post.parameters()).dtype == module.DTYPES[precision]
     assert rows.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)

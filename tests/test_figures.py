@@ -10,7 +10,6 @@ from stages.core.figures import (
     class_legend,
     class_styles,
     level_colours,
-    matrix_figure,
     new_figure,
     panel_grid,
     save_figure,
@@ -81,19 +80,6 @@ def test_the_legend_of_47_classes_names_each_in_two_columns_within_the_figure():
     assert box.x1 <= figure.bbox.x1
     assert figure.bbox.y0 <= box.y0
     assert box.y1 <= figure.bbox.y1
-
-
-def test_a_matrix_of_47_classes_names_every_row_and_column_without_overlap():
-    figure = matrix_figure(np.eye(47), NAMES, "title", "share", limits=(0, 1))
-    figure.canvas.draw()
-    axes, bar = figure.axes
-    assert [tick.get_text() for tick in axes.get_xticklabels()] == NAMES
-    assert [tick.get_text() for tick in axes.get_yticklabels()] == NAMES
-    assert bar.get_ylabel() == "share"
-    boxes = [tick.get_window_extent() for tick in axes.get_yticklabels()]
-    assert all(not a.overlaps(b) for a, b in pairwise(boxes))
-    boxes = [tick.get_window_extent() for tick in axes.get_xticklabels()]
-    assert all(not a.overlaps(b) for a, b in pairwise(boxes))
 
 
 def test_a_layout_figure_draws_every_point_in_every_panel_on_one_scale():

@@ -158,12 +158,18 @@ def choose_precision(name: str, device: torch.device) -> str:
 
 
 def with_precision(encoder: Encoder, precision: str) -> Encoder:
-    """The encoder in another number format: the whole model, not autocast.
+    """The encoder in another number format (the whole model, not autocast), laid out for speed.
 
-    The model is converted in place, so that the given encoder must not be used any more. In
-    bfloat16 on a CPU the image tower gets the faster modules of stages.core.packing.
+    The model is converted in place, so that the given encoder must not be used any more.
+    Convolutions get their weights channels last; in bfloat16 on a CPU a vision transformer gets
+    the modules of stages.core.packing.
     """
+    scale = encoder.model.logit_scale
+    exact = scale.detach().clone()
     encoder.model.to(DTYPES[precision])
+    scale.data = exact  # it multiplies float32 cosines later on
+    if encoder.device.type != "mps":
+        encoder.model.visual.to(memory_format=torch.channels_last)
     if precision == "bf16" and encoder.device.type == "cpu" and can_pack():
         pack(encoder.model.visual)
     return replace(encoder, precision=precision)

@@ -102,30 +102,3 @@ def class_legend(
         handletextpad=0.2,
         columnspacing=0.8,
     )
-
-
-def matrix_figure(
-    matrix: np.ndarray,
-    names: list[str],
-    title: str,
-    value_label: str,
-    row_label: str = "",
-    column_label: str = "",
-    limits: tuple[float | None, float | None] = (None, None),
-) -> Figure:
-    """A heat map of a (C, C) matrix with its rows and columns named, readable for 47 classes.
-
-    value_label: what the colours stand for, with the unit; limits: the values at the ends of the
-    colour scale, by default those of the matrix. A NaN is left white.
-    """
-    side = np.clip(0.19 * len(names), 3, 12)
-    figure, axes = new_figure(side + 2.6, side + 1.4)
-    image = axes.imshow(matrix, vmin=limits[0], vmax=limits[1], interpolation="nearest")
-    size = 8 if len(names) > 20 else 9
-    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
-    axes.set_yticks(range(len(names)), names, fontsize=size)
-    axes.tick_params(length=0)
-    axes.grid(False)
-    axes.set(title=title, xlabel=column_label, ylabel=row_label)
-    figure.colorbar(image, ax=axes, label=value_label, shrink=0.8)
-    return figure

@@ -12,8 +12,9 @@ from typing import Literal
 
 # POT imports every array library that it finds, PyTorch with its seconds and gigabytes among
 # them, and uses none of them here. It reads these names when it is imported.
-for _library in ("PYTORCH", "JAX", "CUPY", "TENSORFLOW"):
-    os.environ[f"POT_BACKEND_DISABLE_{_library}"] = "1"
+os.environ.update(
+    {f"POT_BACKEND_DISABLE_{name}": "1" for name in ("PYTORCH", "JAX", "CUPY", "TENSORFLOW")}
+)
 
 import gudhi
 import gudhi.hera

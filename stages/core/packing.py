@@ -4,7 +4,7 @@ The weights are open_clip's and so is the mathematics; what changes is where tim
 the matrix products. A weight is laid out for oneDNN once instead of at every call, biases and
 residuals are added within the product, patches become the rows of one product instead of a
 convolution, and the last block computes the class token alone where nothing else of it is read.
-Other modules, and towers of other kinds, stay as they are.
+Only open_clip's own vision transformers are touched, and of them only what is known here.
 """
 
 import torch
@@ -22,19 +22,15 @@ def can_pack() -> bool:
 
 def pack(tower: nn.Module) -> None:
     """Swap the modules of an image tower in place; the tower must be in bfloat16, on the CPU."""
-    if type(tower) is VisionTransformer and _reads_the_class_token_alone(tower):
-        blocks = tower.transformer.resblocks
-        if _can_pack_block(blocks[-1]):
-            blocks[-1] = PackedBlock(blocks[-1], class_token_alone=True)
-    for name, child in tower.named_children():
-        if type(child) is nn.Linear:
-            setattr(tower, name, PackedLinear(child.weight, child.bias))
-        elif type(child) is nn.Conv2d and _cuts_patches(child):
-            setattr(tower, name, PackedPatches(child))
-        elif _can_pack_block(child):
-            setattr(tower, name, PackedBlock(child))
-        else:
-            pack(child)
+    if type(tower) is not VisionTransformer:
+        return
+    if _cuts_patches(tower.conv1):
+        tower.conv1 = PackedPatches(tower.conv1)
+    blocks = tower.transformer.resblocks
+    for i, block in enumerate(blocks):
+        if _can_pack_block(block):
+            last = i == len(blocks) - 1
+            blocks[i] = PackedBlock(block, last and _reads_the_class_token_alone(tower))
 
 
 class PackedLinear(nn.Module):
@@ -71,7 +67,7 @@ class PackedPatches(nn.Module):
 class PackedBlock(nn.Module):
     """(B, L, D) -> (B, L, D), or its first row (B, 1, D) alone: a residual attention block."""
 
-    def __init__(self, block: ResidualAttentionBlock, class_token_alone: bool = False) -> None:
+    def __init__(self, block: ResidualAttentionBlock, class_token_alone: bool) -> None:
         super().__init__()
         attention = block.attn
         weight, bias, dim = attention.in_proj_weight, attention.in_proj_bias, attention.embed_dim

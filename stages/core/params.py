@@ -157,8 +157,9 @@ class AnglesParams(Section):
     )
     centre: bool = Field(description="subtract the class mean first")
     space: Literal["feature", "sample"] = Field(
-        description="'feature' compares spans of features; 'sample' makes the usual mistake of "
-        "comparing columns of samples x features"
+        description="'feature' compares spans of images in feature space; 'sample' makes the "
+        "usual mistake of comparing whole spans of columns of samples x features, whatever the "
+        "rank and centre"
     )
     closest_pairs: Count = Field(description="how many closest pairs to list and draw")
 
@@ -173,20 +174,29 @@ class PersistenceParams(Section):
     points_overall: int = Field(ge=4, description="sample across all classes, in points")
     seed: Seed
     memory_gib: float = Field(
-        strict=False, gt=0, description="refuse a diagram estimated to need more memory, in GiB"
+        strict=False,
+        gt=0,
+        allow_inf_nan=False,
+        description="memory for the diagrams computed at once, in GiB; refuse one estimated to "
+        "need more",
     )
     minutes: float = Field(
-        strict=False, gt=0, description="refuse diagrams estimated to take longer, in minutes"
+        strict=False,
+        gt=0,
+        allow_inf_nan=False,
+        description="refuse diagrams that together are estimated to take longer, in minutes",
     )
 
 
 class DistancesParams(Section):
     name = "distances"
     wasserstein_engine: Literal["auto", "pot", "hera"] = Field(
-        description="auto takes POT (exact), and Hera above hera_above bars"
+        description="auto takes POT (exact), and Hera above hera_above bars from H1 on"
     )
-    hera_above: Count = Field(description="bars from which 'auto' takes Hera")
-    hera_delta: float = Field(strict=False, gt=0, description="relative error allowed to Hera")
+    hera_above: Count = Field(description="bars of a diagram from which 'auto' takes Hera")
+    hera_delta: float = Field(
+        strict=False, gt=0, allow_inf_nan=False, description="relative error allowed to Hera"
+    )
 
 
 class ClassifyParams(Section):
@@ -198,7 +208,11 @@ class ClassifyParams(Section):
     probe_strengths: list[Annotated[float, Field(strict=False, gt=0)]] = Field(
         min_length=1, description="inverse regularisation strengths C tried on val (linear probe)"
     )
-    knn_neighbours: list[Count] = Field(min_length=1, description="neighbour counts tried on val")
+    knn_neighbours: list[Count] = Field(
+        min_length=1,
+        description="neighbour counts tried on val; those above the number of training images "
+        "are passed over",
+    )
 
 
 SectionT = TypeVar("SectionT", bound=Section)

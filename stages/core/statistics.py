@@ -82,15 +82,20 @@ def accuracy_intervals(
     replicates: int,
     confidence: float,
     generator: np.random.Generator,
+    per_stratum: bool = False,
 ) -> list[Interval]:
     """Bootstrap intervals of accuracies: `mean_intervals` of (n, m) booleans.
+
+    per_stratum: every stratum counts alike, whatever its size (mean accuracy per class).
 
     Where every answer is right, or every one wrong, resampling has nothing to vary. There the
     end away from the estimate is the exact binomial one (Clopper and Pearson 1934).
     """
-    intervals = mean_intervals(
-        correct.astype(np.float64), strata, replicates, confidence, generator
-    )
+    values = correct.astype(np.float64)
+    if per_stratum:
+        _, codes, sizes = np.unique(strata, return_inverse=True, return_counts=True)
+        values *= (len(strata) / (len(sizes) * sizes[codes]))[:, None]
+    intervals = mean_intervals(values, strata, replicates, confidence, generator)
     surely_below = ((1 - confidence) / 2) ** (1 / len(correct))
     for i, share in enumerate(correct.mean(axis=0)):
         if share == 1.0:
@@ -115,8 +120,12 @@ def bca_interval(
     """
     levels = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
     if acceleration is not None:
-        # Half of the ties, for a statistic with few values has many.
-        below = (replicated < estimate).mean() + (replicated == estimate).mean() / 2
+        # Half of the ties, for a statistic with few values has many; sums taken in another
+        # order differ in their last bits.
+        slack = 1e-9 * np.ptp(replicated)
+        below = (
+            (replicated < estimate - slack).mean() + (replicated <= estimate + slack).mean()
+        ) / 2
         bias = special.ndtri(np.clip(below, 0.5 / len(replicated), 1 - 0.5 / len(replicated)))
         z = bias + special.ndtri(levels)
         levels = special.ndtr(bias + z / (1 - acceleration * z))

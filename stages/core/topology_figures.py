@@ -28,20 +28,23 @@ def diagrams_figure(
     """Persistence diagrams in a grid with shared axes.
 
     rows: {label of a row: {title of a panel: diagrams by dimension}}, the same panels a row.
-    Only finite bars are drawn.
+    Finite bars alone are drawn. The death axis starts below the earliest death: no pair of unit
+    vectors is close to another, and from 0 the bars would fill a corner of the panel.
     """
     drawn = {
         label: {name: [finite_bars(bars) for bars in by_dim] for name, by_dim in panels.items()}
         for label, panels in rows.items()
     }
-    everything = [
-        bars for panels in drawn.values() for by_dim in panels.values() for bars in by_dim
-    ]
-    limit = 1.05 * max((bars[:, 1].max(initial=0.0) for bars in everything), default=0.0) or 1.0
+    deaths = np.concatenate(
+        [bars for panels in drawn.values() for by_dim in panels.values() for bars in by_dim]
+    )[:, 1]
+    latest = 1.03 * deaths.max(initial=0.0) or 1.0
+    earliest = 0.95 * deaths.min(initial=latest)
+    limits = [-0.05 * latest, latest, earliest, latest]
     columns = len(next(iter(drawn.values())))
     figure, grid = new_figure(
-        side * columns + 0.6,
-        side * len(drawn) + 1.0,
+        side * columns + 0.8,
+        side * len(drawn) + 0.8,
         len(drawn),
         columns,
         squeeze=False,
@@ -50,27 +53,28 @@ def diagrams_figure(
     )
     for (label, panels), line in zip(drawn.items(), grid, strict=True):
         for (name, by_dim), axes in zip(panels.items(), line, strict=True):
-            _draw_diagrams(axes, by_dim, limit)
+            _draw_diagrams(axes, by_dim, limits)
             axes.set(title=name if axes in grid[0] else "", xlabel="", ylabel="")
         line[0].set_ylabel(label)
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(handles), markerscale=2)
+    grid[0, 0].legend(loc="center", markerscale=2)
     figure.suptitle(title)
-    figure.supxlabel(f"birth ({UNIT})", fontsize=10)
+    figure.supxlabel(f"birth ({UNIT}); dashed: death = birth", fontsize=10)
     figure.supylabel(f"death ({UNIT})", fontsize=10)
     return figure
 
 
-def _draw_diagrams(axes: Axes, by_dim: list[np.ndarray], limit: float) -> None:
+def _draw_diagrams(axes: Axes, by_dim: list[np.ndarray], limits: list[float]) -> None:
     with plt.rc_context():  # persim resets every setting of Matplotlib
         persim.plot_diagrams(
             by_dim,
             labels=[f"$H_{dim}$" for dim in range(len(by_dim))],
-            xy_range=[-0.03 * limit, limit, -0.03 * limit, limit],
+            xy_range=limits,
             size=9,
             legend=False,
             ax=axes,
         )
+    axes.set_aspect("auto")
+    axes.lines[0].set(xdata=limits[:2], ydata=limits[:2], linewidth=1)
     for collection, colour in zip(axes.collections, COLOURS, strict=False):
         collection.set(color=colour, alpha=0.6)
 
@@ -109,13 +113,13 @@ def distances_figure(
 
     distances: columns group, noise, dim, comparison, distance, of one metric and of classes.
     panels: (title, comparison, yardstick); a yardstick that is known for the clean level alone
-    is drawn across. names: {comparison: its name in the legend}.
+    is drawn across. names: {comparison: its name in the legend}. No axis is shared: distances
+    of whole clouds and of halves are not to be compared.
     """
     dims = sorted(distances["dim"].unique())
     figure, grid = new_figure(
-        5.2 * len(panels) + 0.4, 3.4 * len(dims) + 1.0, len(dims), len(panels), squeeze=False,
-        sharex=True, sharey="row",
-    )  # fmt: skip
+        5.2 * len(panels) + 0.4, 3.4 * len(dims) + 1.0, len(dims), len(panels), squeeze=False
+    )
     for dim, line in zip(dims, grid, strict=True):
         of_dim = distances[distances["dim"] == dim]
         for (panel_title, comparison, yardstick), axes in zip(panels, line, strict=True):
@@ -128,9 +132,10 @@ def distances_figure(
             draw_spread(axes, reference, COLOURS[1], names[yardstick], thin=False, line="--")
             _level_axis(axes, measured.index)
             axes.set(title=f"$H_{dim}$: {panel_title}", ylim=(0, None))
-        line[0].set_ylabel(f"distance of diagrams ({UNIT})")
+            axes.set_ylabel(f"distance ({UNIT})")
     for axes in grid[-1]:
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=9)
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.18)}
+        axes.legend(**place, fontsize=9, handlelength=3.5)
     figure.suptitle(title)
     return figure
 
@@ -150,7 +155,7 @@ def draw_spread(
 
 def _by_level(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
     """Rows noise, columns group."""
-    return table.pivot(index="noise", columns="group", values=quantity)
+    return table.pivot_table(index="noise", columns="group", values=quantity)
 
 
 def _level_axis(axes: Axes, levels: pd.Index) -> None:

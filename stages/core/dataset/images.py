@@ -38,6 +38,8 @@ ORIENTATIONS = {
     8: Image.Transpose.ROTATE_90,
 }
 
+PNG_END = b"IEND\xaeB`\x82"
+
 # Pillow refuses images beyond twice its limit of pixels and only warns of those between.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
@@ -81,6 +83,8 @@ def decode(data: bytes) -> Decoded:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         turned = _orientation(image) in ORIENTATIONS  # Pillow itself turns TIFF files in load()
         image.load()
+        if image.format == "PNG" and PNG_END not in data:  # Pillow is content with all pixels
+            raise UnreadableImage("truncated, its last chunk is missing")
         return _upright_rgb(image, turned)
     except UnreadableImage:
         raise

@@ -113,7 +113,7 @@ def extract(archive: Path, folder: Path) -> Path:
     outside `folder`, and where the archive is damaged.
     """
     try:
-        with tarfile.open(archive) as tar:
+        with tarfile.open(archive, "r:gz") as tar:
             tar.extraction_filter = getattr(tarfile, "data_filter", None)  # from Python 3.11.4
             for member in progress(tar, f"unpack {archive.name}"):
                 _require_inside(member, archive)

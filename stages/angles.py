@@ -1,0 +1,167 @@
+"""Principal angles between the subspaces of every pair of classes, at each noise level."""
+
+from pathlib import Path
+
+import click
+import numpy as np
+import pandas as pd
+
+from stages.command import path_option, stage
+from stages.core.embeddings import Embeddings, level_key, read_embeddings
+from stages.core.errors import StudyError
+from stages.core.figures import save_figure
+from stages.core.files import rounded, whole_folder, write_csv, write_json
+from stages.core.params import AnglesParams
+from stages.core.subspace_figures import angle_distributions, angle_matrix, closest_pairs_bars
+from stages.core.subspaces import (
+    ZERO_ANGLE_RAD,
+    angle_summary,
+    angles_between,
+    class_bases,
+    pair_table,
+    principal_angles,
+    sample_space_bases,
+)
+
+
+@stage(AnglesParams)
+@path_option("--embeddings", "data/embeddings", "The embeddings artifact.")
+@path_option("--metrics", "metrics/angles.json", "Where the metrics go.")
+@path_option("--plots", "plots/angles", "Where tables and pictures go.")
+def angles(params: AnglesParams, embeddings: Path, metrics: Path, plots: Path) -> None:
+    """Compute all principal angles between every pair of class subspaces, per noise level.
+
+    The subspace of a class is spanned by the leading right singular vectors of its embeddings
+    (draw 0). Writes the smallest, mean and largest angle of every pair, its Grassmann and
+    chordal distances, how many of its angles are zero and how many of those had to be, and
+    how far each class's subspace turns away from its clean one.
+    """
+    study = read_embeddings(embeddings)
+    if len(study.classes) < 2:
+        raise StudyError(f"{embeddings}: 1 class has no pair; fetch at least two classes")
+    clean_bases = _bases(study, 0.0, params)
+    pairs, rotations = {}, {}
+    for level in study.levels:
+        bases = _bases(study, level, params) if level else clean_bases
+        found = principal_angles(bases)
+        pairs[level] = pair_table(found, study.classes)
+        if level:
+            rotations[level] = _rotation(clean_bases, bases, study.classes)
+    closest = {
+        level: table.nsmallest(params.closest_pairs, ["smallest_deg", "mean_deg"])
+        for level, table in pairs.items()
+    }
+
+    where = "feature space" if params.space == "feature" else "sample space (the usual mistake)"
+    with whole_folder(plots) as folder:
+        write_csv(folder / "pairs.csv", _long(pairs))
+        write_csv(folder / "closest_pairs.csv", _long(closest))
+        if rotations:
+            write_csv(folder / "rotation.csv", _long(rotations))
+        for column, what in (("smallest_deg", "Smallest angle"), ("mean_deg", "Mean angle")):
+            figure = angle_matrix(pairs[0.0], column, study.classes, what, where)
+            save_figure(figure, folder / f"{column.removesuffix('_deg')}_angle.png")
+        save_figure(closest_pairs_bars(closest, where), folder / "closest_pairs.png")
+        save_figure(angle_distributions(pairs, rotations, where), folder / "distribution.png")
+    write_json(metrics, _metrics(found.dimension, pairs, rotations))
+    for line in _report(params.space, found.dimension, pairs):
+        click.echo(line)
+
+
+def _bases(study: Embeddings, level: float, params: AnglesParams) -> list[np.ndarray]:
+    """The basis of each class at a noise level, draw 0."""
+    array = study.array(level)
+    clouds = {name: array[study.rows(name)] for name in study.classes}
+    for name, points in clouds.items():
+        if not len(points):
+            raise StudyError(
+                f"{study.folder}/images.csv: class {name} has no image; run 'dvc repro embed'"
+            )
+    if params.space == "sample":
+        return sample_space_bases(clouds)
+    return class_bases(clouds, params.rank, params.explained_variance, params.centre)
+
+
+def _rotation(clean: list[np.ndarray], noisy: list[np.ndarray], classes: list[str]) -> pd.DataFrame:
+    """One row per class: the angles between its clean and its noisy subspace."""
+    rows = []
+    for name, before, after in zip(classes, clean, noisy, strict=True):
+        summary = angle_summary(angles_between(before, after)[None])
+        ranks = {"rank_clean": before.shape[1], "rank_noisy": after.shape[1]}
+        rows.append({"class": name, **ranks, **{key: value[0] for key, value in summary.items()}})
+    return pd.DataFrame(rows)
+
+
+def _long(tables: dict[float, pd.DataFrame]) -> pd.DataFrame:
+    """The tables of all noise levels under one another, with the level in column `noise`."""
+    return pd.concat(table.assign(noise=level) for level, table in tables.items())[
+        ["noise", *next(iter(tables.values())).columns]
+    ]
+
+
+def _metrics(
+    dimension: int, pairs: dict[float, pd.DataFrame], rotations: dict[float, pd.DataFrame]
+) -> dict:
+    metrics: dict = {
+        "dimension": dimension,
+        "pairs": len(pairs[0.0]),
+        "zero_below_deg": rounded(np.degrees(ZERO_ANGLE_RAD)),
+    }
+    for level, table in pairs.items():
+        ranks = table[["rank_a", "rank_b"]]
+        metrics[level_key(level)] = {
+            "rank_lowest": int(ranks.min(axis=None)),
+            "rank_highest": int(ranks.max(axis=None)),
+            "smallest_deg_min": rounded(table["smallest_deg"].min()),
+            "smallest_deg_median": rounded(table["smallest_deg"].median()),
+            "smallest_deg_mean": rounded(table["smallest_deg"].mean()),
+            "mean_deg_mean": rounded(table["mean_deg"].mean()),
+            "grassmann_mean": rounded(table["grassmann"].mean()),
+            "zero_pairs": _zero_pairs(table),
+            "zero_pairs_certain": _certain_pairs(table),
+            "zero_angles_certain": int(table["zeros_certain"].sum()),
+            "zero_angles_found": int(table["zeros_found"].sum()),
+        }
+        if level:
+            turned = rotations[level]["mean_deg"].mean()
+            metrics[level_key(level)]["rotation_deg_mean"] = rounded(turned)
+    return metrics
+
+
+def _zero_pairs(table: pd.DataFrame) -> int:
+    """How many pairs have a smallest angle of zero."""
+    return int((table["smallest_deg"] == 0).sum())
+
+
+def _certain_pairs(table: pd.DataFrame) -> int:
+    """How many pairs had to meet, by their ranks alone."""
+    return int((table["zeros_certain"] > 0).sum())
+
+
+def _report(space: str, dimension: int, pairs: dict[float, pd.DataFrame]) -> list[str]:
+    """What the stage says: sizes, the closest pair of each level, and why angles are zero."""
+    count = len(pairs[0.0])
+    lines = [f"{count:,} pairs of class subspaces in {dimension} dimensions"]
+    if space == "sample":
+        lines = [
+            "angles.space is 'sample', the usual mistake: columns of samples x features are "
+            f"compared in a space of {dimension} samples, each class cut to as many images as "
+            "the smallest has"
+        ]
+    for level, table in pairs.items():
+        closest = table.loc[table["smallest_deg"].idxmin()]
+        lines.append(
+            f"noise {level:.2f}: closest {closest['class_a']} and {closest['class_b']}, "
+            f"{closest['smallest_deg']:.2f} degrees; {_zero_pairs(table):,} smallest angles are 0, "
+            f"{_certain_pairs(table):,} of them for certain"
+        )
+    if any(_certain_pairs(table) for table in pairs.values()):
+        lines.append(
+            f"Where rank_a + rank_b is more than the {dimension} dimensions, two subspaces meet "
+            "whatever the images: such an angle of 0 is no finding"
+        )
+    return lines
+
+
+if __name__ == "__main__":
+    angles()
