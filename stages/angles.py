@@ -45,8 +45,7 @@ def angles(params: AnglesParams, embeddings: Path, metrics: Path, plots: Path) -
         bases = _bases(study, level, params) if level else clean_bases
         found = principal_angles(bases)
         pairs[level] = pair_table(found, study.classes)
-        if level:
-            rotations[level] = _rotation(clean_bases, bases, study.classes)
+        rotations[level] = _rotation(clean_bases, bases, study.classes)
     closest = {
         level: table.nsmallest(params.closest_pairs, ["smallest_deg", "mean_deg"])
         for level, table in pairs.items()
@@ -56,9 +55,8 @@ def angles(params: AnglesParams, embeddings: Path, metrics: Path, plots: Path) -
     with whole_folder(plots) as folder:
         write_csv(folder / "pairs.csv", _long(pairs))
         write_csv(folder / "closest_pairs.csv", _long(closest))
-        if rotations:
-            write_csv(folder / "rotation.csv", _long(rotations))
-        for column, what in (("smallest_deg", "Smallest angle"), ("mean_deg", "Mean angle")):
+        write_csv(folder / "rotation.csv", _long(rotations))
+        for column, what in (("smallest_deg", "Smallest"), ("mean_deg", "Mean")):
             figure = angle_matrix(pairs[0.0], column, study.classes, what, where)
             save_figure(figure, folder / f"{column.removesuffix('_deg')}_angle.png")
         save_figure(closest_pairs_bars(closest, where), folder / "closest_pairs.png")
@@ -121,10 +119,8 @@ def _metrics(
             "zero_pairs_certain": _certain_pairs(table),
             "zero_angles_certain": int(table["zeros_certain"].sum()),
             "zero_angles_found": int(table["zeros_found"].sum()),
+            "rotation_deg_mean": rounded(rotations[level]["mean_deg"].mean()),
         }
-        if level:
-            turned = rotations[level]["mean_deg"].mean()
-            metrics[level_key(level)]["rotation_deg_mean"] = rounded(turned)
     return metrics
 
 
@@ -141,7 +137,7 @@ def _certain_pairs(table: pd.DataFrame) -> int:
 def _report(space: str, dimension: int, pairs: dict[float, pd.DataFrame]) -> list[str]:
     """What the stage says: sizes, the closest pair of each level, and why angles are zero."""
     count = len(pairs[0.0])
-    lines = [f"{count:,} pairs of class subspaces in {dimension} dimensions"]
+    lines = [f"Class subspaces in {dimension} dimensions, pairs: {count:,}"]
     if space == "sample":
         lines = [
             "angles.space is 'sample', the usual mistake: columns of samples x features are "
@@ -152,8 +148,8 @@ def _report(space: str, dimension: int, pairs: dict[float, pd.DataFrame]) -> lis
         closest = table.loc[table["smallest_deg"].idxmin()]
         lines.append(
             f"noise {level:.2f}: closest {closest['class_a']} and {closest['class_b']}, "
-            f"{closest['smallest_deg']:.2f} degrees; {_zero_pairs(table):,} smallest angles are 0, "
-            f"{_certain_pairs(table):,} of them for certain"
+            f"{closest['smallest_deg']:.2f} degrees; pairs with an angle of 0: "
+            f"{_zero_pairs(table):,} of {count:,}, for certain {_certain_pairs(table):,}"
         )
     if any(_certain_pairs(table) for table in pairs.values()):
         lines.append(

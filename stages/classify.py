@@ -93,7 +93,7 @@ def classify(
         level: expected_calibration_error(measured.calibration)
         for level, measured in levels.items()
     }
-    ends = {"clean": 0.0, "noisy": study.levels[-1]}
+    ends = {"clean": 0.0, "noisiest": study.levels[-1]}
     confusions = {
         level: _confusion(actual, levels[level].predicted["zero_shot"], len(study.classes))
         for level in ends.values()

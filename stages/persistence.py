@@ -61,7 +61,7 @@ class Cloud:
 
 @stage(PersistenceParams)
 @path_option("--embeddings", "data/embeddings", "The embeddings artifact.")
-@path_option("--diagrams", "data/diagrams", "Where the diagrams go.")
+@path_option("--diagrams", "data/diagrams", "The folder where diagrams.parquet goes.")
 @path_option("--metrics", "metrics/persistence.json", "Where the metrics go.")
 @path_option("--plots", "plots/persistence", "Where tables and pictures go.")
 def persistence(
@@ -81,8 +81,7 @@ def persistence(
         write_csv(folder / "summaries.csv", summaries)
         for name, figure in draw(found, summaries, groups):
             save_figure(figure, folder / f"{name}.png")
-    with whole_folder(diagrams) as folder:
-        write_diagrams(folder / "diagrams.parquet", found.items())
+    write_diagrams(diagrams / "diagrams.parquet", found.items())
     write_json(metrics, headline(summaries, groups))
 
     bars = sum(len(bars) for by_dim in found.values() for bars in by_dim)

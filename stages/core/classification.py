@@ -15,8 +15,8 @@ from sklearn.linear_model import LogisticRegression
 PROBE_TOLERANCE = 1e-7
 PROBE_MAX_ITERATIONS = 10_000
 
-# Rows of queries whose similarities to every reference are held at once.
-QUERIES_AT_ONCE = 1024
+# Bounds the array of similarities of queries to references: 32 MiB of float64.
+SIMILARITIES_AT_ONCE = 2**22
 
 
 def cosines(images: np.ndarray, text: np.ndarray) -> np.ndarray:
@@ -178,8 +178,9 @@ def neighbour_votes(
     references = references.astype(np.float64)
     class_count = int(labels.max()) + 1
     voted = np.empty((len(counts), len(queries)), dtype=np.int64)
-    for start in range(0, len(queries), QUERIES_AT_ONCE):
-        block = slice(start, start + QUERIES_AT_ONCE)
+    at_once = max(SIMILARITIES_AT_ONCE // len(references), 1)
+    for start in range(0, len(queries), at_once):
+        block = slice(start, start + at_once)
         similar = queries[block].astype(np.float64) @ references.T  # (b, n)
         nearest = np.argsort(-similar, axis=1, kind="stable")[:, : max(counts)]  # (b, k)
         weights = np.take_along_axis(similar, nearest, axis=1)

@@ -6,7 +6,7 @@ birth and then by death. An essential bar has death = inf. Bars of length zero a
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -33,22 +33,23 @@ WassersteinEngine = Literal["auto", "pot", "hera"]
 
 NO_BARS = np.empty((0, 2))
 
-# An estimate of cost runs growing samples of a cloud up to half its size, or until one takes
-# PILOT_SECONDS. Their growth becomes steeper beyond them, by about EXTRA_EXPONENT.
+# An estimate of cost runs growing samples of a cloud up to LARGEST_PILOT of its size, by highest
+# dimension, or until one takes PILOT_SECONDS. Beyond them time grows more steeply than up to
+# them, by about EXTRA_EXPONENT; in H2 the bend lies so late that the samples must reach farther.
 PILOT_SECONDS = 0.1
 SMALLEST_PILOT = 24
+LARGEST_PILOT = (0.5, 0.5, 0.71)
 EXTRA_EXPONENT = 0.5
-# The least growth of time with n by highest dimension: pairs, then pairs and their cofaces.
+# The least growth of time with n: pairs; from H1 on pairs and their cofaces.
 LEAST_EXPONENT = (2.0, 3.0, 3.0)
 GREATEST_EXPONENT = 7.0
 # Seconds of a cloud that is too small for a pilot, isotropic in 512 dimensions: the worst case.
 SMALL_SECONDS = (0.001, 0.004, 0.05)
 
-# Memory per point squared: pdist, the square matrix and its copies; from H1 on a column per
-# edge; and the columns that a reduction fills, which grow with the time that it takes.
-MATRIX_BYTES = 16
-COLUMN_BYTES = {"gudhi": 50, "ripser": 100}
-FILL_BYTES_PER_SECOND = 40 * 2**20
+# Memory per point squared: the matrix, its copies, and lists of its edges; and the columns that
+# a reduction fills, which grow with the time that it takes.
+BYTES_PER_PAIR = (16, 32, 32)
+FILL_BYTES_PER_SECOND = (0, 6 * 2**20, 35 * 2**20)
 
 
 def distance_matrix(points: np.ndarray) -> np.ndarray:
@@ -76,35 +77,27 @@ def distance_matrix(points: np.ndarray) -> np.ndarray:
 def persistence_diagrams(
     distances: np.ndarray, max_dim: int, engine: Engine = "gudhi"
 ) -> list[np.ndarray]:
-    """Diagrams of the Vietoris-Rips filtration in dimensions 0 to max_dim, over Z/2.
+    """Diagrams of the Vietoris-Rips filtration in dimensions 0 to max_dim, over Z/2, exact.
 
-    distances: (n, n) float64. A bar dies where an edge or a triangle enters, whose parameter is
-    its longest edge. The filtration is followed up to the enclosing radius, min_i max_j d(i, j):
-    beyond it the complex is a cone and nothing is born or dies, so that no bar is cut off.
-    H0 has one essential bar, and no other dimension has any.
+    distances: (n, n) float64. A simplex enters at its longest edge. Beyond the enclosing radius,
+    min_i max_j d(i, j), the complex is a cone and nothing is born or dies. H0 has one essential
+    bar, and no other dimension has any.
 
     H0 alone is the single-linkage tree, whose heights are the deaths. From H1 on the engine
     reduces the matrix (Bauer, "Ripser", J. Appl. Comput. Topol. 5, 2021): 'gudhi' in float64,
-    'ripser' in float32, so that they differ by 6e-8 of a distance.
+    'ripser' in float32, so that they differ by 6e-8 of a distance. For H1 the filtration ends
+    early where that provably changes nothing; see `_last_birth`.
 
     Raises StudyError for a matrix that is not one of distances: NaN makes one engine answer
     infinite bars, and the other wrong finite ones, both in silence.
     """
     _require_distances(distances)
     if max_dim == 0:
-        found = [_components(distances)]
-    elif engine == "ripser":
-        found = ripser(distances, maxdim=max_dim, coeff=2, distance_matrix=True)["dgms"]
-    else:
-        # Edge collapse, GUDHI's default from H2 on, costs more here than it saves: points of
-        # hundreds of dimensions have few edges that another one dominates.
-        rips = RipsPersistence(
-            range(max_dim + 1),
-            input_type="full distance matrix",
-            num_collapses=0,
-            homology_coeff_field=2,
-        )
-        found = rips.fit_transform([distances])[0]
+        return [_in_order(_components(distances))]
+    for threshold in _thresholds(distances) if max_dim == 1 else [np.inf]:
+        found = _reduce(distances, max_dim, engine, threshold)
+        if np.isfinite(found[1]).all():  # a loop alive at the threshold dies beyond it
+            break
     return [_in_order(bars) for bars in found]
 
 
@@ -199,8 +192,9 @@ def wasserstein(
     The least, over all matchings of bars with bars or with the diagonal, of the sum of all
     moves; a bar of length l is l / sqrt(2) from the diagonal. 'pot' is exact; 'hera' is off by
     a factor of 1 + hera_delta at most (Kerber, Morozov, Nigmetov, ACM JEA 22, 2017). 'auto'
-    takes Hera where a diagram has more than `hera_above` bars, save for H0: where all births
-    are the same, Hera is eight times slower than POT instead of twice as fast.
+    takes Hera where a diagram has more than `hera_above` bars; but where all bars are born at
+    once (H0) it sorts if that is exact, and takes POT if not: there Hera is eight times slower
+    than POT instead of twice as fast.
 
     Raises StudyError for essential bars (set them aside: the distance would be infinite, and
     some libraries drop them in silence), NaN (Hera hangs) and a death before its birth (POT
@@ -213,11 +207,28 @@ def wasserstein(
         bars = np.concatenate([a, b])
         return float((bars[:, 1] - bars[:, 0]).sum() / np.sqrt(2))
     if engine == "auto":
-        same_births = np.ptp(np.concatenate([a[:, 0], b[:, 0]])) == 0
-        engine = "hera" if max(len(a), len(b)) > hera_above and not same_births else "pot"
+        if np.ptp(np.concatenate([a[:, 0], b[:, 0]])) == 0:
+            if _sorting_is_optimal(a, b):
+                return float(np.abs(a[:, 1] - b[:, 1]).sum())
+            engine = "pot"
+        else:
+            engine = "hera" if max(len(a), len(b)) > hera_above else "pot"
     if engine == "hera":
         return float(gudhi.hera.wasserstein_distance(a, b, order=1, internal_p=2, delta=hera_delta))
     return float(gudhi.wasserstein.wasserstein_distance(a, b, order=1, internal_p=2))
+
+
+def _sorting_is_optimal(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether bars born at once, as many in a as in b, are best matched in order of death.
+
+    They are where any two bars, of lengths l and m, are closer to each other than to the
+    diagonal: |l - m| <= (l + m) / sqrt(2). For as many bars of a as of b go to the diagonal,
+    and to match those with each other costs no more; and an assignment of points on a line is
+    cheapest in order.
+    """
+    lengths = np.concatenate([a, b]) @ (-1.0, 1.0)
+    shortest, longest = lengths.min(), lengths.max()
+    return len(a) == len(b) and longest - shortest <= (longest + shortest) / np.sqrt(2)
 
 
 @dataclass(frozen=True)
@@ -239,17 +250,19 @@ def estimate_cost(
 
     From H1 on the cost is a matter of the data and not of n alone: a reduction fills its columns
     where points are nearly equidistant, as under strong noise. 400 such points in 512 dimensions
-    take 200 times as long as 400 embeddings. So samples of n / 2^(k/2) points are timed, from
-    small to large; a power law is fitted to the last three, made steeper by EXTRA_EXPONENT, and
-    continued to n. Against 31 runs of 1 to 25 s of nine kinds of cloud, from isotropic to
-    clustered, of up to 1,880 points (H1) and 480 (H2), the time was within a factor of 4 and the
-    memory within a factor of 2.5, most often too high; see benchmarks/topology.py --estimates.
+    take a hundred times as long as 400 embeddings. So samples of the cloud are timed, each
+    sqrt(2) times as large as the one before; a power law is fitted to the last three, made
+    steeper by EXTRA_EXPONENT, and continued to n. For twenty clouds from isotropic to clustered,
+    of 1 to 7 seconds mostly, the estimated time was between 0.5 and 2.7 times the true one, and
+    memory between 0.7 and 1.3 times (H1), 0.4 and 7 times (H2); benchmarks/topology.py
+    --estimates measures it.
 
     seconds_of: times one sample; for tests.
     """
     n = len(points)
     timed = seconds_of or (lambda sample: _seconds(sample, max_dim, engine))
-    sizes = [size for k in range(40, 1, -1) if (size := int(n / 2 ** (k / 2))) >= SMALLEST_PILOT]
+    sizes = [int(n / 2 ** (k / 2)) for k in range(40, 0, -1)]
+    sizes = [size for size in sizes if SMALLEST_PILOT <= size <= LARGEST_PILOT[max_dim] * n]
     if len(sizes) < 3:
         seconds, exponent = SMALL_SECONDS[max_dim], LEAST_EXPONENT[max_dim]
     else:
@@ -261,8 +274,8 @@ def estimate_cost(
             if measured[-1][1] >= PILOT_SECONDS:
                 break
         seconds, exponent = _continued(measured, n, LEAST_EXPONENT[max_dim])
-    columns = COLUMN_BYTES[engine] * n**2 + FILL_BYTES_PER_SECOND * seconds if max_dim else 0
-    return Cost(seconds, MATRIX_BYTES * n**2 + columns, exponent)
+    memory = BYTES_PER_PAIR[max_dim] * n**2 + FILL_BYTES_PER_SECOND[max_dim] * seconds
+    return Cost(seconds, memory, exponent)
 
 
 def _continued(measured: list[tuple[int, float]], n: int, least: float) -> tuple[float, float]:
@@ -290,6 +303,69 @@ def _components(distances: np.ndarray) -> np.ndarray:
         return np.column_stack([births, [np.inf]])
     heights = linkage(squareform(distances, checks=False), "single")[:, 2]
     return np.column_stack([births, np.append(heights, np.inf)])
+
+
+def _reduce(
+    distances: np.ndarray, max_dim: int, engine: Engine, threshold: float
+) -> list[np.ndarray]:
+    """Bars of the filtration up to `threshold`; those alive there have death = inf."""
+    if engine == "ripser":
+        return ripser(distances, maxdim=max_dim, thresh=threshold, coeff=2, distance_matrix=True)[
+            "dgms"
+        ]
+    # Edge collapse, GUDHI's default from H2 on, costs more here than it saves: among points in
+    # hundreds of dimensions few edges are dominated.
+    rips = RipsPersistence(
+        range(max_dim + 1),
+        threshold=threshold,
+        input_type="full distance matrix",
+        num_collapses=0,
+        homology_coeff_field=2,
+    )
+    return rips.fit_transform([distances])[0]
+
+
+def _thresholds(distances: np.ndarray) -> Iterator[float]:
+    """Thresholds beyond the last birth of H1, growing up to none at all (inf)."""
+    lengths = squareform(distances, checks=False)
+    within_radius = np.count_nonzero(lengths <= distances.max(axis=1).min())
+    edges = 1.4 * np.count_nonzero(lengths <= _last_birth(distances))
+    while edges < within_radius:
+        yield float(np.partition(lengths, int(edges))[int(edges)])
+        edges *= 2
+    yield np.inf
+
+
+def _last_birth(distances: np.ndarray) -> float:
+    """The length beyond which no bar of H0 or H1 of the Rips filtration begins or, in H0, ends.
+
+    Let every edge longer than t have a third point nearer to both of its ends than they are to
+    each other. Then every loop is homologous, in the complex that it lives in, to one of edges
+    up to t: replace its longest edge by the two shorter ones over that point, and repeat. So
+    nothing is born after t. The least such t is the longest edge of the relative neighbourhood
+    graph (Toussaint, Pattern Recognition 12, 1980); it holds the minimum spanning tree, whose
+    longest edge is thus a lower bound. Of unit vectors in hundreds of dimensions t leaves a
+    tenth to a third of the edges.
+
+    Edges are struck off by witness: of the longest edge left, the point deepest between its
+    ends is tried as the third point of every edge left. After n witnesses the longest edge
+    left is returned, which is a valid, if larger, answer.
+    """
+    radius = distances.max(axis=1).min()
+    tree = _components(distances)[:-1, 1].max(initial=0.0)
+    i, j = np.nonzero(np.triu((distances > tree) & (distances <= radius)))
+    lengths = distances[i, j]
+    for _ in range(len(distances)):
+        if len(lengths) == 0:
+            return tree
+        longest = lengths.argmax()
+        witness = np.maximum(distances[i[longest]], distances[j[longest]]).argmin()
+        to_witness = distances[witness]
+        left = np.maximum(to_witness[i], to_witness[j]) >= lengths
+        if left[longest]:
+            break
+        i, j, lengths = i[left], j[left], lengths[left]
+    return float(lengths.max(initial=tree))
 
 
 def _in_order(bars: np.ndarray) -> np.ndarray:

@@ -123,6 +123,8 @@ class EmbedParams(Section):
                 raise ValueError(f"{level} is repeated; give each level once")
         if "0.00" not in written:
             raise ValueError("no level is 0.0; add it, the clean images are the reference")
+        if len(levels) < 2:
+            raise ValueError("0.0 is the only level; add one above it, to compare with")
         return sorted(levels)
 
 

@@ -88,20 +88,25 @@ def accuracy_intervals(
 
     per_stratum: every stratum counts alike, whatever its size (mean accuracy per class).
 
-    Where every answer is right, or every one wrong, resampling has nothing to vary. There the
-    end away from the estimate is the exact binomial one (Clopper and Pearson 1934).
+    Where no stratum has both right and wrong answers, resampling within strata has nothing to
+    vary. The strata are then resampled as one; and where all answers are right, or all wrong,
+    the end away from the estimate is the exact binomial one (Clopper and Pearson 1934).
     """
+    labels, codes, sizes = np.unique(strata, return_inverse=True, return_counts=True)
     values = correct.astype(np.float64)
+    right = np.stack([np.bincount(codes, column) for column in values.T], axis=1)  # (strata, m)
     if per_stratum:
-        _, codes, sizes = np.unique(strata, return_inverse=True, return_counts=True)
-        values *= (len(strata) / (len(sizes) * sizes[codes]))[:, None]
-    intervals = mean_intervals(values, strata, replicates, confidence, generator)
+        values *= (len(codes) / (len(labels) * sizes[codes]))[:, None]
+    resampling = (replicates, confidence, generator)
+    intervals = mean_intervals(values, strata, *resampling)
     surely_below = ((1 - confidence) / 2) ** (1 / len(correct))
-    for i, share in enumerate(correct.mean(axis=0)):
-        if share == 1.0:
+    for i, count in enumerate(right.T):
+        if (count == sizes).all():
             intervals[i] = Interval(1.0, surely_below, 1.0)
-        elif share == 0.0:
+        elif not count.any():
             intervals[i] = Interval(0.0, 0.0, 1.0 - surely_below)
+        elif ((count == 0) | (count == sizes)).all():
+            intervals[i] = mean_intervals(values[:, [i]], np.zeros(len(codes)), *resampling)[0]
     return intervals
 
 
@@ -130,7 +135,8 @@ def bca_interval(
         z = bias + special.ndtri(levels)
         levels = special.ndtr(bias + z / (1 - acceleration * z))
     low, high = np.quantile(replicated, levels)
-    return Interval(float(estimate), float(low), float(high))
+    # The last bits of a sum must not leave the estimate outside.
+    return Interval(float(estimate), float(min(low, estimate)), float(max(high, estimate)))
 
 
 def permutation_p_value(observed: float, null: np.ndarray, two_sided: bool = True) -> float:

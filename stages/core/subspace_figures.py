@@ -16,7 +16,7 @@ def angle_matrix(
     """A heat map of one angle of every pair of classes.
 
     table: `pair_table` of the clean images; column: which of its columns, in degrees.
-    what, where: the names of the angle and of the space, for the title.
+    what, where: which angle in which space, for the title.
     """
     matrix = np.full((len(classes), len(classes)), np.nan)
     first, second = np.triu_indices(len(classes), 1)
@@ -26,8 +26,8 @@ def angle_matrix(
     angles = table[column]
     low, high = angles.min(), angles.max()
     image = draw_heatmap(axes, matrix, classes, classes, low, high if high > low else low + 1)
-    axes.set_title(f"{what} of each pair of classes in {where}, clean images (darker: closer)")
-    figure.colorbar(image, ax=axes, shrink=0.6, label="angle (degrees)")
+    axes.set_title(f"{what} principal angle of each pair of classes\nin {where}, clean images")
+    figure.colorbar(image, ax=axes, shrink=0.6, label="principal angle (degrees), darker is closer")
     return figure
 
 
@@ -68,14 +68,15 @@ def angle_distributions(
 ) -> Figure:
     """How angles spread: over pairs the smallest and the mean, over classes the rotation.
 
-    pairs: {noise level: `pair_table`}; rotations: {noise level above 0: one row per class with
-    the mean_deg between its clean and its noisy subspace}.
+    pairs: {noise level: `pair_table`}; rotations: {noise level: one row per class with the
+    mean_deg between its clean and its noisy subspace}, of which the clean level is left out.
     """
+    turned = {level: table for level, table in rotations.items() if level}
     figure, axes = new_figure(16.5, 4.6, 1, 3)
     panels = (
         (axes[0], pairs, "smallest_deg", "Between classes: smallest angle", "pairs"),
         (axes[1], pairs, "mean_deg", "Between classes: mean angle", "pairs"),
-        (axes[2], rotations, "mean_deg", "Same class, clean to noisy: mean angle", "classes"),
+        (axes[2], turned, "mean_deg", "Same class, clean to noisy: mean angle", "classes"),
     )
     colours = level_colours(list(pairs))
     for panel, tables, column, title, counted in panels:
@@ -100,7 +101,7 @@ def angle_distributions(
             high = max(table[column].max() for table in tables.values())
             pad = max(0.05 * (high - low), 0.5)
             panel.set_xlim(max(low - pad, -0.1 * pad), high + pad)
-    if not rotations:
+    if not turned:
         axes[2].text(0.5, 0.5, "no noisy level", ha="center", transform=axes[2].transAxes)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
     figure.suptitle(f"Principal angles of class subspaces in {where}")

@@ -1,0 +1,243 @@
+"""Diagrams and the distances between them, against ripser.py with persim; and the cost estimates.
+
+    python -m benchmarks.topology
+    python -m benchmarks.topology --estimates
+
+The first prints a Markdown table, for the classes one by one and for one sample across all of
+them, and says by how much the values differ. A job is what the study does at one noise level:
+the diagrams (H0, H1) of a clean and of a noisy cloud, from points, and the bottleneck and the
+1-Wasserstein distance between them. Both sides run on one core, in turns, and the best of several
+runs counts. The points are made to resemble image embeddings: classes around centres, spectra
+that fall as 1 / sqrt(k), a common direction, and noise that pulls to another one.
+
+The second compares the estimates of `persistence` with what the diagrams then cost.
+"""
+
+import os
+
+os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})  # read by NumPy's import
+
+import multiprocessing
+import platform
+import re
+import time
+import warnings
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+import numpy as np
+import persim
+from ripser import ripser
+
+from stages.core.homology import (
+    bottleneck,
+    distance_matrix,
+    estimate_cost,
+    finite_bars,
+    persistence_diagrams,
+    wasserstein,
+)
+from stages.core.parallel import available_cores
+
+DIMENSION = 512
+CLASSES = 47
+
+# What an estimate is tried on: kind of cloud, points, highest dimension.
+TRIALS = [
+    ("isotropic 512", 240, 1),
+    ("isotropic 512", 360, 1),
+    ("isotropic 512", 400, 1),
+    ("isotropic 128", 480, 1),
+    ("isotropic 32", 720, 1),
+    ("isotropic 8", 1880, 1),
+    ("spectrum 0.25", 940, 1),
+    ("spectrum 0.25", 1880, 1),
+    ("spectrum 0.5", 1880, 1),
+    ("classes", 1880, 1),
+    ("classes", 2820, 1),
+    ("noisy classes", 1880, 1),
+    ("isotropic 512", 96, 2),
+    ("isotropic 512", 120, 2),
+    ("isotropic 32", 240, 2),
+    ("isotropic 8", 480, 2),
+    ("spectrum 0.25", 240, 2),
+    ("spectrum 0.5", 480, 2),
+    ("classes", 480, 2),
+    ("noisy classes", 480, 2),
+]
+
+
+@click.command()
+@click.option("--points", default=1880, show_default=True, help="Points of the large sample.")
+@click.option("--images", default=120, show_default=True, help="Points of each of 47 classes.")
+@click.option("--repeats", default=2, show_default=True, help="Runs of each side.")
+@click.option("--estimates", is_flag=True, help="Compare estimated with measured cost instead.")
+def main(points: int, images: int, repeats: int, estimates: bool) -> None:
+    """Print a Markdown table."""
+    click.echo(f"{_machine()}\n")
+    if estimates:
+        print_estimates()
+        return
+    per_class = [embeddings(1, images, seed) for seed in range(CLASSES)]
+    print_comparison(f"{CLASSES} classes x {images} points", per_class, repeats)
+    overall = embeddings(CLASSES, -(-points // CLASSES), 0)
+    keep = np.random.default_rng(0).permutation(len(overall[0]))[:points]
+    print_comparison(f"{points:,} points", [tuple(cloud[keep] for cloud in overall)], repeats)
+
+
+def print_comparison(what: str, clouds: list[tuple[np.ndarray, np.ndarray]], repeats: int) -> None:
+    """Measure and print the jobs on pairs (clean, noisy) of clouds."""
+    ours, theirs = [], []
+
+    def our_diagrams() -> None:
+        ours[:] = [[_our_diagrams(cloud) for cloud in pair] for pair in clouds]
+
+    def their_diagrams() -> None:
+        theirs[:] = [[_their_diagrams(cloud) for cloud in pair] for pair in clouds]
+
+    times = {"diagrams, H0 and H1": in_turns(our_diagrams, their_diagrams, repeats)}
+    gaps = {
+        "diagrams, H0 and H1": max(
+            bottleneck(a, b)
+            for our_pair, their_pair in zip(ours, theirs, strict=True)
+            for our_cloud, their_cloud in zip(our_pair, their_pair, strict=True)
+            for a, b in zip(our_cloud, their_cloud, strict=True)
+        )
+    }
+    engines = {
+        "bottleneck": (bottleneck, persim.bottleneck),
+        "1-Wasserstein": (lambda a, b: wasserstein(a, b, "auto"), persim.wasserstein),
+    }
+    for metric, (our_distance, their_distance) in engines.items():
+        for dim in (0, 1):
+            pairs = [(clean[dim], noisy[dim]) for clean, noisy in ours]
+            found: dict[Callable, list[float]] = {}
+
+            def run(distance: Callable, pairs: list = pairs, found: dict = found) -> None:
+                found[distance] = [float(distance(a, b)) for a, b in pairs]
+
+            job = f"{metric}, H{dim}"
+            times[job] = in_turns(
+                lambda run=run, distance=our_distance: run(distance),
+                lambda run=run, distance=their_distance: run(distance),
+                repeats,
+            )
+            difference = np.subtract(found[our_distance], found[their_distance])
+            gaps[job] = float(np.abs(difference / found[their_distance]).max())
+    times["all"] = tuple(np.sum(list(times.values()), axis=0))
+
+    click.echo(f"| {what} | ours, s | ripser.py and persim, s | ratio | largest difference |")
+    click.echo("| --- | --- | --- | --- | --- |")
+    for job, (our_time, their_time) in times.items():
+        gap = f"{gaps[job]:.1e}" if job in gaps else ""
+        click.echo(f"| {job} | {our_time:.3f} | {their_time:.3f} | {their_time / our_time:.1f} "
+                   f"| {gap} |")  # fmt: skip
+    click.echo("")
+
+
+def in_turns(
+    ours: Callable[[], object], theirs: Callable[[], object], repeats: int
+) -> tuple[float, float]:
+    """Seconds of the best run of each of two functions that take turns."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        ours()
+        middle = time.perf_counter()
+        theirs()
+        seconds.append((middle - start, time.perf_counter() - middle))
+    return tuple(np.min(seconds, axis=0))
+
+
+def print_estimates() -> None:
+    """Estimate a cost, then measure it in a process of its own, for every trial."""
+    click.echo("| cloud | points | up to | s, est. | s | ratio | MiB, est. | MiB | ratio |")
+    click.echo("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    context = multiprocessing.get_context("spawn")
+    for kind, count, max_dim in TRIALS:
+        points = cloud_of_kind(kind, count)
+        cost = estimate_cost(points, max_dim)
+        with context.Pool(1) as pool:
+            seconds, memory = pool.apply(measured_cost, (points, max_dim))
+        estimated = cost.memory_bytes / 2**20
+        click.echo(
+            f"| {kind} | {count} | H{max_dim} | {cost.seconds:.2f} | {seconds:.2f} "
+            f"| {cost.seconds / seconds:.2f} | {estimated:.0f} | {memory:.0f} "
+            f"| {estimated / max(memory, 1):.2f} |"
+        )
+
+
+def measured_cost(points: np.ndarray, max_dim: int) -> tuple[float, float]:
+    """Seconds of this process, and MiB that its peak memory grew by (on Linux)."""
+    persistence_diagrams(distance_matrix(points[:24]), max_dim)
+    before = _peak_kib()
+    start = time.process_time()
+    persistence_diagrams(distance_matrix(points), max_dim)
+    return time.process_time() - start, (_peak_kib() - before) / 1024
+
+
+def _peak_kib() -> int:
+    # getrusage tells the peak of the process that started this one, where that is higher.
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s*(\d+)", status)[1])
+
+
+def embeddings(classes: int, images: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Clean and noisy points, each (classes * images, 512) float64, unit rows."""
+    generator = np.random.default_rng(seed)
+    spectrum = np.arange(1, DIMENSION + 1) ** -0.5
+
+    def directions(count: int) -> np.ndarray:
+        return _unit(generator.standard_normal((count, DIMENSION)) * spectrum)
+
+    common, target = directions(2)
+    spread = generator.uniform(0.7, 1.1, (classes * images, 1))
+    centres = np.repeat(directions(classes), images, axis=0)
+    clean = _unit(0.8 * centres + spread * directions(classes * images) + 0.9 * common)
+    scatter = generator.standard_normal(clean.shape) / np.sqrt(DIMENSION)
+    return clean, _unit(clean + 0.6 * target + 0.35 * scatter)
+
+
+def cloud_of_kind(kind: str, count: int) -> np.ndarray:
+    """(count, d) float64, unit rows, of a kind that TRIALS names."""
+    generator = np.random.default_rng(0)
+    name, _, value = kind.rpartition(" ")
+    if name == "isotropic":
+        return _unit(generator.standard_normal((count, int(value))))
+    if name == "spectrum":
+        spectrum = np.arange(1, DIMENSION + 1) ** -float(value)
+        return _unit(generator.standard_normal((count, DIMENSION)) * spectrum)
+    clean, noisy = embeddings(CLASSES, -(-count // CLASSES), 0)
+    return generator.permutation(noisy if name == "noisy" else clean)[:count]
+
+
+def _our_diagrams(points: np.ndarray) -> list[np.ndarray]:
+    return [finite_bars(bars) for bars in persistence_diagrams(distance_matrix(points), 1)]
+
+
+def _their_diagrams(points: np.ndarray) -> list[np.ndarray]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "more columns than rows; did you mean to transpose?"
+        return [finite_bars(bars) for bars in ripser(points, maxdim=1)["dgms"]]
+
+
+def _unit(points: np.ndarray) -> np.ndarray:
+    return points / np.linalg.norm(points, axis=1, keepdims=True)
+
+
+def _machine() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    libraries = ", ".join(
+        f"{name} {version(name)}" for name in ("gudhi", "POT", "ripser", "persim")
+    )
+    cpu = names[0] if names else platform.processor()
+    load = os.getloadavg()[0]
+    return f"{cpu}, one of {available_cores()} cores, load {load:.1f}; {libraries}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,263 @@
+"""The classify stage on embeddings whose classes are known."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+from matplotlib import pyplot as plt
+
+import stages.classify
+from stages.classify import classify
+from stages.core import classification
+from stages.core.embeddings import array_name
+from stages.core.files import read_json, write_json
+from tests.conftest import write_embeddings
+
+ROOT = Path(__file__).parents[1]
+OUTPUTS = [
+    "accuracy.csv",
+    "accuracy.png",
+    "calibration.csv",
+    "calibration.png",
+    "confusion.png",
+    "confusion_clean.csv",
+    "confusion_noisiest.csv",
+    "per_class.csv",
+    "per_class.png",
+]
+QUICK = ("--bootstrap-replicates", "200")
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skip drawing, which takes most of the time."""
+    monkeypatch.setattr(stages.classify, "save_figure", lambda figure, path: plt.close(figure))
+
+
+def arguments(embeddings: Path, out: Path, *options: str) -> list[str]:
+    paths = {
+        "--embeddings": embeddings,
+        "--predictions": out / "predictions.parquet",
+        "--metrics": out / "classify.json",
+        "--plots": out / "plots",
+    }
+    flags = [str(part) for pair in paths.items() for part in pair]
+    return ["--params", str(ROOT / "params.yaml"), *flags, *QUICK, *options]
+
+
+def run(embeddings: Path, out: Path, *options: str) -> Result:
+    return CliRunner().invoke(classify, arguments(embeddings, out, *options))
+
+
+def refusal(embeddings: Path, out: Path, *options: str) -> str:
+    """The one line that a run ends with."""
+    result = run(embeddings, out, *options)
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert len(result.output.strip().splitlines()) == 1
+    assert not (out / "plots").exists()
+    assert not (out / "classify.json").exists()
+    return result.output
+
+
+def test_separated_classes_are_told_apart_and_noise_mixes_them(
+    planted: Path, tmp_path: Path
+) -> None:
+    result = run(planted, tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "16 test images of 4 classes; guessing is right in 25.0%" in result.output
+    assert "noise 0.00: zero-shot 100.0%" in result.output
+    assert "The encoder is untrained" in result.output
+    assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == OUTPUTS
+
+    metrics = read_json(tmp_path / "classify.json")
+    assert metrics["n_test"] == 16
+    assert metrics["chance"] == 0.25
+    assert metrics["encoder_trained"] is False
+    assert metrics["probe_converged"] is True
+    assert metrics["probe_strength"] in [0.01, 0.1, 1, 10, 100, 1000]
+    assert metrics["knn_neighbours"] == 1
+    clean, noisy = metrics["noise_0.00"], metrics["noise_2.00"]
+    for name in ("zero_shot", "probe", "knn"):
+        assert clean[f"{name}_top1"] == 1.0
+        assert clean[f"{name}_top1_low"] == pytest.approx(0.025 ** (1 / 16), rel=1e-5)
+        assert clean[f"{name}_top1_high"] == 1.0
+        assert noisy[f"{name}_top1_low"] < noisy[f"{name}_top1"] < 1.0
+    assert clean["zero_shot_top5"] == noisy["zero_shot_top5"] == 1.0  # there are 4 classes
+    assert clean["zero_shot_ece"] == pytest.approx(0.0, abs=1e-6)
+    assert noisy["zero_shot_ece"] > 0.05
+    assert "zero_shot_top1_spread_of_draws" in noisy
+    assert "zero_shot_top1_spread_of_draws" not in clean
+
+
+def test_tables_agree_with_one_another(planted: Path, tmp_path: Path, no_pictures: None) -> None:
+    assert run(planted, tmp_path).exit_code == 0
+    metrics = read_json(tmp_path / "classify.json")
+    predictions = pd.read_parquet(tmp_path / "predictions.parquet")
+    assert list(predictions) == ["id", "noise", "actual", "zero_shot", "probe", "knn", "margin"]
+    assert len(predictions) == 3 * 16
+    right = predictions["zero_shot"] == predictions["actual"]
+    assert (right == (predictions["margin"] > 0)).all()
+    per_class = pd.read_csv(tmp_path / "plots/per_class.csv")
+    accuracy = pd.read_csv(tmp_path / "plots/accuracy.csv")
+    assert len(per_class) == 4 * 3 * 3
+    assert per_class["n"].eq(4).all()
+    assert (accuracy["low"] <= accuracy["accuracy"]).all()
+    assert (accuracy["accuracy"] <= accuracy["high"]).all()
+    for level in (0.0, 0.5, 2.0):
+        share = metrics[f"noise_{level:.2f}"]["zero_shot_top1"]
+        assert right[predictions["noise"] == level].mean() == pytest.approx(share)
+        rows = per_class.query("noise == @level and classifier == 'zero-shot'")
+        assert rows["accuracy"].mean() == pytest.approx(share)
+        of_level = accuracy.query("noise == @level and classifier == 'zero-shot'")
+        of_level = of_level.set_index("measure")["accuracy"]
+        assert of_level["top-1"] == pytest.approx(share)
+        assert of_level["mean per class"] == pytest.approx(share)
+    confusion = pd.read_csv(tmp_path / "plots/confusion_noisiest.csv")
+    worst = predictions[predictions["noise"] == 2.0].reset_index(drop=True)
+    assert (confusion["predicted"] == worst["zero_shot"]).all()
+    calibration = pd.read_csv(tmp_path / "plots/calibration.csv")
+    assert (calibration.groupby("noise")["n"].sum() == 16).all()
+
+
+def test_prompts_in_the_wrong_place_cost_zero_shot_alone(tmp_path: Path, no_pictures: None) -> None:
+    # The features separate the classes perfectly; the text vectors are exchanged.
+    labels = [name for name in ("dotted", "grid") for _ in range(9)]
+    cloud = np.repeat(np.eye(2, 4), 9, axis=0)
+    cloud += 0.01 * np.random.default_rng(0).standard_normal(cloud.shape)
+    folder = write_embeddings(tmp_path / "in", {(0.0, 0): cloud}, labels, np.eye(2, 4)[::-1])
+    result = run(folder, tmp_path)
+    assert result.exit_code == 0, result.output
+    clean = read_json(tmp_path / "classify.json")["noise_0.00"]
+    assert (clean["zero_shot_top1"], clean["probe_top1"], clean["knn_top1"]) == (0.0, 1.0, 1.0)
+    assert clean["zero_shot_ece"] == pytest.approx(1.0)
+
+
+def test_top_5_counts_five_classes(tmp_path: Path, no_pictures: None) -> None:
+    # Every image scores the six classes 6, 5, ..., 1: true for the first five, not the last.
+    names = [f"class_{i}" for i in range(6)]
+    cloud = np.tile(np.arange(6, 0, -1), (18, 1))
+    labels = [name for name in names for _ in range(3)]
+    folder = write_embeddings(tmp_path / "in", {(0.0, 0): cloud}, labels, np.eye(6))
+    result = run(folder, tmp_path, "--knn-neighbours", "1")
+    assert result.exit_code == 0, result.output
+    clean = read_json(tmp_path / "classify.json")["noise_0.00"]
+    assert clean["zero_shot_top1"] == pytest.approx(1 / 6, rel=1e-5)
+    assert clean["zero_shot_top5"] == pytest.approx(5 / 6, rel=1e-5)
+
+
+def test_a_run_in_another_process_without_torch_writes_the_same_bytes(
+    planted: Path, tmp_path: Path
+) -> None:
+    assert run(planted, tmp_path / "here").exit_code == 0
+    script = (
+        "import sys; from stages.classify import classify; "
+        "classify(sys.argv[1:], standalone_mode=False); assert 'torch' not in sys.modules"
+    )
+    given = arguments(planted, tmp_path / "there")
+    subprocess.run([sys.executable, "-c", script, *given], check=True, cwd=ROOT)
+    names = ["classify.json", "predictions.parquet", *(f"plots/{name}" for name in OUTPUTS)]
+    for name in names:
+        here, there = (tmp_path / place / name for place in ("here", "there"))
+        assert here.read_bytes() == there.read_bytes(), name
+
+
+def test_seed_and_confidence_move_no_estimate(
+    planted: Path, tmp_path: Path, no_pictures: None
+) -> None:
+    assert run(planted, tmp_path / "a").exit_code == 0
+    assert run(planted, tmp_path / "b", "--seed", "1", "--confidence", "0.5").exit_code == 0
+    wide, narrow = (read_json(tmp_path / place / "classify.json") for place in "ab")
+    for key, value in wide["noise_2.00"].items():
+        if key.endswith("_low"):
+            assert narrow["noise_2.00"][key] > value
+        elif key.endswith("_high"):
+            assert narrow["noise_2.00"][key] < value
+        else:
+            assert narrow["noise_2.00"][key] == value
+
+
+def test_a_probe_that_does_not_converge_is_reported(
+    planted: Path, tmp_path: Path, no_pictures: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classification, "PROBE_MAX_ITERATIONS", 1)
+    result = run(planted, tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "The linear probe did not converge at strength" in result.output
+    assert read_json(tmp_path / "classify.json")["probe_converged"] is False
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_an_empty_split_is_named(planted: Path, tmp_path: Path, split: str) -> None:
+    images = pd.read_csv(planted / "images.csv")
+    images["split"] = images["split"].replace(split, "val" if split != "val" else "test")
+    images.to_csv(planted / "images.csv", index=False)
+    assert f"no image is in split {split}" in refusal(planted, tmp_path)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_class_without_images_in_a_split_is_named(
+    planted: Path, tmp_path: Path, split: str
+) -> None:
+    images = pd.read_csv(planted / "images.csv")
+    images.loc[(images["class"] == "grid") & (images["split"] == split), "split"] = "val"
+    images.to_csv(planted / "images.csv", index=False)
+    assert f"class grid has no image in split {split}, 1 such in all" in refusal(planted, tmp_path)
+
+
+def test_a_class_may_be_missing_from_val(planted: Path, tmp_path: Path, no_pictures: None) -> None:
+    images = pd.read_csv(planted / "images.csv")
+    images.loc[(images["class"] == "grid") & (images["split"] == "val"), "split"] = "test"
+    images.to_csv(planted / "images.csv", index=False)
+    result = run(planted, tmp_path)
+    assert result.exit_code == 0, result.output
+    assert read_json(tmp_path / "classify.json")["n_test"] == 20
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("logit_scale", None, "no logit_scale; run"),
+        ("logit_scale", -1.0, "logit_scale -1.0 is not a positive number"),
+        ("logit_scale", "high", "logit_scale 'high' is not a positive number"),
+        ("trained", None, "no trained; run"),
+    ],
+)
+def test_a_faulty_encoder_file_is_named(
+    planted: Path, tmp_path: Path, key: str, value: object, message: str
+) -> None:
+    encoder = read_json(planted / "encoder.json")
+    del encoder[key]
+    if value is not None:
+        encoder[key] = value
+    write_json(planted / "encoder.json", encoder)
+    assert message in refusal(planted, tmp_path)
+
+
+def test_text_of_another_dimension_is_refused(planted: Path, tmp_path: Path) -> None:
+    np.save(planted / "text.npy", np.eye(4, 5, dtype=np.float32))
+    assert "text.npy: 5 dimensions for images of 8" in refusal(planted, tmp_path)
+
+
+def test_a_nan_is_refused_with_its_image(planted: Path, tmp_path: Path) -> None:
+    file = planted / array_name(2.0, 1)
+    cloud = np.load(file)
+    cloud[0, 0] = np.nan
+    np.save(file, cloud)
+    assert "banded/banded_0000.jpg has norm nan" in refusal(planted, tmp_path)
+
+
+def test_too_many_neighbours_are_refused(planted: Path, tmp_path: Path) -> None:
+    options = ("--knn-neighbours", "17", "--knn-neighbours", "40")
+    message = refusal(planted, tmp_path, *options)
+    assert "classify.knn_neighbours: 17 is more than the 16 training images" in message
+
+
+def test_one_class_leaves_nothing_to_tell_apart(tmp_path: Path) -> None:
+    cloud = np.eye(6)[[0] * 6]
+    folder = write_embeddings(tmp_path / "in", {(0.0, 0): cloud}, ["grid"] * 6, np.eye(1, 6))
+    assert "1 class leaves nothing to tell apart" in refusal(folder, tmp_path)

@@ -1,0 +1,151 @@
+"""The pretrain stage on a tiny stream of paintings, with a tiny architecture."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from safetensors.torch import load_file
+
+import stages.pretrain
+from stages.core.painter import ATTRIBUTES, paint
+from stages.core.randomness import generator_for
+from stages.pretrain import pretrain
+
+TINY = {
+    "embed_dim": 16,
+    "vision_cfg": {"layers": 2, "width": 32, "head_width": 16, "patch_size": 8, "image_size": 32},
+    "text_cfg": {
+        "context_length": 32,
+        "vocab_size": 49408,
+        "width": 16,
+        "heads": 2,
+        "layers": 1,
+    },
+}
+
+
+@pytest.fixture(autouse=True)
+def tiny_architecture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "architectures"
+    folder.mkdir()
+    (folder / "tiny-textures.json").write_text(json.dumps(TINY))
+    open_clip.add_model_config(folder)
+    monkeypatch.setattr(stages.pretrain, "parallel_map", lambda f, items, _: [f(x) for x in items])
+
+
+def run(folder: Path, *arguments: str) -> Result:
+    given = {
+        "--architecture": "tiny-textures",
+        "--steps": "12",
+        "--warmup-steps": "2",
+        "--batch-size": "16",
+        "--learning-rate": "0.003",
+        "--round-pairs": "94",
+        "--round-views": "1",
+        "--held-out-pairs": "47",
+        "--checkpoint-steps": "4",
+        "--precision": "fp32",
+        "--device": "cpu",
+        "--model": str(folder / "model"),
+        "--checkpoints": str(folder / "checkpoints"),
+        "--metrics": str(folder / "pretrain.json"),
+        "--plots": str(folder / "plots"),
+    }
+    options = [part for pair in given.items() for part in pair]
+    return CliRunner().invoke(pretrain, [*options, *arguments])
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model" / "open_clip_model.safetensors")
+
+
+def test_training_draws_real_pairs_together(tmp_path: Path) -> None:
+    result = run(tmp_path, "--steps", "60", "--checkpoint-steps", "60")
+    assert result.exit_code == 0, result.output
+    metrics = json.loads((tmp_path / "pretrain.json").read_text())
+    assert metrics["guessing_loss"] == pytest.approx(math.log(16), rel=1e-5)
+    assert metrics["held_out_loss"] < metrics["guessing_loss"]
+    assert metrics["mean_cosine_real_pairs"] > metrics["mean_cosine_fake_pairs"]
+    assert {file.name for file in (tmp_path / "plots").iterdir()} == {
+        "loss.csv",
+        "cosines.csv",
+        "loss.png",
+        "cosines.png",
+        "similarities.png",
+    }
+    assert not list((tmp_path / "checkpoints").iterdir())
+
+
+def test_a_broken_run_ends_with_the_weights_of_an_unbroken_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert run(whole).exit_code == 0
+    step = stages.pretrain.training_step
+
+    def break_off(*arguments: object) -> float:
+        if arguments[5] == 9:
+            raise KeyboardInterrupt
+        return step(*arguments)
+
+    monkeypatch.setattr(stages.pretrain, "training_step", break_off)
+    assert run(broken).exit_code == 1
+    assert not (broken / "model").exists()
+    monkeypatch.setattr(stages.pretrain, "training_step", step)
+    resumed = run(broken)
+    assert resumed.exit_code == 0
+    assert "resuming after step 8" in resumed.output
+    expected, found = weights(whole), weights(broken)
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, rtol=0, atol=1e-5)
+    assert (whole / "plots/loss.csv").read_bytes() == (broken / "plots/loss.csv").read_bytes()
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(tmp_path: Path) -> None:
+    result = run(tmp_path, "--learning-rate", "1e30", "--warmup-steps", "0")
+    assert result.exit_code == 1
+    assert "the loss of step" in result.output
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> float:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            stages.pretrain, "_save_checkpoint", lambda file, *_: damage(file) or stop()
+        )
+        run(tmp_path)
+    result = run(tmp_path)
+    assert result.exit_code == 1
+    assert "damaged checkpoint" in result.output
+    assert "remove it" in result.output
+
+
+def damage(file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"not a checkpoint")
+
+
+def test_an_unknown_architecture_is_refused(tmp_path: Path) -> None:
+    result = run(tmp_path, "--architecture", "ViT-B-33")
+    assert result.exit_code == 1
+    assert "ViT-B-32" in result.output
+
+
+def test_what_is_trained_on_is_never_what_fetch_paints() -> None:
+    fetched = paint("dotted", generator_for(0, "fetch", "dotted", 1), 64).pixels
+    chunk = ("pretrain", 0, range(len(ATTRIBUTES)), 0, 64)
+    held_out = ("pretrain held-out", 0, range(len(ATTRIBUTES)), 0, 64)
+    images, facts = stages.pretrain._paint_chunk(chunk)
+    others, _ = stages.pretrain._paint_chunk(held_out)
+    place = [fact.attributes for fact in facts].index(("dotted",))
+    assert not np.array_equal(images[place], fetched)
+    assert not np.array_equal(images[place], others[place])
