@@ -170,7 +170,7 @@ def _mean_distance(
     metric, pairs = job
     if metric == "bottleneck":
         return float(np.mean([bottleneck(a, b) for a, b in pairs]))
-    engine = (params.wasserstein_engine, params.hera_above, params.hera_delta)
+    engine = (params.wasserstein_engine, params.hera_delta)
     return float(np.mean([wasserstein(a, b, *engine) for a, b in pairs]))
 
 

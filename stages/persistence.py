@@ -184,8 +184,8 @@ def require_affordable(
     if minutes > params.minutes:
         slowest = max(range(len(clouds)), key=lambda i: costs[i].seconds)
         raise StudyError(
-            f"persistence.minutes: the diagrams would take about {minutes:.2g} minutes on "
-            f"{workers} cores, {params.minutes:g} are allowed, the longest "
+            f"persistence.minutes: the diagrams would take about {minutes:.2g} minutes, "
+            f"{workers} at a time, {params.minutes:g} are allowed, the longest "
             f"{_described(clouds[slowest], params)} with {costs[slowest].seconds / 60:.2g}; "
             f"{_mend(clouds[slowest], costs[slowest], params.minutes / minutes, params)}"
         )

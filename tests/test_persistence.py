@@ -293,7 +293,7 @@ def test_refusal_names_the_cloud_the_estimate_and_the_mend() -> None:
     slow = [Cost(600.0, 1.0, 3.0), Cost(4200.0, 1.0, 3.0)]
     with pytest.raises(
         StudyError,
-        match=r"take about 40 minutes on 2 cores, 5 are allowed, the longest H1 of all at noise "
+        match=r"take about 40 minutes, 2 at a time, 5 are allowed, the longest H1 of all at noise "
         r"0.50 \(200 points\) with 70; lower persistence.points_overall to 90 ",
     ):
         require_affordable(clouds, slow, params(minutes=5), 2)

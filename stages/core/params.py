@@ -192,10 +192,9 @@ class PersistenceParams(Section):
 
 class DistancesParams(Section):
     name = "distances"
-    wasserstein_engine: Literal["auto", "pot", "hera"] = Field(
-        description="auto takes POT (exact), and Hera above hera_above bars from H1 on"
+    wasserstein_engine: Literal["pot", "hera"] = Field(
+        description="pot is exact; hera is slower, but needs little memory for very many bars"
     )
-    hera_above: Count = Field(description="bars of a diagram from which 'auto' takes Hera")
     hera_delta: float = Field(
         strict=False, gt=0, allow_inf_nan=False, description="relative error allowed to Hera"
     )
