@@ -230,10 +230,10 @@ def _transport_cost(a: np.ndarray, b: np.ndarray) -> float:
 def _sorting_is_optimal(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether the bars of a and b are best matched in order of death: (m, 2), (k, 2).
 
-    Bars born at once, as many in a as in b, are where any two bars, of lengths l and m, are closer to each other than to the
-    diagonal: |l - m| <= (l + m) / sqrt(2). For as many bars of a as of b go to the diagonal,
-    and to match those with each other costs no more; and an assignment of points on a line is
-    cheapest in order.
+    Bars born at once, as many in a as in b, are, where any two bars, of lengths l and m, are
+    closer to each other than to the diagonal: |l - m| <= (l + m) / sqrt(2). For as many bars of
+    a as of b go to the diagonal, and to match those with each other costs no more; and an
+    assignment of points on a line is cheapest in order.
     """
     if len(a) != len(b) or np.ptp(np.concatenate([a[:, 0], b[:, 0]])) > 0:
         return False
