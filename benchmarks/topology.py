@@ -74,11 +74,12 @@ TRIALS = [
 @click.option("--images", default=120, show_default=True, help="Points of each of 47 classes.")
 @click.option("--repeats", default=2, show_default=True, help="Runs of each side.")
 @click.option("--estimates", is_flag=True, help="Compare estimated with measured cost instead.")
-def main(points: int, images: int, repeats: int, estimates: bool) -> None:
+@click.option("--seed", default=0, show_default=True, help="Seed of the clouds of --estimates.")
+def main(points: int, images: int, repeats: int, estimates: bool, seed: int) -> None:
     """Print a Markdown table."""
     click.echo(f"{_machine()}\n")
     if estimates:
-        print_estimates()
+        print_estimates(seed)
         return
     per_class = [embeddings(1, images, seed) for seed in range(CLASSES)]
     print_comparison(f"{CLASSES} classes x {images} points", per_class, repeats)
@@ -151,22 +152,29 @@ def in_turns(
     return tuple(np.min(seconds, axis=0))
 
 
-def print_estimates() -> None:
+def print_estimates(seed: int) -> None:
     """Estimate a cost, then measure it in a process of its own, for every trial."""
     click.echo("| cloud | points | up to | s, est. | s | ratio | MiB, est. | MiB | ratio |")
     click.echo("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     context = multiprocessing.get_context("spawn")
+    ratios: dict[int, list[tuple[float, float]]] = {}
     for kind, count, max_dim in TRIALS:
-        points = cloud_of_kind(kind, count)
+        points = cloud_of_kind(kind, count, seed)
         cost = estimate_cost(points, max_dim)
         with context.Pool(1) as pool:
             seconds, memory = pool.apply(measured_cost, (points, max_dim))
         estimated = cost.memory_bytes / 2**20
+        ratio = cost.seconds / seconds, estimated / max(memory, 1)
+        ratios.setdefault(max_dim, []).append(ratio)
         click.echo(
             f"| {kind} | {count} | H{max_dim} | {cost.seconds:.2f} | {seconds:.2f} "
-            f"| {cost.seconds / seconds:.2f} | {estimated:.0f} | {memory:.0f} "
-            f"| {estimated / max(memory, 1):.2f} |"
+            f"| {ratio[0]:.2f} | {estimated:.0f} | {memory:.0f} | {ratio[1]:.2f} |"
         )
+    click.echo("\nestimated / measured: least, median, greatest")
+    for max_dim, found in ratios.items():
+        for name, values in zip(("seconds", "memory"), np.transpose(found), strict=True):
+            spread = ", ".join(f"{x:.2f}" for x in np.quantile(values, [0, 0.5, 1]))
+            click.echo(f"H{max_dim} {name}: {spread}")
 
 
 def measured_cost(points: np.ndarray, max_dim: int) -> tuple[float, float]:
@@ -200,16 +208,16 @@ def embeddings(classes: int, images: int, seed: int) -> tuple[np.ndarray, np.nda
     return clean, _unit(clean + 0.6 * target + 0.35 * scatter)
 
 
-def cloud_of_kind(kind: str, count: int) -> np.ndarray:
+def cloud_of_kind(kind: str, count: int, seed: int = 0) -> np.ndarray:
     """(count, d) float64, unit rows, of a kind that TRIALS names."""
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(seed)
     name, _, value = kind.rpartition(" ")
     if name == "isotropic":
         return _unit(generator.standard_normal((count, int(value))))
     if name == "spectrum":
         spectrum = np.arange(1, DIMENSION + 1) ** -float(value)
         return _unit(generator.standard_normal((count, DIMENSION)) * spectrum)
-    clean, noisy = embeddings(CLASSES, -(-count // CLASSES), 0)
+    clean, noisy = embeddings(CLASSES, -(-count // CLASSES), seed)
     return generator.permutation(noisy if name == "noisy" else clean)[:count]
 
 

@@ -34,6 +34,11 @@ WassersteinEngine = Literal["pot", "hera"]
 
 NO_BARS = np.empty((0, 2))
 
+# The early end of the filtration is tried at so many times the edges up to the last birth, and at
+# so many times more until no loop is left. Rarely more than once: of 500 clouds, isotropic to
+# clustered, the last death left 1.1 times the edges in the median, and 1.54 times at most.
+EDGES_FACTOR = 1.5
+
 # An estimate of cost runs growing samples of a cloud up to LARGEST_PILOT of its size, by highest
 # dimension, or until one takes PILOT_SECONDS. Beyond them time grows more steeply than up to
 # them, by about EXTRA_EXPONENT; in H2 the bend lies so late that the samples must reach farther.
@@ -340,10 +345,10 @@ def _thresholds(distances: np.ndarray) -> Iterator[float]:
     """Thresholds beyond the last birth of H1, growing up to none at all (inf)."""
     lengths = squareform(distances, checks=False)
     within_radius = np.count_nonzero(lengths <= distances.max(axis=1).min())
-    edges = 1.3 * np.count_nonzero(lengths <= _last_birth(distances))
+    edges = EDGES_FACTOR * np.count_nonzero(lengths <= _last_birth(distances))
     while edges < within_radius:
         yield float(np.partition(lengths, int(edges))[int(edges)])
-        edges *= 2
+        edges *= EDGES_FACTOR
     yield np.inf
 
 
