@@ -268,10 +268,13 @@ def estimate_cost(
     where points are nearly equidistant, as under strong noise. 400 such points in 512 dimensions
     take a hundred times as long as 400 embeddings. So samples of the cloud are timed, each
     sqrt(2) times as large as the one before; a power law is fitted to the last three, made
-    steeper by EXTRA_EXPONENT, and continued to n. For twenty clouds from isotropic to clustered,
-    of 1 to 7 seconds mostly, the estimated time was between 0.5 and 2.7 times the true one, and
-    memory between 0.7 and 1.3 times (H1), 0.4 and 7 times (H2); benchmarks/topology.py
-    --estimates measures it.
+    steeper by EXTRA_EXPONENT, and continued to n.
+
+    This tells minutes from hours, and no more. For sixty clouds that no constant here was fitted
+    to (benchmarks/topology.py --estimates, seeds 1 to 3) the estimated time was 0.15 to 5.3
+    times the true one in H1, 0.3 to 3.5 times in H2, and 1.3 to 1.9 times in the median of a
+    seed; memory 0.2 to 2.4 times in H1, 0.25 to 18 times in H2. It is too low for isotropic
+    clouds, of which one takes three times as long as another of the same size.
 
     seconds_of: times one sample; for tests.
     """
