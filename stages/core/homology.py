@@ -35,8 +35,8 @@ WassersteinEngine = Literal["pot", "hera"]
 NO_BARS = np.empty((0, 2))
 
 # The early end of the filtration is tried at so many times the edges up to the last birth, and at
-# so many times more until no loop is left. Rarely more than once: of 500 clouds, isotropic to
-# clustered, the last death left 1.1 times the edges in the median, and 1.54 times at most.
+# so many times more until no loop is left. Once is nearly always enough: of 496 clouds of twelve
+# kinds the last death left 1.02 to 1.17 times the edges in the median of a kind, 1.54 at most.
 EDGES_FACTOR = 1.5
 
 # An estimate of cost runs growing samples of a cloud up to LARGEST_PILOT of its size, by highest
