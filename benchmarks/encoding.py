@@ -21,8 +21,8 @@ from torch.nn import functional
 
 from stages.core.encoder import Encoder, choose_precision, load_encoder, with_precision
 from stages.core.parallel import available_cores
-from stages.core.params import EmbedParams, read_params
-from stages.embed import one_share_each, sweep
+from stages.core.params import read_params
+from stages.embed import EmbedParams, one_share_each, sweep
 
 LEVELS = [0.0, 0.5, 1.0, 2.0]
 

@@ -16,8 +16,15 @@ from stages.core.diagrams import ALL, HALF_A, HALF_B, CloudKey, read_diagrams, w
 from stages.core.embeddings import read_embeddings
 from stages.core.homology import NO_BARS, distance_matrix, finite_bars, persistence_diagrams
 from stages.core.homology import bottleneck as bottleneck_of
-from stages.core.params import DistancesParams, read_params
-from stages.distances import Comparison, distances, distances_table, headline, list_comparisons
+from stages.core.params import read_params
+from stages.distances import (
+    Comparison,
+    DistancesParams,
+    distances,
+    distances_table,
+    headline,
+    list_comparisons,
+)
 from stages.persistence import persistence
 
 ROOT = Path(__file__).parents[1]

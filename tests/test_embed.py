@@ -19,8 +19,15 @@ from stages.core.embeddings import read_embeddings
 from stages.core.encoder import load_encoder
 from stages.core.errors import StudyError
 from stages.core.noise import noise_generator, noisy
-from stages.core.params import EmbedParams
-from stages.embed import allocate, drift_table, embed, geometry, relative_deviation, sweep
+from stages.embed import (
+    EmbedParams,
+    allocate,
+    drift_table,
+    embed,
+    geometry,
+    relative_deviation,
+    sweep,
+)
 from tests.test_encoder import picture, write_model
 
 CPU = torch.device("cpu")

@@ -37,8 +37,7 @@ from stages.core.dataset.release import (
 )
 from stages.core.errors import StudyError
 from stages.core.painter import Painting
-from stages.core.params import FetchParams
-from stages.fetch import choose, fetch, paint_textures, source_folder
+from stages.fetch import FetchParams, choose, fetch, paint_textures, source_folder
 
 DEFAULTS = {
     "source": "textures",

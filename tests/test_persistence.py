@@ -17,9 +17,10 @@ from stages.core.diagrams import ALL, HALF_A, HALF_B, WHOLE, CloudKey, read_diag
 from stages.core.embeddings import array_name, read_embeddings
 from stages.core.errors import StudyError
 from stages.core.homology import NO_BARS, Cost, distance_matrix, finite_bars, persistence_diagrams
-from stages.core.params import PersistenceParams, read_params
+from stages.core.params import read_params
 from stages.persistence import (
     Cloud,
+    PersistenceParams,
     choose_images,
     headline,
     list_clouds,

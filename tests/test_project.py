@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 
 from stages.core.embeddings import read_embeddings
 from stages.core.errors import StudyError
-from stages.core.params import ProjectParams, read_params
-from stages.project import project, select
+from stages.core.params import read_params
+from stages.project import ProjectParams, project, select
 from tests.conftest import write_embeddings
 
 REPOSITORY = Path(__file__).parents[1]
