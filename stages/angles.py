@@ -12,7 +12,7 @@ from stages.command import path_option, stage
 from stages.core.embeddings import Embeddings, level_key, read_embeddings
 from stages.core.errors import StudyError
 from stages.core.figures import save_figure
-from stages.core.files import rounded, whole_folder, write_csv, write_json
+from stages.core.files import rounded, whole_files, write_csv, write_json
 from stages.core.params import Count, Section
 from stages.core.subspace_figures import angle_distributions, angle_matrix, closest_pairs_bars
 from stages.core.subspaces import (
@@ -71,7 +71,7 @@ def angles(params: AnglesParams, embeddings: Path, metrics: Path, plots: Path) -
     }
 
     where = "feature space" if params.space == "feature" else "sample space (the usual mistake)"
-    with whole_folder(plots) as folder:
+    with whole_files(plots) as folder:
         write_csv(folder / "pairs.csv", _long(pairs))
         write_csv(folder / "closest_pairs.csv", _long(closest))
         write_csv(folder / "rotation.csv", _long(rotations))

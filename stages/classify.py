@@ -32,7 +32,7 @@ from stages.core.classification_figures import (
 from stages.core.embeddings import Embeddings, level_key, read_embeddings
 from stages.core.errors import StudyError
 from stages.core.figures import save_figure
-from stages.core.files import rounded, whole_file, whole_folder, write_csv, write_json
+from stages.core.files import rounded, whole_file, whole_files, write_csv, write_json
 from stages.core.params import Count, Section, Seed
 from stages.core.randomness import generator_for
 from stages.core.statistics import accuracy_intervals
@@ -118,7 +118,7 @@ def classify(
     }
     chance = 1 / len(study.classes)
 
-    with whole_folder(plots) as folder:
+    with whole_files(plots) as folder:
         write_csv(folder / "accuracy.csv", accuracy)
         write_csv(folder / "per_class.csv", per_class)
         write_csv(

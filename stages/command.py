@@ -83,7 +83,7 @@ def _type_on_the_command_line(annotation: object) -> tuple[object, bool]:
 
 
 def _system_error(error: OSError) -> str:
-    where = error.filename or "output"
+    where = f"{error.filename}: " if error.filename else ""
     if error.errno == errno.ENOSPC:
-        return f"{where}: the disk is full; free some space and run the stage again"
-    return f"{where}: {error.strerror or error}"
+        return f"{where}the disk is full; free some space and run the stage again"
+    return f"{where}{error.strerror or error}"

@@ -48,7 +48,7 @@ from stages.core.diagrams import ALL, HALF_A, HALF_B, CloudKey, read_diagrams
 from stages.core.embeddings import level_key
 from stages.core.errors import StudyError
 from stages.core.figures import save_figure
-from stages.core.files import rounded, whole_folder, write_csv, write_json
+from stages.core.files import rounded, whole_files, write_csv, write_json
 from stages.core.homology import bottleneck, finite_bars, wasserstein
 from stages.core.parallel import parallel_map
 from stages.core.params import Section
@@ -109,7 +109,7 @@ def distances(params: DistancesParams, diagrams: Path, metrics: Path, plots: Pat
     of_classes = table[table["group"] != ALL]
     summary = summary_table(of_classes)
 
-    with whole_folder(plots) as folder:
+    with whole_files(plots) as folder:
         write_csv(folder / "distances.csv", table)
         write_csv(folder / "summary.csv", summary)
         for metric in METRICS:

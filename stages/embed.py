@@ -30,7 +30,7 @@ from stages.core.encoder import (
 )
 from stages.core.errors import StudyError
 from stages.core.figures import COLOURS, new_figure, save_figure
-from stages.core.files import rounded, whole_folder, write_csv, write_json
+from stages.core.files import rounded, whole_files, whole_folder, write_csv, write_json
 from stages.core.noise import level_unit, noise_generator, noisy, require_defined
 from stages.core.parallel import available_cores, progress
 from stages.core.params import Count, Section, Seed
@@ -128,7 +128,7 @@ def embed(
     deviation = relative_deviation([encoder.encode_images(each) for each in sample], exact)
     text = encode_classes(encoder, classes, params.templates)
 
-    with whole_folder(embeddings) as folder, whole_folder(plots) as pictures:
+    with whole_folder(embeddings, "encoder.json") as folder, whole_files(plots) as pictures:
         arrays = allocate(folder, params, len(ids), text.shape[1])
         sweep(encoder, images, ids, params, arrays)
         write_csv(folder / "images.csv", table[["id", "class", "split"]])

@@ -18,6 +18,7 @@ from pydantic import Field
 from stages.command import path_option, stage
 from stages.core.dataset.images import CONVERSIONS, UnreadableImage, decode, read_image
 from stages.core.dataset.layout import (
+    ANNOTATIONS,
     SPLITS,
     Layout,
     balanced_choice,
@@ -30,7 +31,7 @@ from stages.core.dataset.layout import (
 from stages.core.dataset.release import extract, obtain, official_release, require_complete
 from stages.core.errors import StudyError
 from stages.core.figures import new_figure, save_figure
-from stages.core.files import whole_folder, write_csv, write_json
+from stages.core.files import whole_files, whole_folder, write_csv, write_json
 from stages.core.painter import ATTRIBUTES, paint
 from stages.core.parallel import parallel_map
 from stages.core.params import Section, Seed
@@ -38,6 +39,7 @@ from stages.core.randomness import generator_for
 
 PAINTED_PER_CLASS = 120
 JPEG_QUALITY = 92
+MARK = f"labels/{ANNOTATIONS}"  # of a folder that this stage wrote
 CHUNK = 20  # images to a piece of parallel work
 LISTED_IMAGES = 20
 THUMBNAIL_PX = 144
@@ -73,7 +75,7 @@ def fetch(
 ) -> None:
     """Put a data set in the layout of the Describable Textures Dataset (DTD)."""
     kind = params.source if params.source in ("textures", "dtd") else "folder"
-    with whole_folder(images) as folder, whole_folder(plots) as pictures:
+    with whole_folder(images, MARK) as folder, whole_files(plots) as pictures:
         if kind == "textures":
             layout, seen = paint_textures(params, folder / "images")
         elif kind == "dtd":

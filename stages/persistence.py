@@ -28,7 +28,7 @@ from stages.core.diagrams import ALL, HALF_A, HALF_B, WHOLE, CloudKey, write_dia
 from stages.core.embeddings import Embeddings, array_name, level_key, read_embeddings
 from stages.core.errors import StudyError
 from stages.core.figures import save_figure
-from stages.core.files import rounded, whole_folder, write_csv, write_json
+from stages.core.files import rounded, whole_files, write_csv, write_json
 from stages.core.homology import (
     Cost,
     Engine,
@@ -103,7 +103,7 @@ def persistence(
     found = compute(clouds, params.max_dim, params.engine, workers)
     summaries = summaries_table(found)
 
-    with whole_folder(plots) as folder:
+    with whole_files(plots) as folder:
         write_csv(folder / "summaries.csv", summaries)
         for name, figure in draw(found, summaries, groups):
             save_figure(figure, folder / f"{name}.png")

@@ -38,18 +38,28 @@ from stages.core.encoder import (
     CONFIG_FILE,
     WEIGHTS_FILES,
     Encoder,
+    Keys,
     choose_device,
     choose_precision,
     load_encoder,
 )
 from stages.core.errors import StudyError
 from stages.core.figures import COLOURS, new_figure, save_figure
-from stages.core.files import rounded, whole_file, whole_folder, write_csv, write_json
+from stages.core.files import (
+    require_replaceable,
+    rounded,
+    whole_file,
+    whole_files,
+    whole_folder,
+    write_csv,
+    write_json,
+)
 from stages.core.painter import ATTRIBUTES, name_colours, paint
 from stages.core.parallel import parallel_map, progress
 from stages.core.params import Count, Section, Seed
 from stages.core.randomness import generator_for
 
+KEYS = Keys("pretrain.architecture", "pretrain.init", "pretrain.architecture")
 ARCHITECTURES = Path(__file__).parent / "core" / "architectures"
 # Images are held larger than the model's input by this, so that a crop keeps its detail.
 ROOM_FOR_CROPS = 1.33
@@ -109,8 +119,9 @@ def pretrain(
 ) -> None:
     """Train CLIP with the symmetric cross-entropy over real and fake pairs."""
     open_clip.add_model_config(ARCHITECTURES)
-    device = choose_device(params.device)
-    encoder = load_encoder(params.architecture, params.init, model, params.seed, device)
+    require_replaceable(model, CONFIG_FILE)  # before the long work, not after it
+    device = choose_device(params.device, "pretrain.device")
+    encoder = load_encoder(params.architecture, params.init, model, params.seed, device, KEYS)
     bf16 = params.precision != "fp32" and choose_precision(params.precision, device) == "bf16"
     normalisation = Normalisation(_side(encoder), encoder.mean, encoder.std)
     side = math.ceil(normalisation.size * ROOM_FOR_CROPS)
@@ -125,7 +136,7 @@ def pretrain(
 
     _write_model(model, params.architecture, encoder)
     write_json(metrics, _metrics(params, after, encoder))
-    with whole_folder(plots) as folder:
+    with whole_files(plots) as folder:
         write_csv(folder / "loss.csv", history)
         write_csv(folder / "cosines.csv", _cosine_table(before, after))
         _draw_loss(history, min(params.batch_size, len(held_out.facts)), folder / "loss.png")
@@ -351,7 +362,7 @@ def _write_model(folder: Path, architecture: str, encoder: Encoder) -> None:
         name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous().cpu()
         for name, tensor in encoder.model.state_dict().items()
     }
-    with whole_folder(folder) as unfinished:
+    with whole_folder(folder, CONFIG_FILE) as unfinished:
         config = open_clip.get_model_config(architecture)
         write_json(
             unfinished / CONFIG_FILE,

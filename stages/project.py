@@ -27,7 +27,7 @@ from stages.command import path_option, stage
 from stages.core.embeddings import Embeddings, level_key, read_embeddings
 from stages.core.errors import StudyError
 from stages.core.figures import class_styles, save_figure
-from stages.core.files import rounded, whole_folder, write_csv, write_json
+from stages.core.files import rounded, whole_files, write_csv, write_json
 from stages.core.parallel import parallel_map
 from stages.core.params import Count, Section, Seed
 from stages.core.projection_figures import layout_figure
@@ -104,7 +104,7 @@ def project(params: ProjectParams, embeddings: Path, metrics: Path, plots: Path)
     layouts = lay_out(clouds, params)
     measures = measure_all(selections, clouds, layouts, params.purity_neighbours)
 
-    with whole_folder(plots) as folder:
+    with whole_files(plots) as folder:
         write_csv(folder / "measures.csv", measures_table(selections, measures))
         write_csv(folder / "nearest_classes.csv", nearest_table(selections, measures))
         write_csv(folder / "kept_ranks.csv", kept_table(selections, measures, params.kept_classes))

@@ -149,3 +149,47 @@ def test_what_is_trained_on_is_never_what_fetch_paints() -> None:
     place = [fact.attributes for fact in facts].index(("dotted",))
     assert not np.array_equal(images[place], fetched)
     assert not np.array_equal(images[place], others[place])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--architecture", "ViT-B32"], "pretrain.architecture: 'ViT-B32' is no architecture"),
+        (["--init", "no.safetensors"], "pretrain.init: no.safetensors: no such file"),
+        (["--device", "cuda:9"], "pretrain.device: no 'cuda:9' here"),
+        (
+            ["--architecture", "ViT-B-32", "--init", "openai"],
+            "pretrain.init: tag 'openai' was trained with QuickGELU, while ViT-B-32 has GELU; "
+            "set pretrain.architecture: ViT-B-32-quickgelu",
+        ),
+    ],
+)
+def test_messages_name_the_settings_of_this_stage(
+    arguments: list[str], message: str, tmp_path: Path
+) -> None:
+    done = run(tmp_path, *arguments)
+    assert done.exit_code == 1
+    assert message in done.output
+    assert "embed." not in done.output
+
+
+def test_a_caption_that_the_model_cannot_read_is_refused(tmp_path: Path) -> None:
+    short = TINY | {"text_cfg": TINY["text_cfg"] | {"context_length": 4}}
+    (tmp_path / "architectures" / "tiny-short.json").write_text(json.dumps(short))
+    open_clip.add_model_config(tmp_path / "architectures")
+    done = run(tmp_path, "--architecture", "tiny-short")
+    assert done.exit_code == 1
+    assert "pretrain.architecture: '" in done.output
+    assert "is longer than the 4 tokens that the model reads" in done.output
+
+
+def test_a_folder_of_something_else_is_refused_before_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "notes.txt").touch()
+    monkeypatch.delattr(stages.pretrain, "load_encoder")
+    done = run(tmp_path)
+    assert done.exit_code == 1
+    assert "no open_clip_config.json, so that no stage wrote it" in done.output
+    assert (tmp_path / "model" / "notes.txt").exists()

@@ -35,6 +35,15 @@ OPENAI_KEYS = {"input_resolution", "context_length", "vocab_size"}
 
 
 @dataclass(frozen=True)
+class Keys:
+    """What params.yaml calls the settings of an encoder, for messages."""
+
+    model: str = "embed.model"
+    pretrained: str = "embed.pretrained"
+    texts: str = "embed.templates"
+
+
+@dataclass(frozen=True)
 class Encoder:
     """An open_clip model, ready to encode.
 
@@ -133,14 +142,17 @@ def mend_of_precision(precision: str) -> str:
     return "set embed.precision: " + ("bf16 or fp32" if precision == "fp16" else "fp32")
 
 
-def choose_device(name: str) -> torch.device:
-    """The device of that name, or for 'auto' the best there is: CUDA, then MPS, then the CPU."""
+def choose_device(name: str, key: str = "embed.device") -> torch.device:
+    """The device of that name, or for 'auto' the best there is: CUDA, then MPS, then the CPU.
+
+    Raises StudyError, which names the setting `key`, for a device that is not here.
+    """
     cuda, mps = torch.cuda.device_count(), torch.backends.mps.is_available()
     if name == "auto":
         return torch.device("cuda" if cuda else "mps" if mps else "cpu")
     here = [f"cuda:{i}" for i in range(cuda)] + ["mps"] * mps + ["cpu"]
     if name not in [*here, *(["cuda"] if cuda else [])]:
-        raise StudyError(f"embed.device: no {name!r} here; set auto or one of {', '.join(here)}")
+        raise StudyError(f"{key}: no {name!r} here; set auto or one of {', '.join(here)}")
     return torch.device(name)
 
 
@@ -176,7 +188,12 @@ def with_precision(encoder: Encoder, precision: str) -> Encoder:
 
 
 def load_encoder(
-    model: str, pretrained: str | None, model_folder: Path, seed: int, device: torch.device
+    model: str,
+    pretrained: str | None,
+    model_folder: Path,
+    seed: int,
+    device: torch.device,
+    keys: Keys = Keys(),
 ) -> Encoder:
     """Load a model in fp32.
 
@@ -184,6 +201,7 @@ def load_encoder(
     or a folder in open_clip's layout (open_clip_config.json and weights beside it).
     pretrained: for an architecture, a tag of open_clip, whose weights are downloaded once and
     kept, or a checkpoint file; None draws the weights at random from `seed`.
+    keys: the settings that messages name.
 
     Checkpoints are read without unpickling code. Raises StudyError for a model, tag or file
     that does not exist, does not fit, or was trained with the other GELU.
@@ -191,44 +209,46 @@ def load_encoder(
     name = model.replace("/", "-")  # OpenAI writes ViT-B/32
     if name not in open_clip.list_models():
         if model == SHIPPED_MODEL:
-            return _load_folder(model, pretrained, model_folder, device)
+            return _load_folder(model, pretrained, model_folder, device, keys)
         if Path(model).is_dir():
-            return _load_folder(model, pretrained, Path(model), device)
+            return _load_folder(model, pretrained, Path(model), device, keys)
         known = [*open_clip.list_models(), SHIPPED_MODEL]
         raise StudyError(
-            f"embed.model: {model!r} is no architecture of open_clip and no folder; "
+            f"{keys.model}: {model!r} is no architecture of open_clip and no folder; "
             f"{_nearest(name, known)}"
         )
     config = open_clip.get_model_config(name)
-    _require_transformers(name, config)
+    _require_transformers(name, config, keys)
 
     quick_gelu = bool(config.get("quick_gelu"))
     settings, weights = {}, None
     if pretrained is not None:
-        settings, weights = _find_weights(name, pretrained, quick_gelu)
+        settings, weights = _find_weights(name, pretrained, quick_gelu, keys)
     with _seeded(seed):
         built = open_clip.create_model(
             name, load_weights=False, pretrained_text=False, force_preprocess_cfg=settings
         )
     if weights:
-        _load_weights(built, weights, f"embed.pretrained: {weights}", name, quick_gelu)
-    return _encoder(name, pretrained, weights is not None, quick_gelu, built, name, device)
+        _load_weights(built, weights, f"{keys.pretrained}: {weights}", name, quick_gelu, keys)
+    return _encoder(name, pretrained, weights is not None, quick_gelu, built, name, device, keys)
 
 
-def _load_folder(model: str, pretrained: str | None, folder: Path, device: torch.device) -> Encoder:
+def _load_folder(
+    model: str, pretrained: str | None, folder: Path, device: torch.device, keys: Keys
+) -> Encoder:
     """Load a folder in the layout that open_clip publishes models in."""
     if pretrained is not None:
         raise StudyError(
-            f"embed.pretrained: {pretrained!r} does not go with {model}, which has its own "
+            f"{keys.pretrained}: {pretrained!r} does not go with {model}, which has its own "
             "weights; set it to null"
         )
     file = folder / CONFIG_FILE
     if not file.exists():
         mend = "; run 'dvc repro pretrain'" if model == SHIPPED_MODEL else ""
-        raise StudyError(f"embed.model: {file} not found{mend}")
+        raise StudyError(f"{keys.model}: {file} not found{mend}")
     weights = next((folder / name for name in WEIGHTS_FILES if (folder / name).exists()), None)
     if weights is None:
-        raise StudyError(f"embed.model: {folder} holds no {' or '.join(WEIGHTS_FILES)}")
+        raise StudyError(f"{keys.model}: {folder} holds no {' or '.join(WEIGHTS_FILES)}")
     where = f"local-dir:{folder}"
     try:
         config = json.loads(file.read_text())["model_cfg"]
@@ -237,8 +257,8 @@ def _load_folder(model: str, pretrained: str | None, folder: Path, device: torch
     except (ValueError, KeyError, TypeError, AssertionError, RuntimeError) as error:
         raise StudyError(f"{file}: not a model that open_clip knows: {_one_line(error)}") from None
     quick_gelu = bool(config.get("quick_gelu"))
-    _load_weights(built, weights, str(weights), model, quick_gelu)
-    return _encoder(model, None, True, quick_gelu, built, where, device)
+    _load_weights(built, weights, str(weights), model, quick_gelu, keys)
+    return _encoder(model, None, True, quick_gelu, built, where, device, keys)
 
 
 def _encoder(
@@ -249,6 +269,7 @@ def _encoder(
     model: nn.Module,
     tokeniser: str,
     device: torch.device,
+    keys: Keys,
 ) -> Encoder:
     settings = PreprocessCfg(**model.visual.preprocess_cfg)
     steps = image_transform_v2(settings, is_train=False).transforms
@@ -259,7 +280,7 @@ def _encoder(
         trained=trained,
         quick_gelu=quick_gelu,
         model=model.eval().requires_grad_(False).to(device),
-        tokenise=_tokeniser(open_clip.get_tokenizer(tokeniser)),
+        tokenise=_tokeniser(open_clip.get_tokenizer(tokeniser), keys),
         resize=Compose([step for step in steps if not isinstance(step, ToTensor | Normalize)]),
         mean=np.asarray(normalise.mean, dtype=np.float32),
         std=np.asarray(normalise.std, dtype=np.float32),
@@ -268,7 +289,7 @@ def _encoder(
     )
 
 
-def _tokeniser(tokenise: Callable) -> Callable[[list[str]], torch.Tensor]:
+def _tokeniser(tokenise: Callable, keys: Keys) -> Callable[[list[str]], torch.Tensor]:
     """open_clip's tokeniser, which would cut a long text off in silence, with an error instead."""
     length = tokenise.context_length
     # Hugging Face's tokenisers pad with a token of their own, open_clip's with zero.
@@ -279,8 +300,8 @@ def _tokeniser(tokenise: Callable) -> Callable[[list[str]], torch.Tensor]:
         too_long = (tokens[:, length] != padding).nonzero().flatten()
         if len(too_long):
             raise StudyError(
-                f"embed.templates: {texts[too_long[0]]!r} is longer than the {length} tokens that "
-                "the model reads; shorten the template"
+                f"{keys.texts}: {texts[too_long[0]]!r} is longer than the {length} tokens that "
+                "the model reads; shorten it, or choose a model that reads more"
             )
         return tokenise(texts)
 
@@ -294,52 +315,58 @@ def _nearest(name: str, known: list[str]) -> str:
     return f"the nearest are {', '.join(lower[each] for each in near)}"
 
 
-def _require_transformers(name: str, config: dict) -> None:
+def _require_transformers(name: str, config: dict, keys: Keys) -> None:
     text = config["text_cfg"]
     wanted = "hf_model_name" in text or "hf_tokenizer_name" in text
     if wanted and importlib.util.find_spec("transformers") is None:
         raise StudyError(
-            f"embed.model: {name} reads text with the package transformers, which is not "
+            f"{keys.model}: {name} reads text with the package transformers, which is not "
             "installed; pip install transformers, or choose another model"
         )
 
 
-def _find_weights(name: str, pretrained: str, quick_gelu: bool) -> tuple[dict, Path]:
+def _find_weights(name: str, pretrained: str, quick_gelu: bool, keys: Keys) -> tuple[dict, Path]:
     """(preprocessing settings, weights file) of a tag, which may mean a download, or of a file."""
     settings = open_clip.get_pretrained_cfg(name, pretrained)
     if settings:
-        _require_gelu(bool(settings.get("quick_gelu")), quick_gelu, name, f"tag {pretrained!r}")
-        return settings, _download(name, pretrained, settings)
+        _require_gelu(
+            bool(settings.get("quick_gelu")), quick_gelu, name, f"tag {pretrained!r}", keys
+        )
+        return settings, _download(name, pretrained, settings, keys)
     file = Path(pretrained).expanduser()
     if file.is_file():
         if file.suffix not in CHECKPOINT_SUFFIXES:
             raise StudyError(
-                f"embed.pretrained: {file} is not a checkpoint; give a file that ends in "
+                f"{keys.pretrained}: {file} is not a checkpoint; give a file that ends in "
                 f"{', '.join(CHECKPOINT_SUFFIXES)}"
             )
         known = _quick_gelu_by_name(file)
         if known is not None:
-            _require_gelu(known, quick_gelu, name, str(file))
+            _require_gelu(known, quick_gelu, name, str(file), keys)
         return {}, file
     plain = name.removesuffix("-quickgelu")
     if plain != name and open_clip.get_pretrained_cfg(plain, pretrained):
-        _require_gelu(False, quick_gelu, name, f"tag {pretrained!r}")
+        _require_gelu(False, quick_gelu, name, f"tag {pretrained!r}", keys)
     if "/" in pretrained or file.suffix in CHECKPOINT_SUFFIXES:
-        raise StudyError(f"embed.pretrained: {pretrained}: no such file")
+        raise StudyError(f"{keys.pretrained}: {pretrained}: no such file")
     tags = open_clip.list_pretrained_tags_by_model(name)
     mend = _nearest(pretrained, tags) if tags else "open_clip has no tags for it, give a file"
-    raise StudyError(f"embed.pretrained: {pretrained!r} is no tag of {name}; {mend}")
+    raise StudyError(f"{keys.pretrained}: {pretrained!r} is no tag of {name}; {mend}")
 
 
-def _require_gelu(trained_with: bool, built_with: bool, name: str, weights: str) -> None:
+def _require_gelu(
+    trained_with: bool, built_with: bool, name: str, weights: str, keys: Keys
+) -> None:
     """Raise StudyError where weights and architecture differ in QuickGELU."""
     if trained_with == built_with:
         return
     other = f"{name}-quickgelu" if trained_with else name.removesuffix("-quickgelu")
-    mend = f"set embed.model: {other}" if other in open_clip.list_models() else "take another model"
+    mend = (
+        f"set {keys.model}: {other}" if other in open_clip.list_models() else "take another model"
+    )
     gelus = {True: "QuickGELU", False: "GELU"}
     raise StudyError(
-        f"embed.pretrained: {weights} was trained with {gelus[trained_with]}, while {name} has "
+        f"{keys.pretrained}: {weights} was trained with {gelus[trained_with]}, while {name} has "
         f"{gelus[built_with]}; {mend}"
     )
 
@@ -365,14 +392,14 @@ def _quick_gelu_by_name(file: Path) -> bool | None:
     return True if re.search("openai|quick-?_?gelu", file.name.lower()) else None
 
 
-def _download(name: str, tag: str, settings: dict) -> Path:
+def _download(name: str, tag: str, settings: dict, keys: Keys) -> Path:
     """The weights file of a tag, from open_clip's cache or the network, checked by its SHA-256."""
     try:
         with _quiet():
             file = Path(download_pretrained(settings))
     except (OSError, RuntimeError, ValueError) as error:
         raise StudyError(
-            f"embed.pretrained: the weights {tag!r} of {name} could not be downloaded "
+            f"{keys.pretrained}: the weights {tag!r} of {name} could not be downloaded "
             f"({_one_line(error)}); connect to the network, or give a checkpoint file"
         ) from None
     # huggingface_hub checks the size alone, but names a large file by its SHA-256.
@@ -388,20 +415,25 @@ def _download(name: str, tag: str, settings: dict) -> Path:
     return file
 
 
-def _load_weights(model: nn.Module, file: Path, where: str, name: str, quick_gelu: bool) -> None:
+def _load_weights(
+    model: nn.Module, file: Path, where: str, name: str, quick_gelu: bool, keys: Keys
+) -> None:
     """Load a checkpoint into a model; raises StudyError that begins with `where`."""
     try:
         with _quiet():
-            keys = load_checkpoint(model, str(file), strict=False, weights_only=True)
+            loaded = load_checkpoint(model, str(file), strict=False, weights_only=True)
     except Exception as error:  # what the readers raise for a foreign file has no common class
         raise StudyError(f"{where} {_what_is_wrong(error, name)}") from None
-    unexpected = list(keys.unexpected_keys)
+    unexpected = list(loaded.unexpected_keys)
     if OPENAI_KEYS.issuperset(unexpected) and unexpected:
-        _require_gelu(True, quick_gelu, name, str(file))
+        _require_gelu(True, quick_gelu, name, str(file), keys)
         unexpected = []
     misfits = [
         f"{len(some)} {what} such as {some[0]}"
-        for what, some in (("weights are missing", keys.missing_keys), ("are unknown", unexpected))
+        for what, some in (
+            ("weights are missing", loaded.missing_keys),
+            ("are unknown", unexpected),
+        )
         if some
     ]
     if misfits:

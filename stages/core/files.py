@@ -1,6 +1,8 @@
 """Outputs that appear whole or not at all."""
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from stages.core.errors import StudyError
+
+FULL_DISK_BYTES = 2**20
 
 
 @contextmanager
@@ -20,31 +24,96 @@ def whole_file(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        yield unfinished
-        unfinished.replace(path)
+        with _naming(path):
+            yield unfinished
+            unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path`; let it take the place of `path` if nothing is raised."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def whole_files(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder; move its files into `folder` if no exception is raised.
+
+    What else `folder` holds stays there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / ".unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir()
+    try:
+        with _naming(folder):
+            yield unfinished
+            for file in sorted(unfinished.iterdir()):
+                file.replace(folder / file.name)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+@contextmanager
+def whole_folder(path: Path, mark: str) -> Iterator[Path]:
+    """Yield an empty folder beside `path`; let it take the place of `path` if nothing is raised.
+
+    mark: a file that the folder always holds, by which an earlier one is known. Raises
+    StudyError as `require_replaceable` does.
+    """
+    require_replaceable(path, mark)
     unfinished = path.with_name(f".{path.name}.unfinished")
     replaced = path.with_name(f".{path.name}.replaced")
     if replaced.exists() and not path.exists():  # killed between the two renames below
         replaced.rename(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     for leftover in (unfinished, replaced):
         shutil.rmtree(leftover, ignore_errors=True)
     unfinished.mkdir()
     try:
-        yield unfinished
-        if path.exists():
-            path.rename(replaced)
-        unfinished.rename(path)
+        with _naming(path):
+            yield unfinished
+            if path.exists():
+                path.rename(replaced)
+            unfinished.rename(path)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
         shutil.rmtree(replaced, ignore_errors=True)
+
+
+def require_replaceable(path: Path, mark: str) -> None:
+    """Raise StudyError unless `path` is missing, empty, or a folder that a stage wrote.
+
+    It would be replaced as a whole, and what is not the study's own must not be lost: the
+    working folder, the home folder, what holds them, and a folder without the file `mark`.
+    """
+    mend = "give a folder of its own"
+    for kept in (Path.cwd(), Path.home()):
+        if kept.resolve().is_relative_to(path.resolve()):
+            raise StudyError(f"{path}: would be replaced as a whole, and holds {kept}; {mend}")
+    if path.exists() and not path.is_dir():
+        raise StudyError(f"{path}: is a file, where a folder has to go; {mend}")
+    if path.exists() and any(path.iterdir()) and not (path / mark).exists():
+        raise StudyError(
+            f"{path}: would be replaced as a whole, and holds files but no {mark}, so that no "
+            f"stage wrote it; {mend}, or move those files away"
+        )
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Let an operating system's error that names no file, as a full disk's does, name `path`.
+
+    NumPy, PyTorch and safetensors raise something else for a full disk, which is then known by
+    the words or by the space that is left.
+    """
+    full = os.strerror(errno.ENOSPC)
+    try:
+        yield
+    except StudyError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            error.filename = error.filename or str(path)
+        elif full in str(error) or shutil.disk_usage(path.parent).free < FULL_DISK_BYTES:
+            raise OSError(errno.ENOSPC, full, str(path)) from error
+        raise
 
 
 def write_json(path: Path, content: dict) -> None:

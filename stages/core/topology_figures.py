@@ -43,7 +43,7 @@ def diagrams_figure(
     limits = [-0.05 * latest, latest, earliest, latest]
     columns = len(next(iter(drawn.values())))
     figure, grid = new_figure(
-        side * columns + 0.8,
+        side * columns + 1.5,
         side * len(drawn) + 0.8,
         len(drawn),
         columns,
@@ -56,7 +56,8 @@ def diagrams_figure(
             _draw_diagrams(axes, by_dim, limits)
             axes.set(title=name if axes in grid[0] else "", xlabel="", ylabel="")
         line[0].set_ylabel(label)
-    grid[0, 0].legend(loc="center", markerscale=2)
+    # Beside the panels: where points lie in them depends on the model.
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside right upper", markerscale=2)
     figure.suptitle(title)
     figure.supxlabel(f"birth ({UNIT}); dashed: death = birth", fontsize=10)
     figure.supylabel(f"death ({UNIT})", fontsize=10)

@@ -1,0 +1,184 @@
+"""Outputs that appear whole or not at all, and never in the place of what is not the study's."""
+
+import errno
+import shutil
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import SimpleNamespace
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from stages.command import stage
+from stages.core.errors import StudyError
+from stages.core.files import whole_file, whole_files, whole_folder
+from stages.core.params import Section
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def fail_in(context: AbstractContextManager[Path]) -> None:
+    """Write half of the files and raise KeyError."""
+    with context as folder:
+        assert not names(folder)
+        (folder / "half.txt").touch()
+        raise KeyError
+
+
+def test_a_folder_takes_the_place_of_the_one_that_was_written_before(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "out"
+    for text in ("first", "second"):
+        with whole_folder(target, "mark.txt") as folder:
+            (folder / "mark.txt").write_text(text)
+            (folder / f"{text}.txt").touch()
+    assert names(tmp_path / "deep") == ["out", "out/mark.txt", "out/second.txt"]
+    assert (target / "mark.txt").read_text() == "second"
+
+
+def test_a_folder_stays_as_it_was_where_the_work_fails(tmp_path: Path) -> None:
+    with whole_folder(tmp_path / "out", "mark.txt") as folder:
+        (folder / "mark.txt").touch()
+    for context in (whole_folder(tmp_path / "out", "mark.txt"), whole_files(tmp_path / "out")):
+        with pytest.raises(KeyError):
+            fail_in(context)
+    assert names(tmp_path) == ["out", "out/mark.txt"]
+
+
+def test_what_a_kill_leaves_between_two_renames_is_mended(tmp_path: Path) -> None:
+    (tmp_path / ".out.replaced").mkdir()
+    (tmp_path / ".out.replaced" / "mark.txt").touch()
+    (tmp_path / ".out.unfinished").mkdir()
+    (tmp_path / ".out.unfinished" / "half.txt").touch()
+    with pytest.raises(KeyError):
+        fail_in(whole_folder(tmp_path / "out", "mark.txt"))
+    assert names(tmp_path) == ["out", "out/mark.txt"]
+
+
+@pytest.mark.parametrize("target", [".", "..", "../..", "{home}", "{home}/..", "/"])
+def test_the_working_and_the_home_folder_are_never_replaced(
+    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, home = tmp_path / "a" / "work", tmp_path / "users" / "me"
+    for folder in (work, home):
+        folder.mkdir(parents=True)
+        (folder / "mark.txt").touch()
+    monkeypatch.chdir(work)
+    monkeypatch.setattr(Path, "home", lambda: home)
+    before = names(tmp_path)
+    path = Path(target.format(home=home))
+    with pytest.raises(StudyError, match=r"would be replaced as a whole, and holds .*; give"):
+        whole_folder(path, "mark.txt").__enter__()
+    assert names(tmp_path) == before
+
+
+def test_a_folder_that_no_stage_wrote_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").touch()
+    with pytest.raises(StudyError, match=r"thesis: .* no mark.txt, .*; give a folder of its own"):
+        whole_folder(tmp_path / "thesis", "mark.txt").__enter__()
+    with pytest.raises(StudyError, match=r"chapter.tex: is a file, where a folder has to go"):
+        whole_folder(tmp_path / "thesis" / "chapter.tex", "mark.txt").__enter__()
+    assert names(tmp_path) == ["thesis", "thesis/chapter.tex"]
+
+
+def test_files_move_in_beside_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "params.yaml").touch()
+    (tmp_path / "table.csv").write_text("old")
+    (tmp_path / ".unfinished").mkdir()
+    (tmp_path / ".unfinished" / "half.csv").touch()
+    monkeypatch.chdir(tmp_path)
+    with whole_files(Path()) as folder:
+        (folder / "table.csv").write_text("new")
+        (folder / "picture.png").touch()
+        assert (tmp_path / "table.csv").read_text() == "old"
+    assert names(tmp_path) == ["params.yaml", "picture.png", "table.csv"]
+    assert (tmp_path / "table.csv").read_text() == "new"
+
+
+# A full disk
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_names_the_file_that_was_written(tmp_path: Path) -> None:
+    def write() -> None:
+        with whole_file(tmp_path / "x.txt") as file:
+            file.symlink_to("/dev/full")  # every write to it fails as on a full disk
+            file.write_text("a")
+
+    with pytest.raises(OSError, match="No space") as raised:
+        write()
+    assert raised.value.errno == errno.ENOSPC
+    assert raised.value.filename == str(tmp_path / "x.txt")
+    assert not names(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("1000000 requested and 262128 written"),  # np.save
+        RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos"),  # torch.save
+        ValueError("I/O error: No space left on device (os error 28)"),  # safetensors
+    ],
+)
+def test_a_full_disk_is_known_in_any_words(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write() -> None:
+        with whole_files(tmp_path / "out") as folder:
+            np.save(folder / "a.npy", np.zeros(3))
+            raise error
+
+    if "No space" not in str(error):
+        with pytest.raises(type(error)) as raised:
+            write()
+        assert raised.value is error  # there is room: something else is wrong
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=4096))
+    with pytest.raises(OSError, match="No space left") as raised:
+        write()
+    assert raised.value.errno == errno.ENOSPC
+    assert raised.value.filename == str(tmp_path / "out")
+    assert not names(tmp_path / "out")
+
+
+def test_bad_input_stays_bad_input_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    with pytest.raises(StudyError, match="NaN"), whole_files(tmp_path):
+        raise StudyError("x.npy: holds NaN")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "a.npy"),
+            "a.npy: the disk is full; free",
+        ),
+        (OSError(errno.ENOSPC, "No space left on device"), "Error: the disk is full; free"),
+        (PermissionError(errno.EACCES, "Permission denied", "b.csv"), "b.csv: Permission denied"),
+    ],
+)
+def test_a_stage_says_in_one_line_what_the_system_refuses(
+    error: OSError, line: str, tmp_path: Path
+) -> None:
+    class NoParams(Section):
+        name = "nothing"
+
+    @stage(NoParams)
+    def refused(params: NoParams) -> None:
+        """Do nothing."""
+        raise error
+
+    (tmp_path / "params.yaml").write_text("nothing: {}")
+    assert isinstance(refused, click.Command)
+    done = CliRunner().invoke(refused, ["--params", str(tmp_path / "params.yaml")])
+    assert done.exit_code == 1
+    assert line in done.output
+    assert len(done.output.splitlines()) == 1
