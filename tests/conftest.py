@@ -1,4 +1,4 @@
-"""What the tests share: a small embeddings artifact with known contents."""
+"""What the tests share: a small embeddings artifact with known contents, and a small study."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import pytest
 
 from stages.core.embeddings import array_name
 from stages.core.files import write_csv, write_json
+from tests.study import TINY, commit_all, copy_of_the_working_tree, dvc, settings
 
 
 def unit_rows(array: np.ndarray) -> np.ndarray:
@@ -63,3 +64,18 @@ def planted(tmp_path: Path) -> Path:
             noise = generator.standard_normal(clean.shape)
             clouds[level, draw] = clean + 0.3 * level * noise
     return write_embeddings(tmp_path / "embeddings", clouds, labels, np.eye(4, 8))
+
+
+@pytest.fixture(scope="session")
+def tiny_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of the working tree with a finished run on a tiny data set; to be copied.
+
+    The model is taken as it is shipped, whether or not it is that of the code and the settings,
+    which is asked elsewhere: nothing is trained within a test for as long as that takes.
+    """
+    clone = copy_of_the_working_tree(tmp_path_factory.mktemp("tiny") / "study")
+    dvc(clone, "commit", "--force", "pretrain")
+    commit_all(clone)
+    printed = dvc(clone, "exp", "run", "--name", "tiny", *settings(TINY))
+    assert "Stage 'pretrain' didn't change, skipping" in printed
+    return clone

@@ -3,7 +3,6 @@
 import ast
 import importlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -13,25 +12,10 @@ import pytest
 import yaml
 
 from stages.core.params import Section, read_params
+from tests.study import ROOT, copy_of_the_working_tree, dvc, metrics
 
-ROOT = Path(__file__).parents[1]
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES = list(PIPELINE["stages"])
-
-TINY = {
-    "fetch.classes": "[banded,chequered,dotted,striped]",
-    "fetch.images_per_class": "9",
-    "fetch.image_size": "64",
-    "embed.noise_levels": "[0.0,1.0]",
-    "project.images_per_class": "9",
-    "project.perplexity": "5",
-    "project.umap_neighbours": "5",
-    "project.purity_neighbours": "3",
-    "angles.rank": "3",
-    "persistence.points_overall": "20",
-    "classify.bootstrap_replicates": "200",
-    "classify.knn_neighbours": "[1,3]",
-}
 
 
 def local_imports(file: Path) -> set[Path]:
@@ -99,56 +83,19 @@ def test_every_stage_documents_itself(stage: str) -> None:
         assert "--" + key.replace("_", "-") in shown
 
 
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone of the working tree as it stands, in a git repository of its own."""
-    target = tmp_path_factory.mktemp("clone") / "study"
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split("\n")
-    for name in filter(None, listed):
-        if (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, target / name)
-    git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
-    subprocess.run(["git", "init", "--quiet"], cwd=target, check=True)
-    subprocess.run(["git", "add", "--all"], cwd=target, check=True)
-    subprocess.run([*git, "commit", "--quiet", "-m", "Start"], cwd=target, check=True)
-    return target
+def test_the_shipped_model_is_that_of_the_code_and_the_settings(tmp_path: Path) -> None:
+    """A clone would train else, which takes long; 'dvc repro pretrain' mends it.
 
-
-def dvc(clone: Path, *arguments: str) -> str:
-    """Run dvc in the clone with this interpreter first on the path; return what it prints."""
-    environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "DVC_SITE_CACHE_DIR": str(clone.parent / "dvc"),
-        "GIT_AUTHOR_NAME": "test",
-        "GIT_AUTHOR_EMAIL": "test@localhost",
-        "GIT_COMMITTER_NAME": "test",
-        "GIT_COMMITTER_EMAIL": "test@localhost",
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments],
-        cwd=clone,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    After a change that makes no other model, 'dvc commit -f pretrain' does so at once.
+    """
+    clone = copy_of_the_working_tree(tmp_path / "study")
+    assert json.loads(dvc(clone, "status", "--json", "pretrain")) == {}
 
 
 @pytest.mark.slow
-def test_the_pipeline_end_to_end(clone: Path) -> None:
-    tiny = [part for key, value in TINY.items() for part in ("-S", f"{key}={value}")]
-    printed = dvc(clone, "exp", "run", "--name", "tiny", *tiny)
-    # The shipped model is in git, so that a study does not train it.
-    assert "Stage 'pretrain' didn't change, skipping" in printed
-    first = {file.name: file.read_bytes() for file in (clone / "metrics").glob("*.json")}
+def test_the_pipeline_end_to_end(tiny_study: Path, tmp_path: Path) -> None:
+    clone = shutil.copytree(tiny_study, tmp_path / "study")
+    first = metrics(clone)
     assert set(first) == {f"{stage}.json" for stage in STAGES}
     for content in first.values():
         json.loads(content)
@@ -176,7 +123,7 @@ def test_the_pipeline_end_to_end(clone: Path) -> None:
     assert embedded[0] != embedded[1]
 
     # The same seed gives the same bytes of metrics again.
-    dvc(clone, "exp", "run", "--name", "again", "-S", "embed.seed=0")
+    dvc(clone, "exp", "apply", "tiny")
+    assert metrics(clone) == first
     dvc(clone, "repro", "--force", "--single-item", *[s for s in STAGES if s != "pretrain"])
-    again = {file.name: file.read_bytes() for file in (clone / "metrics").glob("*.json")}
-    assert again == first
+    assert metrics(clone) == first
