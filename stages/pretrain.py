@@ -28,7 +28,6 @@ from stages.core.contrastive import (
     batch_rows,
     compare,
     held_out_loss,
-    make_optimiser,
     pair_cosines,
     recall_at_1,
     training_step,
@@ -54,6 +53,7 @@ from stages.core.files import (
     write_csv,
     write_json,
 )
+from stages.core.optimiser import Optimiser, make_optimiser
 from stages.core.painter import ATTRIBUTES, name_colours, paint
 from stages.core.parallel import parallel_map, progress
 from stages.core.params import Count, Section, Seed
@@ -68,7 +68,7 @@ ROOM_FOR_CROPS = 1.33
 class PretrainParams(Section):
     name = "pretrain"
     architecture: str = Field(
-        description="an architecture of open_clip, or 'texture-regnet-96', the small one made "
+        description="an architecture of open_clip, or 'texture-net-96', the small one made "
         "for painted textures",
         min_length=1,
     )
@@ -82,7 +82,10 @@ class PretrainParams(Section):
     steps: Count = Field(description="optimisation steps")
     warmup_steps: int = Field(ge=0, description="steps in which the learning rate rises")
     batch_size: int = Field(ge=2, description="pairs in a step")
-    learning_rate: float = Field(strict=False, gt=0, description="peak learning rate of AdamW")
+    optimiser: Literal["muon", "adamw"] = Field(
+        description="'muon' learns from scratch in fewer steps; 'adamw' suits fine-tuning"
+    )
+    learning_rate: float = Field(strict=False, gt=0, description="peak learning rate")
     weight_decay: float = Field(strict=False, ge=0, description="decay of matrices and kernels")
     noise: float = Field(
         strict=False,
@@ -255,7 +258,7 @@ def _train(
         noise=params.noise,
         seed=params.seed,
     )
-    optimiser = make_optimiser(model, params.weight_decay)
+    optimiser = make_optimiser(params.optimiser, model, params.weight_decay)
     autocast = torch.autocast(encoder.device.type, torch.bfloat16, enabled=bf16)
     file = _checkpoint_file(params, checkpoints)
     first, history = _resume(file, model, optimiser)
@@ -313,7 +316,7 @@ def _checkpoint_file(params: PretrainParams, folder: Path) -> Path:
 def _save_checkpoint(
     file: Path,
     model: torch.nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimiser: Optimiser,
     step: int,
     history: list[dict],
 ) -> None:
@@ -329,9 +332,7 @@ def _save_checkpoint(
         )
 
 
-def _resume(
-    file: Path, model: torch.nn.Module, optimiser: torch.optim.Optimizer
-) -> tuple[int, list[dict]]:
+def _resume(file: Path, model: torch.nn.Module, optimiser: Optimiser) -> tuple[int, list[dict]]:
     """(the step to go on with, the history so far) from a checkpoint, where there is one."""
     if not file.exists():
         return 0, []

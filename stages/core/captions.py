@@ -35,16 +35,16 @@ class Facts:
 def caption(facts: Facts, generator: np.random.Generator) -> str:
     """A random sentence that is true of the image.
 
-    All attributes or one of them; half of the sentences name colours, a quarter the scale,
-    so that the attribute is the one word that is always there.
+    All attributes or one of them; one sentence in seven names colours, one in ten the scale.
+    More of them would tell pairs apart by colour, and the attributes be learned more slowly.
     """
     attributes = list(facts.attributes)
     if len(attributes) > 1 and generator.random() < 0.5:
         attributes = [attributes[generator.integers(len(attributes))]]
     words = [" and ".join(name.replace("_", " ") for name in attributes)]
-    if facts.colours and generator.random() < 0.5:
+    if facts.colours and generator.random() < 0.15:
         named = facts.colours[: generator.integers(1, len(facts.colours) + 1)]
         words.insert(0, " and ".join(named))
-    if facts.scale and generator.random() < 0.25:
+    if facts.scale and generator.random() < 0.1:
         words.insert(0, facts.scale)
     return TEMPLATES[generator.integers(len(TEMPLATES))].format(" ".join(words))

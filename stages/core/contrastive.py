@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from stages.core.captions import Facts, caption
 from stages.core.errors import StudyError
+from stages.core.optimiser import Optimiser
 from stages.core.randomness import generator_for
 
 MAX_LOGIT_SCALE = math.log(100)  # Radford et al., section 2.5
@@ -67,19 +68,9 @@ def contrastive_loss(image: Tensor, text: Tensor, logit_scale: Tensor) -> Tensor
     return ClipLoss()(image, text, logit_scale)
 
 
-def make_optimiser(model: nn.Module, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW that decays matrices and kernels alone: no bias, norm or logit scale."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), eps=1e-6)
-
-
 def training_step(
     model: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimiser: Optimiser,
     tokenise: Callable[[list[str]], Tensor],
     pairs: Pairs,
     rows: np.ndarray,
@@ -108,7 +99,7 @@ def training_step(
             f"pretrain: the loss of step {step} is {loss.item()}; the checkpoint before it is "
             "kept; lower pretrain.learning_rate or set pretrain.precision: fp32"
         )
-    optimiser.zero_grad(set_to_none=True)
+    optimiser.zero_grad()
     loss.backward()
     nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimiser.step()

@@ -21,6 +21,7 @@ from PIL import Image
 from torch import nn
 from torchvision.transforms import Compose, Normalize, ToTensor
 
+import stages.core.texture_net  # noqa: F401, makes the architecture known to timm
 from stages.core.errors import StudyError
 from stages.core.packing import can_pack, pack
 

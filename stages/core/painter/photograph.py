@@ -17,6 +17,8 @@ from stages.core.painter.primitives import (
     unit,
 )
 
+DARKEST_MEAN = 0.15  # of a photograph before gamma, in [0, 1]
+
 
 def photograph(canvas: Canvas, painting: np.ndarray) -> np.ndarray:
     """The painting (size, size, 3) seen by a camera: view, object, light, colour, blur, grain."""
@@ -95,6 +97,8 @@ def uneven_light(canvas: Canvas, image: np.ndarray) -> np.ndarray:
 def develop(canvas: Canvas, image: np.ndarray) -> np.ndarray:
     """Exposure, contrast, saturation and white balance of a random camera; sometimes greyscale."""
     gain, lift = canvas.uniform(0.85, 1.12), canvas.uniform(-0.04, 0.06)
+    # A camera exposes a scene of dark paints for longer, so that its texture shows.
+    gain *= max(1.0, DARKEST_MEAN / max(float(image.mean()), 1e-3))
     if canvas.chance(0.1):
         grey = unit(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))[..., None]
         low = canvas.uniform(0, 0.35)

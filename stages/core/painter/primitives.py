@@ -20,9 +20,11 @@ SUPERSAMPLING = 3  # strokes are drawn this many times larger, then averaged dow
 
 def enlarge(grid: np.ndarray, size: int) -> np.ndarray:
     """A coarse grid (rows, columns[, channels]) as a smooth field over the whole image."""
-    smaller = max(grid.shape[:2]) > size
-    flag = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
-    return cv2.resize(grid, (size, size), interpolation=flag)
+    rows, columns = grid.shape[:2]
+    if max(rows, columns) > size:  # cubic interpolation would skip cells along that side
+        fitting = (min(columns, size), min(rows, size))
+        grid = cv2.resize(grid, fitting, interpolation=cv2.INTER_AREA)
+    return cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
 
 
 def noise(
