@@ -80,7 +80,7 @@ def angles(params: AnglesParams, embeddings: Path, metrics: Path, plots: Path) -
             save_figure(figure, folder / f"{column.removesuffix('_deg')}_angle.png")
         save_figure(closest_pairs_bars(closest, where), folder / "closest_pairs.png")
         save_figure(angle_distributions(pairs, rotations, where), folder / "distribution.png")
-    write_json(metrics, _metrics(found.dimension, pairs, rotations))
+    write_json(metrics, _metrics(params, found.dimension, pairs, rotations))
     for line in _report(params.space, found.dimension, pairs):
         click.echo(line)
 
@@ -117,9 +117,14 @@ def _long(tables: dict[float, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _metrics(
-    dimension: int, pairs: dict[float, pd.DataFrame], rotations: dict[float, pd.DataFrame]
+    params: AnglesParams,
+    dimension: int,
+    pairs: dict[float, pd.DataFrame],
+    rotations: dict[float, pd.DataFrame],
 ) -> dict:
     metrics: dict = {
+        "space": params.space,
+        "centred": params.centre,
         "dimension": dimension,
         "pairs": len(pairs[0.0]),
         "zero_below_deg": rounded(np.degrees(ZERO_ANGLE_RAD)),

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from stages.command import path_option, stage
 from stages.core.classification import (
+    CLASSIFIERS,
     Neighbours,
     Probe,
     calibration_table,
@@ -36,9 +37,6 @@ from stages.core.files import rounded, whole_file, whole_files, write_csv, write
 from stages.core.params import Count, Section, Seed
 from stages.core.randomness import generator_for
 from stages.core.statistics import accuracy_intervals
-
-# {column of the predictions: name for readers}
-CLASSIFIERS = {"zero_shot": "zero-shot", "probe": "linear probe", "knn": "nearest neighbours"}
 
 # Right answers are counted among so many best-scored classes, or all where there are fewer.
 TOP = 5

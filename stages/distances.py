@@ -44,7 +44,7 @@ import pandas as pd
 from pydantic import Field
 
 from stages.command import path_option, stage
-from stages.core.diagrams import ALL, HALF_A, HALF_B, CloudKey, read_diagrams
+from stages.core.diagrams import ALL, HALF_A, HALF_B, YARDSTICKS, CloudKey, read_diagrams
 from stages.core.embeddings import level_key
 from stages.core.errors import StudyError
 from stages.core.figures import save_figure
@@ -58,8 +58,7 @@ METRICS = {
     "bottleneck": "Bottleneck distance",
     "wasserstein": "1-Wasserstein distance (Euclidean ground metric)",
 }
-# {comparison: its yardstick}, and what a yardstick is called in a metric's name.
-YARDSTICKS = {"clean_noisy": "noisy_noisy", "half_clean_noisy": "half_clean_clean"}
+# What a yardstick is called in a metric's name.
 SHORT = {"noisy_noisy": "draws", "half_clean_clean": "halves"}
 LEGEND = {
     "clean_noisy": "clean to noisy",

@@ -3,6 +3,7 @@
 | output | holds |
 | --- | --- |
 | diagrams.parquet | every bar of every diagram; see stages/core/diagrams.py |
+| clouds.csv | the images that the diagrams are of |
 | summaries.csv | a row per group, noise, draw and dim: bars, persistence, entropy |
 | diagrams_all.png | diagrams of the sample of all classes, a panel per level |
 | diagrams_classes.png | diagrams of a few classes, a row per class |
@@ -24,7 +25,15 @@ import pandas as pd
 from pydantic import Field
 
 from stages.command import path_option, stage
-from stages.core.diagrams import ALL, HALF_A, HALF_B, WHOLE, CloudKey, write_diagrams
+from stages.core.diagrams import (
+    ALL,
+    HALF_A,
+    HALF_B,
+    WHOLE,
+    CloudKey,
+    write_diagrams,
+    write_members,
+)
 from stages.core.embeddings import Embeddings, array_name, level_key, read_embeddings
 from stages.core.errors import StudyError
 from stages.core.figures import save_figure
@@ -107,6 +116,14 @@ def persistence(
         write_csv(folder / "summaries.csv", summaries)
         for name, figure in draw(found, summaries, groups):
             save_figure(figure, folder / f"{name}.png")
+    ids = artifact.images["id"].to_numpy()
+    write_members(
+        diagrams / "clouds.csv",
+        {
+            group: {part: ids[rows].tolist() for part, rows in parts.items()}
+            for group, parts in groups.items()
+        },
+    )
     write_diagrams(diagrams / "diagrams.parquet", found.items())
     write_json(metrics, headline(summaries, groups))
 

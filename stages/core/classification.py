@@ -10,6 +10,9 @@ import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+# {column of the predictions: name for readers}
+CLASSIFIERS = {"zero_shot": "zero-shot", "probe": "linear probe", "knn": "nearest neighbours"}
+
 # Largest gradient entry of a converged probe. At scikit-learn's own 1e-4 up to 5% of the
 # predictions were not those of the optimum; at 1e-7 one in 5,640 was not.
 PROBE_TOLERANCE = 1e-7

@@ -3,6 +3,7 @@
 One long table, a row per bar: group (a class, or `all`), noise, draw, part, dim, birth, death.
 `part` is `whole`, or `half_a` or `half_b` of the group's images. Essential bars have death = inf.
 A cloud without bars in a dimension has no rows there; in dimension 0 every cloud has one.
+Beside it clouds.csv names the images: a row per group, part and id, the same at every level.
 """
 
 from collections.abc import Iterable
@@ -10,15 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.core.errors import StudyError
-from stages.core.files import whole_file
+from stages.core.files import whole_file, write_csv
 from stages.core.homology import NO_BARS
 
 ALL = "all"  # the group of the sample across all classes
 WHOLE, HALF_A, HALF_B = PARTS = ("whole", "half_a", "half_b")
+
+# Comparisons of diagrams by `distances`, and the yardstick of each.
+YARDSTICKS = {"clean_noisy": "noisy_noisy", "half_clean_noisy": "half_clean_clean"}
 
 SCHEMA = pa.schema(
     [
@@ -104,3 +109,21 @@ def read_diagrams(file: Path) -> dict[CloudKey, list[np.ndarray]]:
         by_dim = diagrams.setdefault(key, [NO_BARS] * dims)
         by_dim[dim] = bars[["birth", "death"]].to_numpy()
     return diagrams
+
+
+def write_members(file: Path, members: dict[str, dict[str, list[str]]]) -> None:
+    """Write which images each cloud is of: {group: {part: ids}}."""
+    rows = [
+        (group, part, name)
+        for group, parts in members.items()
+        for part, names in parts.items()
+        for name in names
+    ]
+    write_csv(file, pd.DataFrame(rows, columns=["group", "part", "id"]))
+
+
+def read_members(file: Path) -> pd.DataFrame:
+    """Which images each cloud is of: group, part, id; raises StudyError where it is missing."""
+    if not file.exists():
+        raise StudyError(f"{file}: not found; run 'dvc repro persistence'")
+    return pd.read_csv(file, dtype=str, keep_default_na=False)

@@ -107,6 +107,17 @@ def persistence_diagrams(
     return [_in_order(bars) for bars in found]
 
 
+def bars_up_to(
+    weights: np.ndarray, threshold: float, dim: int, engine: Engine = "gudhi"
+) -> np.ndarray:
+    """Bars of one dimension of the flag filtration of a weighted graph: (n, n) -> (m, 2).
+
+    weights: symmetric, zero on the diagonal, not negative; they need be no distances. Edges
+    beyond `threshold` never enter, and bars alive there have death = inf.
+    """
+    return _in_order(_reduce(weights, dim, engine, threshold)[dim])
+
+
 def finite_bars(diagram: np.ndarray) -> np.ndarray:
     """The bars of a diagram that die: (m, 2) -> (k, 2)."""
     return diagram[np.isfinite(diagram[:, 1])]

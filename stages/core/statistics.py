@@ -161,18 +161,84 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def spearman(x: np.ndarray, y: np.ndarray, controls: np.ndarray | None = None) -> np.ndarray:
     """Spearman's rho along the last axis, ties by their mean rank: (..., n), (..., n) -> (...).
 
-    Leading axes broadcast, so that all resamples or permutations go in one call. NaN where
-    either side is constant.
+    controls: (..., n, k), what is to be taken out of both: x and y are then the residuals of
+    their ranks from those of the controls (partial rank correlation). Leading axes broadcast,
+    so that all resamples or permutations go in one call. NaN where either side is constant.
     """
-    x, y = (stats.rankdata(side, axis=-1) for side in (x, y))
-    x, y = (side - side.mean(axis=-1, keepdims=True) for side in (x, y))
-    spread = np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1))
-    covariance = (x * y).sum(axis=-1)
-    nowhere = np.full(np.shape(covariance), np.nan)
-    return np.divide(covariance, spread, out=nowhere, where=spread > 0)
+    basis = _orthonormal(x[..., None][..., :0] if controls is None else controls)
+    return _cosine(*(_residual(stats.rankdata(side, axis=-1), basis) for side in (x, y)))
+
+
+class Correlation(NamedTuple):
+    """Spearman's rho with its interval and its two-sided permutation p-value."""
+
+    rho: float
+    low: float
+    high: float
+    p_value: float
+
+
+def rank_correlation(
+    x: np.ndarray,
+    y: np.ndarray,
+    controls: np.ndarray,
+    replicates: int,
+    confidence: float,
+    generator: np.random.Generator,
+) -> Correlation:
+    """Spearman's rho of x and y, what `controls` explain of either taken out.
+
+    x, y: (n,); controls: (n, k), k = 0 for the plain correlation. All are replaced by their
+    ranks, and the ranks of x and y by their residuals from those of the controls: the partial
+    rank correlation. The interval comes from a bootstrap of the n subjects (percentiles). The
+    p-value comes from permuting the residuals of y (Freedman and Lane 1983; Anderson and
+    Robinson 2001), which without controls is the plain permutation test. NaN, with a p-value of
+    1, where nothing is left to vary.
+    """
+    n = len(x)
+    resampled = generator.integers(n, size=(replicates, n))
+    estimate = float(spearman(x, y, controls))
+    if np.isnan(estimate):
+        return Correlation(estimate, estimate, estimate, 1.0)
+    replicated = spearman(x[resampled], y[resampled], controls[resampled])
+    interval = percentile_interval(estimate, replicated[np.isfinite(replicated)], confidence)
+
+    basis = _orthonormal(controls)
+    left, right = (_residual(stats.rankdata(side), basis) for side in (x, y))
+    permuted = generator.permuted(np.broadcast_to(right, (replicates, n)), axis=1)
+    null = _cosine(left, _residual(permuted, basis))
+    return Correlation(estimate, *interval[1:], permutation_p_value(estimate, null))
+
+
+def share_interval(count: int, of: int, confidence: float) -> Interval:
+    """The share `count / of` with its exact interval (Clopper and Pearson 1934)."""
+    found = stats.binomtest(count, of).proportion_ci(confidence, "exact")
+    return Interval(count / of, float(found.low), float(found.high))
+
+
+def _orthonormal(controls: np.ndarray) -> np.ndarray:
+    """(..., n, k) -> (..., n, k + 1): a basis of the constant and of the columns' ranks."""
+    ranks = stats.rankdata(controls, axis=-2)
+    columns = [np.ones((*ranks.shape[:-1], 1)), ranks - ranks.mean(axis=-2, keepdims=True)]
+    return np.linalg.qr(np.concatenate(columns, axis=-1)).Q
+
+
+def _residual(values: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """What of (..., n) lies outside the span of orthonormal columns (..., n, k)."""
+    inside = np.einsum("...nk,...n->...k", basis, values)
+    return values - np.einsum("...nk,...k->...n", basis, inside)
+
+
+def _cosine(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Of (..., n) and (..., n); NaN where one of them is zero but for rounding errors."""
+    x_length, y_length = (np.sqrt((side**2).sum(axis=-1)) for side in (x, y))
+    product = (x * y).sum(axis=-1)
+    varies = np.minimum(x_length, y_length) > 1e-9 * x.shape[-1] ** 1.5
+    nowhere = np.full(np.shape(product), np.nan)
+    return np.divide(product, x_length * y_length, out=nowhere, where=varies)
 
 
 def _strata(labels: np.ndarray) -> list[np.ndarray]:

@@ -1,0 +1,72 @@
+"""Claim 7: accuracy falls with noise, from every level to the next."""
+
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from stages.core.claims.finding import Finding, above
+from stages.core.classification import CLASSIFIERS
+from stages.core.statistics import Interval, mean_intervals
+
+
+def correct_by_level(predictions: pd.DataFrame, classifier: str) -> pd.DataFrame:
+    """Index (id, actual), a column per noise level: 1 where the classifier is right, else 0."""
+    right = (predictions[classifier] == predictions["actual"]).astype(float)
+    return (
+        predictions[["id", "actual", "noise"]]
+        .assign(right=right)
+        .pivot_table(index=["id", "actual"], columns="noise", values="right")
+    )
+
+
+def steps_table(
+    predictions: pd.DataFrame, replicates: int, confidence: float, generator: np.random.Generator
+) -> pd.DataFrame:
+    """One row per classifier and step between levels: the drop of accuracy, with its interval.
+
+    predictions: columns id, noise, actual and one per classifier. The bootstrap draws images
+    within classes and takes each image's answers at both levels together. The intervals of a
+    classifier hold jointly: each has a confidence of 1 - (1 - confidence) / steps (Bonferroni).
+    """
+    rows = []
+    for classifier in CLASSIFIERS:
+        right = correct_by_level(predictions, classifier)
+        drops = -np.diff(right.to_numpy(), axis=1)  # (images, steps)
+        jointly = 1 - (1 - confidence) / drops.shape[1]
+        actual = right.index.get_level_values("actual").to_numpy()
+        intervals = mean_intervals(drops, actual, replicates, jointly, generator)
+        rows += [
+            (classifier, before, after, *interval, len(right))
+            for (before, after), interval in zip(pairwise(right.columns), intervals, strict=True)
+        ]
+    return pd.DataFrame(
+        rows, columns=["classifier", "from_noise", "to_noise", "drop", "low", "high", "images"]
+    )
+
+
+def findings(steps: pd.DataFrame) -> list[Finding]:
+    """One finding per classifier: its smallest step decides."""
+    found = []
+    for classifier, name in CLASSIFIERS.items():
+        table = steps[steps["classifier"] == classifier]
+        smallest = table.loc[table["low"].idxmin()]
+        interval = Interval(*(float(smallest[key]) for key in ("drop", "low", "high")))
+        make = partial(
+            Finding,
+            7,
+            f"accuracy_falls_{classifier}",
+            f"{name} accuracy falls from every noise level to the next",
+            "drop of accuracy in the least certain step (holds: above 0)",
+        )
+        found.append(
+            make(
+                above(interval, 0.0),
+                *interval,
+                units=f"{smallest['images']:,} test images",
+                detail=f"step {smallest['from_noise']:.2f} to {smallest['to_noise']:.2f}; "
+                f"all steps together {table['drop'].sum():.1%}",
+            )
+        )
+    return found

@@ -1,0 +1,217 @@
+"""Claims 3 and 4: the cloud of a class is one component, and has no loop that persists.
+
+H0 of a Vietoris-Rips filtration has one essential bar whatever the points are: that count says
+nothing. What could show a second component is a gap, a last death far beyond the one before it.
+And a longest bar there always is: what could show a loop is one beyond the confidence band of its
+cloud, or beyond the longest bars of clouds without structure. For both, each class is held
+against null clouds, Gaussians of its own covariance on the sphere (stages/core/null_models.py),
+at each level; its largest excess over the levels against theirs is a test of the class of level
+1 / (1 + null clouds), exact where the class is such a cloud itself.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from stages.core.claims.finding import Finding, below
+from stages.core.homology import (
+    distance_matrix,
+    finite_bars,
+    landmarks,
+    persistence_diagrams,
+)
+from stages.core.null_models import gaussian_cloud, persistence_band
+from stages.core.parallel import parallel_map
+from stages.core.randomness import generator_for
+from stages.core.statistics import mean_intervals, share_interval
+
+# With fewer points a gap or a loop would have to be very large to be seen.
+LEAST_POINTS = 20
+# A test of level 1/20 finds up to 5 of 47 classes by chance, whose share stays below a quarter
+# with 95% confidence. A claim about all classes holds if no more of them than that disagree.
+TOLERATED_SHARE = 0.25
+SLIGHT_VARIATION = 0.1
+
+
+@dataclass(frozen=True)
+class ClassClouds:
+    """A class at L noise levels: its points, and the rows among them that its diagrams are of.
+
+    points: L arrays (n, d); rows: (m,); diagrams: L lists of (bars, 2) by dimension.
+    """
+
+    name: str
+    levels: list[float]
+    points: list[np.ndarray]
+    rows: np.ndarray
+    diagrams: list[list[np.ndarray]]
+
+
+def bars_table(
+    classes: list[ClassClouds], null_clouds: int, replicates: int, confidence: float, seed: int
+) -> pd.DataFrame:
+    """One row per class and level, of the classes with enough points.
+
+    Columns: class, noise, points, essential, largest_death and second_death of H0, gap (their
+    difference over the second) and gap_null (the largest of the null clouds'); and where there is
+    H1 longest_bar, band, longest_null (median). gap_excess, bar_excess: whether the class's
+    largest gap (longest bar, in units of the median of its level) over all levels exceeds those
+    of every null cloud.
+    """
+    enough = [one for one in classes if len(one.rows) >= LEAST_POINTS]
+    measure = partial(_measure, null_clouds, replicates, confidence, seed)
+    tables = parallel_map(measure, enough, "null clouds")
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["class"])
+
+
+def _measure(
+    null_clouds: int, replicates: int, confidence: float, seed: int, one: ClassClouds
+) -> pd.DataFrame:
+    max_dim = min(len(one.diagrams[0]) - 1, 1)
+    rows, gaps, longest = [], [], []
+    for level, points, by_dim in zip(one.levels, one.points, one.diagrams, strict=True):
+        null = [
+            _null_diagrams(points, len(one.rows), max_dim, generator_for(seed, one.name, level, k))
+            for k in range(null_clouds)
+        ]
+        deaths = np.sort(finite_bars(by_dim[0])[:, 1])
+        gaps.append([_gap(by_dim[0]), *(_gap(diagrams[0]) for diagrams in null)])
+        row = {
+            "class": one.name,
+            "noise": level,
+            "points": len(one.rows),
+            "essential": len(by_dim[0]) - len(deaths),
+            "largest_death": deaths[-1],
+            "second_death": deaths[-2],
+            "gap": gaps[-1][0],
+            "gap_null": max(gaps[-1][1:]),
+        }
+        if max_dim:
+            longest.append([_longest(by_dim[1]), *(_longest(diagrams[1]) for diagrams in null)])
+            generator = generator_for(seed, "band", one.name, level)
+            distances = distance_matrix(points[one.rows])
+            row["longest_bar"] = longest[-1][0]
+            row["band"] = persistence_band(distances, confidence, replicates, generator)
+            row["longest_null"] = np.median(longest[-1][1:])
+        rows.append(row)
+    excess = {"gap_excess": _exceeds(np.array(gaps))}
+    if max_dim:
+        of_level = np.array(longest)  # (L, 1 + K)
+        middle = np.median(of_level, axis=1, keepdims=True)
+        excess["bar_excess"] = _exceeds(of_level / np.where(middle > 0, middle, 1.0))
+    return pd.DataFrame(rows).assign(**excess)
+
+
+def _null_diagrams(
+    points: np.ndarray, count: int, max_dim: int, generator: np.random.Generator
+) -> list[np.ndarray]:
+    cloud = gaussian_cloud(points, generator)
+    cloud = cloud[landmarks(cloud, count, generator)]
+    return persistence_diagrams(distance_matrix(cloud), max_dim)
+
+
+def _gap(diagram: np.ndarray) -> float:
+    """How far the last component outlives the one before it, relative to that."""
+    second, largest = np.sort(finite_bars(diagram)[:, 1])[-2:]
+    return (largest - second) / second
+
+
+def _longest(diagram: np.ndarray) -> float:
+    return float((diagram[:, 1] - diagram[:, 0]).max(initial=0.0))
+
+
+def _exceeds(values: np.ndarray) -> bool:
+    """Whether the first column's maximum over levels is beyond all others': (L, 1 + K)."""
+    largest = values.max(axis=0)
+    return bool(largest[0] > largest[1:].max())
+
+
+def component_findings(
+    table: pd.DataFrame, replicates: int, confidence: float, generator: np.random.Generator
+) -> list[Finding]:
+    """Claim 3: one component at every level, whose last merge hardly moves with noise."""
+    gap = partial(
+        Finding,
+        3,
+        "one_component",
+        "H0 has one persistent component at every noise level",
+        "share of classes with a last death beyond a gap that no null cloud has "
+        f"(holds: below {TOLERATED_SHARE:.0%})",
+    )
+    steady = partial(
+        Finding,
+        3,
+        "component_scale_steady",
+        "the largest finite death of H0 varies only slightly with noise",
+        "mean over classes of the coefficient of variation across levels "
+        f"(holds: below {SLIGHT_VARIATION:g})",
+    )
+    if table.empty:
+        few = {"verdict": "undecided", "detail": f"no class has {LEAST_POINTS} images"}
+        return [gap(**few), steady(**few)]
+    by_class = table.groupby("class")
+    excess = by_class["gap_excess"].first()
+    share = share_interval(int(excess.sum()), len(excess), confidence)
+    variation = by_class["largest_death"].std(ddof=0) / by_class["largest_death"].mean()
+    (mean,) = mean_intervals(
+        variation.to_numpy()[:, None], np.zeros(len(variation)), replicates, confidence, generator
+    )
+    units = f"{len(excess)} classes"
+    return [
+        gap(
+            below(share, TOLERATED_SHARE),
+            *share,
+            units=units,
+            detail=f"essential bars of a class at most {table['essential'].max()}, by definition; "
+            f"beyond all null clouds {excess.sum()} classes",
+        ),
+        steady(
+            below(mean, SLIGHT_VARIATION) if len(excess) > 1 else "undecided", *mean, units=units
+        ),
+    ]
+
+
+def loop_findings(table: pd.DataFrame, confidence: float) -> list[Finding]:
+    """Claim 4: no loop beyond the band, and none beyond the null clouds."""
+    band = partial(
+        Finding,
+        4,
+        "no_loop_beyond_band",
+        "H1 has no bar beyond its cloud's 95% confidence band",
+        f"share of classes with such a bar at any level (holds: below {TOLERATED_SHARE:.0%})",
+    )
+    null = partial(
+        Finding,
+        4,
+        "no_loop_beyond_null",
+        "H1 has no bar longer than clouds without structure have",
+        f"share of classes with a bar beyond all null clouds (holds: below {TOLERATED_SHARE:.0%})",
+    )
+    if table.empty:
+        few = {"verdict": "undecided", "detail": f"no class has {LEAST_POINTS} images"}
+        return [band(**few), null(**few)]
+    if "band" not in table:
+        no_loops = {"verdict": "not applicable", "detail": "persistence.max_dim is 0"}
+        return [band(**no_loops), null(**no_loops)]
+    beyond = (table["longest_bar"] > table["band"]).groupby(table["class"]).any()
+    excess = table.groupby("class")["bar_excess"].first()
+    ratio = (table["longest_bar"] / table["longest_null"]).median()
+    found = []
+    for make, count, detail in (
+        (
+            band,
+            beyond.sum(),
+            f"median band {table['band'].median():.3g}, median longest bar "
+            f"{table['longest_bar'].median():.3g}",
+        ),
+        (null, excess.sum(), f"median longest bar {ratio:.2f} times that of null clouds"),
+    ):
+        share = share_interval(int(count), len(excess), confidence)
+        found.append(
+            make(
+                below(share, TOLERATED_SHARE), *share, units=f"{len(excess)} classes", detail=detail
+            )
+        )
+    return found

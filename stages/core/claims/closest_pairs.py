@@ -1,0 +1,183 @@
+"""Claim 2: three pairs are among the closest by subspace angle, and many angles are 0.0.
+
+The place of a pair among all pairs is its p-value against names dealt at random; its interval
+comes from halves of the images of every class. Beside it stands the angle that remains where the
+labels of the pair's own images are shuffled: two samples of one and the same class.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from stages.core.claims.finding import Finding, among_the_closest, place
+from stages.core.parallel import parallel_map
+from stages.core.randomness import generator_for
+from stages.core.statistics import Interval
+from stages.core.subspaces import (
+    ZERO_ANGLE_RAD,
+    angles_between,
+    class_bases,
+    principal_angles,
+    sample_space_bases,
+)
+
+PAIRS = (("crosshatched", "striped"), ("dotted", "grid"), ("dotted", "polka-dotted"))
+MANY = 0.05  # share of pairs
+COLUMNS = ["class_a", "class_b", "smallest_deg", "place", "low", "high", "shuffled_deg", "pairs"]
+
+
+def half_sample_angles(
+    clouds: Mapping[str, np.ndarray],
+    ranks: Mapping[str, int],
+    centre: bool,
+    replicates: int,
+    seed: int,
+) -> np.ndarray:
+    """Smallest angles of all pairs of classes, each seen through half of its images.
+
+    clouds: {class: (n, d)}; ranks: {class: dimension of its subspace}. Returns (replicates, P)
+    degrees, pairs in the order of `principal_angles`.
+    """
+    halve = partial(_angles_of_halves, dict(clouds), dict(ranks), centre, seed)
+    return np.degrees(np.stack(parallel_map(halve, range(replicates), "half samples")))
+
+
+def _angles_of_halves(
+    clouds: dict[str, np.ndarray], ranks: dict[str, int], centre: bool, seed: int, number: int
+) -> np.ndarray:
+    bases = []
+    for name, points in clouds.items():
+        # A subspace needs as many images as dimensions, and one more where it is centred.
+        size = max(len(points) // 2, min(ranks[name] + 1, len(points)))
+        chosen = generator_for(seed, "half", name, number).permutation(len(points))[:size]
+        bases += class_bases({name: points[chosen]}, ranks[name], 1.0, centre)
+    return principal_angles(bases).angles[:, 0]
+
+
+def shuffled_angles(
+    clouds: Mapping[str, np.ndarray],
+    ranks: Mapping[str, int],
+    centre: bool,
+    pair: tuple[str, str],
+    replicates: int,
+    seed: int,
+) -> np.ndarray:
+    """(replicates,) degrees: smallest angles of a pair whose images have swapped labels."""
+    pooled = np.concatenate([clouds[name] for name in pair])
+    first = len(clouds[pair[0]])
+    found = []
+    for number in range(replicates):
+        order = generator_for(seed, "shuffled", *pair, number).permutation(len(pooled))
+        parts = zip(pair, (pooled[order[:first]], pooled[order[first:]]), strict=True)
+        bases = [class_bases({name: part}, ranks[name], 1.0, centre)[0] for name, part in parts]
+        found.append(angles_between(*bases)[0])
+    return np.degrees(found)
+
+
+def zero_pairs_by_orientation(clouds: Mapping[str, np.ndarray]) -> int:
+    """How many pairs have an angle of 0 where columns are compared in sample space by mistake."""
+    return int((principal_angles(sample_space_bases(clouds)).angles[:, 0] < ZERO_ANGLE_RAD).sum())
+
+
+def places_table(
+    pairs: pd.DataFrame,
+    halves: np.ndarray,
+    shuffled: Mapping[tuple[str, str], np.ndarray],
+    confidence: float,
+) -> pd.DataFrame:
+    """One row per claimed pair whose classes exist.
+
+    pairs: the clean rows of the table of `angles`, in the order of the columns of `halves`.
+    Columns: class_a, class_b, smallest_deg, place (share of pairs at most as far) with low and
+    high over the halves, shuffled_deg (median angle with shuffled labels), pairs.
+    """
+    names = list(zip(pairs["class_a"], pairs["class_b"], strict=True))
+    smallest = pairs["smallest_deg"].to_numpy()
+    rows = []
+    for pair in (pair for pair in PAIRS if pair in names):
+        which = names.index(pair)
+        ends = np.quantile(
+            [place(half, which) for half in halves], [(1 - confidence) / 2, (1 + confidence) / 2]
+        )
+        rows.append(
+            {
+                "class_a": pair[0],
+                "class_b": pair[1],
+                "smallest_deg": smallest[which],
+                "place": place(smallest, which),
+                "low": ends[0],
+                "high": ends[1],
+                "shuffled_deg": np.median(shuffled[pair]),
+                "pairs": len(names),
+            }
+        )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def pair_findings(table: pd.DataFrame) -> list[Finding]:
+    """One finding per claimed pair; not applicable where the table has no row for it."""
+    rows = {(row.class_a, row.class_b): row for row in table.itertuples()}
+    found = []
+    for pair in PAIRS:
+        if pair not in rows:
+            found.append(_pair(pair)("not applicable", detail="not both classes are there"))
+            continue
+        row = rows[pair]
+        where = Interval(row.place, row.low, row.high)
+        found.append(
+            _pair(pair)(
+                among_the_closest(where, row.pairs),
+                *where,
+                p_value=row.place,
+                units=f"{row.pairs:,} pairs",
+                detail=f"smallest angle {row.smallest_deg:.2f} degrees, "
+                f"{row.shuffled_deg:.2f} with shuffled labels",
+            )
+        )
+    return found
+
+
+def findings_without_angles(why_not: str) -> list[Finding]:
+    """Claim 2 where there are no angles to judge it by."""
+    return [make("not applicable", detail=why_not) for make in (*map(_pair, PAIRS), _zero())]
+
+
+def _pair(pair: tuple[str, str]) -> Callable[..., Finding]:
+    return partial(
+        Finding,
+        2,
+        "_".join(name.replace("-", "_") for name in pair) + "_closest",
+        f"{pair[0]} and {pair[1]} are among the closest pairs by subspace angle",
+        "share of pairs with a smaller or equal smallest angle (holds: at most 5%)",
+    )
+
+
+def _zero() -> Callable[..., Finding]:
+    return partial(
+        Finding,
+        2,
+        "zero_angles",
+        "many pairs of classes have an angle of 0.0",
+        "share of pairs with an angle of 0 that their ranks do not make certain (holds: over 5%)",
+    )
+
+
+def zero_finding(pairs: pd.DataFrame, by_orientation: int) -> Finding:
+    """Whether many angles of 0 are left once those that had to be are set aside.
+
+    pairs: as in `places_table`; by_orientation: `zero_pairs_by_orientation`. It is a count and
+    has no interval.
+    """
+    zero = float((pairs["zeros_found"] > 0).mean())
+    by_rank = int((pairs["zeros_certain"] > 0).sum())
+    return _zero()(
+        "holds" if zero > MANY else "fails",
+        zero,
+        zero,
+        zero,
+        units=f"{len(pairs):,} pairs",
+        detail=f"certain by rank: {by_rank:,} pairs; by comparing columns in sample space: "
+        f"{by_orientation:,}",
+    )

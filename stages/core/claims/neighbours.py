@@ -1,0 +1,147 @@
+"""Claim 1: in t-SNE and UMAP polka-dotted lies with dotted.
+
+Measured by rank: which one is polka-dotted among the classes nearest to dotted, and dotted
+among those nearest to polka-dotted? In a picture by `set_distances`, in the embedding space by
+the cosine of the class means. Both methods start from principal components, so that a seed alone
+would change little: each seed also draws its own images, as another sample would.
+"""
+
+from functools import partial
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from stages.core.claims.finding import Finding, among_the_closest, place
+from stages.core.parallel import parallel_map
+from stages.core.projections import (
+    mean_cosine_distances,
+    nearest_ranks,
+    sample_images,
+    set_distances,
+    tsne_layout,
+    umap_layout,
+)
+from stages.core.statistics import Interval
+
+PAIR = ("dotted", "polka-dotted")
+SPACES = {"tsne": "t-SNE", "umap": "UMAP", "embedding": "the embedding space"}
+PERPLEXITY, NEIGHBOURS, MIN_DIST = 30.0, 15, 0.1  # both libraries' defaults
+
+RANK_COLUMNS = ["space", "seed", "rank_of_polka_dotted", "rank_of_dotted", "others", "place"]
+
+# Points (n, d) and labels (n,) of one seed.
+Sample = tuple[int, np.ndarray, np.ndarray]
+
+
+def samples(
+    clouds: dict[str, np.ndarray], images_per_class: int, seeds: int, seed: int
+) -> list[Sample]:
+    """For each of `seeds` seeds a sample of the images of every class: {class: (n, d)}."""
+    drawn = []
+    for number in range(seeds):
+        parts = [
+            points[sample_images(np.arange(len(points)), images_per_class, seed + number, name)]
+            for name, points in clouds.items()
+        ]
+        labels = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+        drawn.append((seed + number, np.concatenate(parts), labels))
+    return drawn
+
+
+def ranks_by_space(drawn: list[Sample]) -> dict[str, np.ndarray]:
+    """{space: (seeds, C, C)}: [s, a, b] is the rank of b among the others by nearness to a."""
+    # UMAP compiles itself in every process that runs it: it gets one, which starts first.
+    jobs = [("umap", drawn), *(("tsne", [sample]) for sample in drawn), ("embedding", drawn)]
+    found = parallel_map(_ranks, jobs, "projecting")
+    return {
+        space: np.concatenate(
+            [ranks for (of, _), ranks in zip(jobs, found, strict=True) if of == space]
+        )
+        for space in SPACES
+    }
+
+
+def _ranks(job: tuple[str, list[Sample]]) -> np.ndarray:
+    space, drawn = job
+    return np.stack([nearest_ranks(_class_distances(space, *sample)) for sample in drawn])
+
+
+def _class_distances(space: str, seed: int, points: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    if space == "embedding":
+        return mean_cosine_distances(points, labels)
+    if space == "tsne":
+        return set_distances(tsne_layout(points, PERPLEXITY, seed), labels)
+    return set_distances(umap_layout(points, NEIGHBOURS, MIN_DIST, seed), labels)
+
+
+def ranks_table(ranks: dict[str, np.ndarray] | None, classes: list[str]) -> pd.DataFrame:
+    """One row per space and seed: both ranks of the pair, and its place among all pairs.
+
+    The place is the share of pairs whose two ranks have a mean no larger. Empty where `ranks`
+    is None.
+    """
+    if ranks is None:
+        return pd.DataFrame(columns=RANK_COLUMNS)
+    a, b = (classes.index(name) for name in PAIR)
+    rows = [
+        {
+            "space": space,
+            "seed": seed,
+            "rank_of_polka_dotted": int(of_seed[a, b]),
+            "rank_of_dotted": int(of_seed[b, a]),
+            "others": len(classes) - 1,
+            "place": place(mutual(of_seed), pair_number(classes, PAIR)),
+        }
+        for space, of_space in ranks.items()
+        for seed, of_seed in enumerate(of_space)
+    ]
+    return pd.DataFrame(rows, columns=RANK_COLUMNS)
+
+
+def mutual(ranks: np.ndarray) -> np.ndarray:
+    """(..., C, C) ranks -> (..., P): the mean of both ranks of every pair of classes."""
+    first, second = np.triu_indices(ranks.shape[-1], 1)
+    return (ranks[..., first, second] + ranks[..., second, first]) / 2
+
+
+def pair_number(classes: list[str], pair: tuple[str, str]) -> int:
+    """Where a pair stands among all pairs of classes, in their order."""
+    return list(combinations(classes, 2)).index(pair)
+
+
+def findings(
+    ranks: dict[str, np.ndarray] | None, classes: list[str], confidence: float
+) -> list[Finding]:
+    """One finding per space; not applicable where `ranks` is None, for want of the two classes."""
+    return [_finding(ranks, space, classes, confidence) for space in SPACES]
+
+
+def _finding(
+    ranks: dict[str, np.ndarray] | None, space: str, classes: list[str], confidence: float
+) -> Finding:
+    make = partial(
+        Finding,
+        1,
+        f"polka_dotted_near_dotted_{space}",
+        f"in {SPACES[space]} polka-dotted lies with dotted",
+        "share of pairs of classes that are mutually at least as near (holds: at most 5%)",
+    )
+    if ranks is None:
+        return make("not applicable", detail="not both classes are there")
+    of_space, which = mutual(ranks[space]), pair_number(classes, PAIR)
+    ends = np.quantile(
+        [place(of_seed, which) for of_seed in of_space],
+        [(1 - confidence) / 2, (1 + confidence) / 2],
+    )
+    found = Interval(place(of_space.mean(axis=0), which), *map(float, ends))
+    a, b = (classes.index(name) for name in PAIR)
+    there, back = ranks[space][:, a, b].mean(), ranks[space][:, b, a].mean()
+    return make(
+        among_the_closest(found, of_space.shape[1]),
+        *found,
+        p_value=found.estimate,
+        units=f"{len(of_space)} seeds, {len(classes)} classes",
+        detail=f"mean rank of polka-dotted from dotted {there:.1f}, back {back:.1f}, "
+        f"of {len(classes) - 1}",
+    )

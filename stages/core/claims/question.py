@@ -1,0 +1,247 @@
+"""Claim 8: does topological change follow the loss of accuracy?
+
+Classes are the subjects: at each level, does a class whose diagrams change more lose more
+accuracy? Spearman's rho, with a bootstrap interval over classes and a permutation p-value,
+corrected for the number of tests (Holm). Then the same with the plain measures that a sceptic
+would name taken out of both sides, so that topology is credited with what they do not explain.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from stages.core import classification
+from stages.core.claims.accuracy_steps import correct_by_level
+from stages.core.claims.finding import Finding, Verdict
+from stages.core.parallel import parallel_map
+from stages.core.randomness import generator_for
+from stages.core.representations import linear_cka, topology_divergence
+from stages.core.statistics import holm, rank_correlation
+
+CLASSIFIERS = {key: classification.CLASSIFIERS[key] for key in ("zero_shot", "probe")}
+# What a sceptic would name, and what is taken out of both sides. The similarity of
+# representations that is usually reported stands beside them.
+CONTROLS = {
+    "displacement": "mean displacement of the embeddings",
+    "spread_change": "change of within-class spread",
+    "margin_loss": "loss of zero-shot margin",
+}
+PLAIN = {**CONTROLS, "cka_loss": "1 - linear CKA"}
+TOPOLOGICAL = {
+    "divergence": "representation topology divergence",
+    "entropy": "change of persistent entropy",
+    "bottleneck": "bottleneck distance",
+    "wasserstein": "1-Wasserstein distance",
+}
+LEAST_CLASSES = 10
+SIGNIFICANCE = 0.05
+WEAK_RHO = 0.3  # a correlation that explains a tenth of the ranks' variance, or less
+
+
+def cloud_measures(
+    clouds: Mapping[str, Mapping[float, np.ndarray]], most_points: int, seed: int
+) -> pd.DataFrame:
+    """Measures of each class's noisy cloud against its clean one: class, noise, measure, value.
+
+    clouds: {class: {level: (n, d)}}, rows paired, 0.0 among the levels. The divergence is that of
+    `most_points` images at most, the same at every level: its time grows with their cube.
+    """
+    jobs = [
+        (name, level, by_level[0.0], points)
+        for name, by_level in clouds.items()
+        for level, points in by_level.items()
+        if level > 0
+    ]
+    tables = parallel_map(partial(_measure, most_points, seed), jobs, "topology divergence")
+    return pd.concat(tables, ignore_index=True)
+
+
+def _measure(
+    most_points: int, seed: int, job: tuple[str, float, np.ndarray, np.ndarray]
+) -> pd.DataFrame:
+    name, level, clean, noisy = job
+    clean, noisy = np.float64(clean), np.float64(noisy)
+    some = generator_for(seed, "divergence", name).permutation(len(clean))[:most_points]
+    values = {
+        "displacement": np.linalg.norm(noisy - clean, axis=1).mean(),
+        "spread_change": abs(_spread(noisy) - _spread(clean)),
+        "cka_loss": 1 - linear_cka(clean, noisy),
+        "divergence": topology_divergence(clean[some], noisy[some]),
+    }
+    return pd.DataFrame(
+        {"class": name, "noise": level, "measure": measure, "value": value}
+        for measure, value in values.items()
+    )
+
+
+def _spread(points: np.ndarray) -> float:
+    """Root mean square distance from the mean."""
+    return float(np.sqrt(((points - points.mean(axis=0)) ** 2).sum(axis=1).mean()))
+
+
+def diagram_measures(distances: pd.DataFrame, entropies: pd.DataFrame) -> pd.DataFrame:
+    """Distances of clean and noisy diagrams, and changes of entropy: as `cloud_measures`.
+
+    distances: the table of `distances`; entropies: class, noise, dim, entropy.
+    """
+    moved = distances[distances["comparison"] == "clean_noisy"]
+    moved = moved.assign(measure=moved["metric"] + "_h" + moved["dim"].astype(str))
+    moved = moved.rename(columns={"group": "class", "distance": "value"})
+    by_level = entropies.pivot_table(index=["class", "dim"], columns="noise", values="entropy")
+    changed = _against_clean(by_level).abs().melt(ignore_index=False, var_name="noise")
+    changed = changed.reset_index()
+    changed["measure"] = "entropy_h" + changed["dim"].astype(str)
+    columns = ["class", "noise", "measure", "value"]
+    return pd.concat([moved[columns], changed[columns]], ignore_index=True)
+
+
+def _against_clean(by_level: pd.DataFrame) -> pd.DataFrame:
+    """Each column, a noise level, less that of level 0.0, which is left out."""
+    return by_level.sub(by_level[0.0], axis=0).drop(columns=0.0)
+
+
+def margin_measures(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Mean loss of zero-shot margin of each class's test images: as `cloud_measures`."""
+    margin = predictions.pivot_table(index="actual", columns="noise", values="margin")
+    lost = (-_against_clean(margin)).melt(ignore_index=False, var_name="noise")
+    table = lost.reset_index()
+    return table.rename(columns={"actual": "class"}).assign(measure="margin_loss")[
+        ["class", "noise", "measure", "value"]
+    ]
+
+
+def accuracy_drops(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Each class's loss of accuracy against the clean level: class, noise, classifier, drop."""
+    tables = []
+    for classifier in CLASSIFIERS:
+        accuracy = correct_by_level(predictions, classifier).groupby(level="actual").mean()
+        lost = -_against_clean(accuracy)
+        table = lost.melt(ignore_index=False, var_name="noise", value_name="drop").reset_index()
+        tables.append(table.rename(columns={"actual": "class"}).assign(classifier=classifier))
+    return pd.concat(tables, ignore_index=True)[["class", "noise", "classifier", "drop"]]
+
+
+def name_of(measure: str) -> str:
+    """A measure's name for readers: 'bottleneck_h1' -> 'bottleneck distance, H1'."""
+    stem, _, dim = measure.rpartition("_h")
+    if stem in TOPOLOGICAL:
+        return f"{TOPOLOGICAL[stem]}, H{dim}"
+    return (TOPOLOGICAL | PLAIN)[measure]
+
+
+def is_topological(measure: str) -> bool:
+    return measure not in PLAIN
+
+
+def correlations_table(
+    measures: pd.DataFrame, drops: pd.DataFrame, replicates: int, confidence: float, seed: int
+) -> pd.DataFrame:
+    """One row per classifier, level, measure and whether the controls are taken out.
+
+    measures: class, noise, measure, value; drops: class, noise, classifier, drop. Only the
+    topological measures are also correlated with the controls taken out (controlled: True).
+    Columns: classifier, noise, measure, topological, controlled, classes, rho, low, high,
+    p_value, p_holm: corrected within the topological tests, plain and controlled ones apart;
+    NaN for the plain measures, which are no tests of the question.
+    """
+    jobs = []
+    for noise in sorted(measures["noise"].unique()):
+        wide = measures[measures["noise"] == noise].pivot_table(
+            index="class", columns="measure", values="value"
+        )
+        for classifier in CLASSIFIERS:
+            of_level = drops[(drops["noise"] == noise) & (drops["classifier"] == classifier)]
+            table = wide.join(of_level.set_index("class")["drop"], how="inner").dropna()
+            for measure in wide.columns:
+                for controlled in (False, True) if is_topological(measure) else (False,):
+                    jobs.append((classifier, noise, measure, controlled, table))
+    correlate = partial(_correlate, replicates, confidence, seed)
+    found = pd.DataFrame(parallel_map(correlate, jobs, "correlations"))
+    found["p_holm"] = np.nan
+    for controlled in (False, True):
+        family = found["topological"] & (found["controlled"] == controlled)
+        found.loc[family, "p_holm"] = holm(found.loc[family, "p_value"].to_numpy())
+    return found
+
+
+def _correlate(
+    replicates: int,
+    confidence: float,
+    seed: int,
+    job: tuple[str, float, str, bool, pd.DataFrame],
+) -> dict:
+    classifier, noise, measure, controlled, table = job
+    controls = table[list(CONTROLS)].to_numpy() if controlled else np.empty((len(table), 0))
+    generator = generator_for(seed, "correlation", classifier, noise, measure, int(controlled))
+    found = rank_correlation(
+        table[measure].to_numpy(),
+        table["drop"].to_numpy(),
+        controls,
+        replicates,
+        confidence,
+        generator,
+    )
+    return {
+        "classifier": classifier,
+        "noise": noise,
+        "measure": measure,
+        "topological": is_topological(measure),
+        "controlled": controlled,
+        "classes": len(table),
+        **found._asdict(),
+    }
+
+
+def findings(correlations: pd.DataFrame) -> list[Finding]:
+    """The answer for each classifier, with and without the controls.
+
+    The effect is that of the most certain topological test.
+    """
+    found = []
+    for controlled in (False, True):
+        for classifier, name in CLASSIFIERS.items():
+            beyond = ", beyond what plain measures explain" if controlled else ""
+            make = partial(
+                Finding,
+                8,
+                f"topology_{'adds' if controlled else 'follows'}_{classifier}",
+                f"across classes, topological change follows the loss of {name} accuracy{beyond}",
+                f"Spearman's rho{' (partial)' if controlled else ''} of the most certain test "
+                "(holds: above 0, Holm's p at most 0.05)",
+            )
+            rows = correlations[
+                correlations["topological"]
+                & (correlations["controlled"] == controlled)
+                & (correlations["classifier"] == classifier)
+                & correlations["rho"].notna()
+            ]
+            if rows.empty:
+                found.append(make("undecided", detail="nothing varies between the classes"))
+                continue
+            best = rows.sort_values(
+                ["p_holm", "p_value", "rho"], ascending=[True, True, False]
+            ).iloc[0]
+            found.append(
+                make(
+                    _verdict(rows),
+                    *(float(best[key]) for key in ("rho", "low", "high")),
+                    p_value=float(best["p_holm"]),
+                    units=f"{best['classes']} classes",
+                    detail=f"{name_of(best['measure'])} at noise {best['noise']:.2f}; "
+                    f"{(rows['p_holm'] <= SIGNIFICANCE).sum()} of {len(rows)} tests significant",
+                )
+            )
+    return found
+
+
+def _verdict(rows: pd.DataFrame) -> Verdict:
+    """Holds by a significant positive test; fails by a negative one alone, or by all being weak."""
+    if rows["classes"].min() < LEAST_CLASSES:
+        return "undecided"
+    significant = rows[rows["p_holm"] <= SIGNIFICANCE]
+    if (significant["rho"] > 0).any():
+        return "holds"
+    weak = (rows["high"] < WEAK_RHO).all()
+    return "fails" if len(significant) or weak else "undecided"
