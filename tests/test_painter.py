@@ -7,7 +7,10 @@ import pytest
 from stages.core.errors import StudyError
 from stages.core.painter import ATTRIBUTES, PAINTERS, name_colours, paint
 from stages.core.painter.canvas import COLOURS, PERIODS, Canvas, lab
-from stages.core.painter.primitives import cells, discs, noise, relief, stripes, strokes
+from stages.core.painter.fields import noise, stripes
+from stages.core.painter.lattices import cells
+from stages.core.painter.light import relief
+from stages.core.painter.shapes import discs, strokes
 
 
 def canvas(seed: int = 0, size: int = 96) -> Canvas:

@@ -2,18 +2,20 @@
 
 `paint("woven", rng)` gives one random picture that a person would call woven. The attributes and
 what they mean follow Cimpoi et al., "Describing Textures in the Wild", CVPR 2014.
+
+A `Canvas` holds the randomness, a function of `textures` paints on it with `fields`, `lattices`,
+`light`, `materials` and `shapes`, and `photograph` takes the picture.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 import numpy as np
 
 from stages.core.errors import StudyError
-from stages.core.painter import lines, spots, surfaces, threads
 from stages.core.painter.canvas import COLOURS, Canvas, lab
 from stages.core.painter.photograph import photograph
+from stages.core.painter.textures import PAINTERS
 
 ATTRIBUTES: tuple[str, ...] = (
     "banded", "blotchy", "braided", "bubbly", "bumpy", "chequered", "cobwebbed", "cracked",
@@ -23,11 +25,6 @@ ATTRIBUTES: tuple[str, ...] = (
     "potholed", "scaly", "smeared", "spiralled", "sprinkled", "stained", "stratified", "striped",
     "studded", "swirly", "veined", "waffled", "woven", "wrinkled", "zigzagged",
 )  # fmt: skip
-
-Painter = Callable[[Canvas], np.ndarray]
-PAINTERS: dict[str, Painter] = (
-    lines.PAINTERS | spots.PAINTERS | threads.PAINTERS | surfaces.PAINTERS
-)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The canvas a painter works on: its randomness, colours, scale and coordinates."""
 
 from dataclasses import dataclass, field
+from math import tau
 
 import cv2
 import numpy as np
@@ -34,10 +35,20 @@ COLOURS: dict[str, tuple[float, float, float]] = {
     "charcoal": (0.24, 0.24, 0.26),
     "black": (0.05, 0.05, 0.06),
 }
+# Sets that several textures draw from; what stands there twice is drawn twice as often.
 EARTHS = ("brown", "tan", "beige", "cream", "maroon", "olive", "grey", "charcoal", "gold")
 NEUTRALS = ("white", "white", "black", "black", "cream", "beige", "grey", "charcoal", "brown")
 GREYS = ("white", "silver", "grey", "charcoal", "black")
 METALS = ("silver", "grey", "charcoal", "gold", "tan")
+BRIGHTS = ("red", "orange", "yellow", "lime", "green", "sky blue", "blue", "magenta", "pink",
+           "purple", "white", "turquoise")  # fmt: skip
+PASTELS = ("pink", "white", "cream", "sky blue", "lilac", "beige", "turquoise", "yellow")
+STONES = ("beige", "cream", "tan", "grey", "silver", "charcoal", "white", "brown", "olive")
+WATERS = ("blue", "navy", "teal", "turquoise", "sky blue", "green", "black", "charcoal", "gold",
+          "orange", "purple", "magenta", "grey", "maroon")  # fmt: skip
+LEAVES = ("green", "green", "green", "lime", "olive", "maroon", "gold", "teal", "purple")
+MARBLES = ("white", "cream", "beige", "silver", "grey", "charcoal", "black", "tan", "maroon")
+HAIRS = ("brown", "brown", "tan", "gold", "beige", "charcoal", "black", "maroon", "grey")
 
 # Feature period as a fraction of the image's side, drawn log-uniformly within its word's range.
 PERIODS = {"fine": (1 / 22, 1 / 14), "medium": (1 / 14, 1 / 8), "coarse": (1 / 8, 1 / 4)}
@@ -69,7 +80,7 @@ class Canvas:
     def __post_init__(self) -> None:
         self.rescale(*PERIODS)
         self.recolour()
-        azimuth, height = self.uniform(0, 2 * np.pi), self.uniform(0.5, 1.1)
+        azimuth, height = self.uniform(0, tau), self.uniform(0.5, 1.1)
         light = (np.cos(azimuth), np.sin(azimuth), np.tan(height))
         self.light = np.float32(light) / np.float32(np.linalg.norm(light))
 

@@ -1,21 +1,14 @@
 """What makes a painting look like a photograph found on the web."""
 
+from math import tau
+
 import cv2
 import numpy as np
 
 from stages.core.painter.canvas import Canvas
-from stages.core.painter.primitives import (
-    above,
-    blob,
-    blur,
-    grain,
-    mix,
-    noise,
-    polygons,
-    sample,
-    smoothstep,
-    unit,
-)
+from stages.core.painter.fields import above, blur, grain, noise, sample, smoothstep, turned, unit
+from stages.core.painter.light import mix
+from stages.core.painter.shapes import blob, polygons
 
 DARKEST_MEAN = 0.15  # of a photograph before gamma, in [0, 1]
 
@@ -62,10 +55,7 @@ def cut_out(canvas: Canvas, image: np.ndarray) -> np.ndarray:
     shape = canvas.pick("blob", "ellipse", "rectangle")
     x, y = canvas.grid()
     offset_x, offset_y = canvas.rng.uniform(-0.06, 0.06, 2).astype(np.float32)
-    angle = canvas.uniform(-0.4, 0.4)
-    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-    u = cos * (x - offset_x) + sin * (y - offset_y)
-    v = cos * (y - offset_y) - sin * (x - offset_x)
+    u, v = turned(x - offset_x, y - offset_y, canvas.uniform(-0.4, 0.4))
     half_u, half_v = canvas.rng.uniform(0.34, 0.48, 2).astype(np.float32)
     if shape == "blob":
         mask = polygons(canvas, [blob(canvas, (offset_x, offset_y), 0.42, rough=0.15)])
@@ -83,14 +73,13 @@ def cut_out(canvas: Canvas, image: np.ndarray) -> np.ndarray:
 def uneven_light(canvas: Canvas, image: np.ndarray) -> np.ndarray:
     """The image under a light that falls off to one side, in patches, or to the corners."""
     x, y = canvas.grid()
-    angle, strength = canvas.uniform(0, 2 * np.pi), canvas.uniform(0.05, 0.45)
+    angle, strength = canvas.uniform(0, tau), canvas.uniform(0.05, 0.45)
     light = 1 + np.float32(strength * np.cos(angle)) * x + np.float32(strength * np.sin(angle)) * y
     if canvas.chance(0.3):
         light = light + np.float32(canvas.uniform(0.03, 0.1)) * noise(canvas, 0.5)
     if canvas.chance(0.3):
-        light = light * (
-            1 - np.float32(canvas.uniform(0.2, 0.5)) * smoothstep(np.hypot(x, y), 0.25, 0.8)
-        )
+        corners = smoothstep(np.hypot(x, y), 0.25, 0.8)
+        light = light * (1 - np.float32(canvas.uniform(0.2, 0.5)) * corners)
     return image * light[..., None]
 
 
