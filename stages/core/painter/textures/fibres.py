@@ -78,28 +78,39 @@ def matted(canvas: Canvas) -> np.ndarray:
     lie = np.full((count, 1), canvas.uniform(0, tau))
     lines = curls(canvas, count, length * canvas.uniform(0.7, 1.5), lie, spread, curl)
     if kind in ("fur", "locks"):  # clumps that lie each its own way
-        waves, phases = canvas.rng.normal(0, 7, (2, 3)), canvas.rng.uniform(0, 6, 3)
-        middle = lines[:, 4:5]
-        turn = np.sin(middle @ waves + phases).sum(-1, keepdims=True) * canvas.uniform(0.3, 0.8)
-        x, y = np.split(lines - middle, 2, -1)
-        cos, sin = np.cos(turn), np.sin(turn)
-        lines = middle + np.concatenate([cos * x - sin * y, sin * x + cos * y], -1)
+        lines = _clumped(canvas, lines)
     fuzz = noise(canvas, 0.025, 3)
     clumps = noise(canvas, canvas.uniform(0.08, 0.25), 3)
     deep = np.clip(np.float32(0.25) + np.float32(0.12) * fuzz, 0, 1)
-    if kind == "locks":  # each a thick rope under stray hairs
-        thick = canvas.uniform(0.04, 0.1)
-        lines = lines + np.cumsum(canvas.rng.normal(0, 0.1 * thick, lines.shape), 1)
-        stack = np.repeat(lines, 4, 0)
-        widths = np.tile(thick * np.array([1.1, 0.9, 0.6, 0.3]), count)
-        ropes = strokes(canvas, stack, widths, np.tile([0.08, 0.4, 0.58, 0.72], count))
-        deep = blur(ropes, 0.08 * thick) * (1 + np.float32(0.3) * fuzz)
-        strays = canvas.rng.normal(0, 0.35 * thick, (count, 2, 1, 2))
-        lines = (lines[:, None] + strays).reshape(-1, 9, 2)
-        lines = lines + canvas.rng.normal(0, 0.004, lines.shape)
+    if kind == "locks":
+        lines, ropes = _locks(canvas, lines)
+        deep = ropes * (1 + np.float32(0.3) * fuzz)
     widths = canvas.rng.uniform(0.002, canvas.uniform(0.005, 0.008), len(lines))
     image = _hair(canvas, lines, widths, hues, deep)
     return relief(canvas, image, np.float32(0.012) * clumps)
+
+
+def _clumped(canvas: Canvas, lines: np.ndarray) -> np.ndarray:
+    """The hairs turned about their middles, neighbours alike: clumps that lie each its own way."""
+    waves, phases = canvas.rng.normal(0, 7, (2, 3)), canvas.rng.uniform(0, 6, 3)
+    middle = lines[:, 4:5]
+    turn = np.sin(middle @ waves + phases).sum(-1, keepdims=True) * canvas.uniform(0.3, 0.8)
+    x, y = np.split(lines - middle, 2, -1)
+    cos, sin = np.cos(turn), np.sin(turn)
+    return middle + np.concatenate([cos * x - sin * y, sin * x + cos * y], -1)
+
+
+def _locks(canvas: Canvas, lines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two stray hairs beside each line, and the field of thick rounded ropes along the lines."""
+    count, thick = len(lines), canvas.uniform(0.04, 0.1)
+    lines = lines + np.cumsum(canvas.rng.normal(0, 0.1 * thick, lines.shape), 1)
+    stack = np.repeat(lines, 4, 0)
+    widths = np.tile(thick * np.array([1.1, 0.9, 0.6, 0.3]), count)
+    ropes = strokes(canvas, stack, widths, np.tile([0.08, 0.4, 0.58, 0.72], count))
+    strays = canvas.rng.normal(0, 0.35 * thick, (count, 2, 1, 2))
+    hairs = (lines[:, None] + strays).reshape(-1, 9, 2)
+    hairs = hairs + canvas.rng.normal(0, 0.004, hairs.shape)
+    return hairs, blur(ropes, 0.08 * thick)
 
 
 PAINTERS = {

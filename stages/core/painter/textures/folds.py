@@ -29,17 +29,37 @@ def frilly(canvas: Canvas) -> np.ndarray:
     wobble = noise(canvas, 0.3, 2)
     if kind != "rosette":
         wobble = wobble + noise(canvas, 0.35)
+    light, trim = _tiers(canvas, u, v, high, rate, wobble, kind == "rosette")
+    tone = np.maximum(lift(canvas.colour()), np.float32(0.24))
+    edge = canvas.colour("white", "cream", "black") if canvas.chance(0.3) else tone * 1.2
+    weave = 1 + np.float32(0.03) * noise(canvas, 0.012, 2)
+    return np.clip(mix(tone, edge, trim) * (light * weave)[..., None], 0, 1).astype(np.float32)
+
+
+def _tiers(
+    canvas: Canvas,
+    u: np.ndarray,
+    v: np.ndarray,
+    high: float,
+    rate: float,
+    wobble: np.ndarray,
+    closed: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Light on ruffles that hang over one another, and the mask of their hems.
+
+    Each tier is `high`, with `rate` folds over a unit of u; in a closed one u = 0 meets u = 1.
+    """
     curl = np.float32(canvas.uniform(0.06, 0.2) * high)
     scallops, lined = canvas.chance(0.4), canvas.uniform(0.03, 0.12) * high
     depth = canvas.uniform(0.15, 0.38)
     light, trim = np.full_like(u, 0.4), np.zeros_like(u)
     turns = [u * np.float32(rate) + np.float32(0.35) * wobble, u * np.float32(0.93 * rate) + 0.4]
-    if kind == "rosette":
+    if closed:
         turns[1] = turns[0] + np.float32(0.37)
     folds = [cosine(turn) for turn in turns]
     rims = [np.sqrt(np.abs(cosine(turn / 2))) if scallops else cosine(turn - 0.2) for turn in turns]
     ripples = [np.float32(0.4) * cosine(2 * turn + 0.2) for turn in turns]
-    for index, tier in enumerate(np.arange(0.8, 0.0 if kind == "rosette" else -0.8, -high)):
+    for index, tier in enumerate(np.arange(0.8, 0.0 if closed else -0.8, -high)):
         fold, rim, ripple = folds[index % 2], rims[index % 2], ripples[index % 2]
         drop = np.float32(tier) + curl * (rim + np.float32(0.3) * wobble) - v  # from the hem up
         near = np.exp(-np.maximum(drop, 0) / np.float32(0.55 * high))
@@ -50,10 +70,7 @@ def frilly(canvas: Canvas) -> np.ndarray:
         light = light * (1 - np.float32(0.6) * cast)
         light = light + cover * (shade - light)
         trim = trim + cover * (positive(lined - drop, 0.006) - trim)
-    tone = np.maximum(lift(canvas.colour()), np.float32(0.24))
-    edge = canvas.colour("white", "cream", "black") if canvas.chance(0.3) else tone * 1.2
-    weave = 1 + np.float32(0.03) * noise(canvas, 0.012, 2)
-    return np.clip(mix(tone, edge, trim) * (light * weave)[..., None], 0, 1).astype(np.float32)
+    return light, trim
 
 
 # --- pleated ----------------------------------------------------------------------------------
@@ -85,9 +102,8 @@ def pleated(canvas: Canvas) -> np.ndarray:
     cloth = flat(canvas, lift(canvas.palette[0]))
     deep = np.float32(canvas.uniform(0.08, 0.25)) * width
     height = blur(deep * profile, 0.003) + np.float32(0.0003) * noise(canvas, 0.008)
-    return relief(
-        canvas, cloth * blur(tone, 0.003)[..., None], height, gloss=canvas.uniform(0, 0.2)
-    )
+    cloth = cloth * blur(tone, 0.003)[..., None]
+    return relief(canvas, cloth, height, gloss=canvas.uniform(0, 0.2))
 
 
 # --- wrinkled ---------------------------------------------------------------------------------

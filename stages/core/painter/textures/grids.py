@@ -9,10 +9,12 @@ from stages.core.painter.fields import (
     cosine,
     flow,
     gradient,
+    headings,
     noise,
     smoothstep,
     stripes,
     triangle,
+    turned,
     unit,
 )
 from stages.core.painter.lattices import cells
@@ -61,50 +63,14 @@ def chequered(canvas: Canvas) -> np.ndarray:
 
 def crosshatched(canvas: Canvas) -> np.ndarray:
     """Fine strokes in two or more directions across one another."""
-    kind = canvas.pick("pen", "pen", "linen", "linen", "linen", "leather", "scratches")
-    if kind == "pen":
-        return _pen_drawing(canvas)
-    if kind == "linen":
-        return _linen(canvas)
-    if kind == "leather":
-        return _pressed_hide(canvas)
-    ground, figure = canvas.palette[:2]
-    image = flat(canvas, ground)
-    lean, open_angle = canvas.uniform(0, np.pi), canvas.uniform(0.9, 1.6)
-    bundle = canvas.pick(1, 1, 8)  # loose strokes, or small patches of parallel ones
-    for angle in (lean, lean + open_angle, lean, lean + open_angle):
-        count = canvas.integer(120, 260) // min(bundle, 3)
-        angles = angle + canvas.rng.normal(0, 0.08 if bundle == 1 else 0.25, (count, 1))
-        along = np.stack([np.cos(angles), np.sin(angles)], -1)  # (count, 1, 2)
-        across = np.stack([-np.sin(angles), np.cos(angles)], -1)
-        shift = 0.02 * (np.arange(bundle) - bundle / 2)[:, None] * across
-        middles = canvas.rng.uniform(-0.55, 0.55, (count, 1, 2)) + shift  # (count, bundle, 2)
-        reach = canvas.rng.uniform(0.04, 0.2, (count, 1, 1)) / np.sqrt(bundle) * along
-        lines = np.stack([middles - reach, middles + reach], 2).reshape(-1, 2, 2)
-        mask = strokes(canvas, lines, canvas.uniform(0.002, 0.006)) * canvas.uniform(0.5, 1)
-        image = mix(image, figure, mask)
-    return printed(canvas, image)
+    pens, cloths = (_pen_drawing, _pen_drawing), (_linen, _linen, _linen)
+    return canvas.pick(*pens, *cloths, _pressed_hide, _scratched)(canvas)
 
 
 def _pen_drawing(canvas: Canvas) -> np.ndarray:
     """Shaded bodies drawn in ink, darker where more directions of hatching cross."""
+    dark = _shaded_bodies(canvas)
     x, y = canvas.grid()
-    dark = np.float32(0.35) + np.float32(0.25) * noise(canvas, canvas.uniform(0.15, 0.6), 3)
-    for _ in range(canvas.integer(1, 6)):
-        turn, flatten = canvas.uniform(0, np.pi), canvas.uniform(0.5, 1.6)
-        radius = canvas.uniform(0.1, 0.4)
-        dx, dy = x - canvas.uniform(-0.5, 0.5), y - canvas.uniform(-0.5, 0.5)
-        cos, sin = float(np.cos(turn)), float(np.sin(turn))
-        dx, dy = cos * dx + sin * dy, cos * dy - sin * dx
-        dx, dy = dx / radius, dy / (radius * flatten)
-        if canvas.chance(0.4):  # a slab, darker towards one end
-            inside = np.maximum(np.abs(dx), np.abs(dy))
-            body = np.float32(canvas.uniform(0, 1)) + np.float32(0.3) * dx
-        else:  # a ball
-            inside = dx * dx + dy * dy
-            lit = canvas.light[0] * dx + canvas.light[1] * dy
-            body = np.float32(1.05) - lit - canvas.light[2] * np.sqrt(np.maximum(0, 1 - inside))
-        dark = np.where(inside < 1, body, np.where(inside < 1.12, dark + np.float32(0.4), dark))
     gap = np.float32(canvas.uniform(0.016, 0.036))
     lean, crossing = canvas.uniform(0, np.pi), canvas.uniform(0.6, 1.57)
     bend_x, bend_y = flow(canvas, 0.4, gap * canvas.uniform(0.1, 0.8))
@@ -112,8 +78,7 @@ def _pen_drawing(canvas: Canvas) -> np.ndarray:
     threshold = canvas.uniform(0.1, 0.3)
     bare = np.ones_like(x)
     for layer, angle in enumerate((lean, lean + crossing, lean - 0.5 * crossing)):
-        cos, sin = float(np.cos(angle)), float(np.sin(angle))
-        t = ((x + bend_x) * cos + (y + bend_y) * sin) / gap
+        t = turned(x + bend_x, y + bend_y, angle)[0] / gap
         excess = dark + swell - (threshold + 0.28 * layer)
         duty = np.clip(4 * excess, -0.3, 0.22) + np.clip(excess, 0, 0.8) * np.float32(0.3)
         bare = bare * (1 - stripes(t, duty))
@@ -125,6 +90,27 @@ def _pen_drawing(canvas: Canvas) -> np.ndarray:
     if canvas.chance(0.15):
         paper, ink = flat(canvas, ink), paper[0, 0]
     return mix(paper, ink, (1 - bare) * np.float32(canvas.uniform(0.75, 1)))
+
+
+def _shaded_bodies(canvas: Canvas) -> np.ndarray:
+    """How dark a scene of slabs and balls before a clouded ground is, about 0 to 1."""
+    x, y = canvas.grid()
+    dark = np.float32(0.35) + np.float32(0.25) * noise(canvas, canvas.uniform(0.15, 0.6), 3)
+    for _ in range(canvas.integer(1, 6)):
+        turn, flatten = canvas.uniform(0, np.pi), canvas.uniform(0.5, 1.6)
+        radius = canvas.uniform(0.1, 0.4)
+        dx, dy = x - canvas.uniform(-0.5, 0.5), y - canvas.uniform(-0.5, 0.5)
+        dx, dy = turned(dx, dy, turn)
+        dx, dy = dx / radius, dy / (radius * flatten)
+        if canvas.chance(0.4):  # a slab, darker towards one end
+            inside = np.maximum(np.abs(dx), np.abs(dy))
+            body = np.float32(canvas.uniform(0, 1)) + np.float32(0.3) * dx
+        else:  # a ball
+            inside = dx * dx + dy * dy
+            lit = canvas.light[0] * dx + canvas.light[1] * dy
+            body = np.float32(1.05) - lit - canvas.light[2] * np.sqrt(np.maximum(0, 1 - inside))
+        dark = np.where(inside < 1, body, np.where(inside < 1.12, dark + np.float32(0.4), dark))
+    return dark
 
 
 def _linen(canvas: Canvas) -> np.ndarray:
@@ -151,42 +137,81 @@ def _pressed_hide(canvas: Canvas) -> np.ndarray:
     return relief(canvas, base, np.float32(0.25) * gap * height, gloss=canvas.uniform(0.05, 0.35))
 
 
+def _scratched(canvas: Canvas) -> np.ndarray:
+    """Loose straight strokes, or small patches of parallel ones."""
+    ground, figure = canvas.palette[:2]
+    image = flat(canvas, ground)
+    lean, open_angle = canvas.uniform(0, np.pi), canvas.uniform(0.9, 1.6)
+    bundle = canvas.pick(1, 1, 8)  # strokes in a patch
+    for angle in (lean, lean + open_angle, lean, lean + open_angle):
+        count = canvas.integer(120, 260) // min(bundle, 3)
+        angles = angle + canvas.rng.normal(0, 0.08 if bundle == 1 else 0.25, (count, 1))
+        along = headings(angles)  # (count, 1, 2)
+        across = np.stack([-along[..., 1], along[..., 0]], -1)
+        shift = 0.02 * (np.arange(bundle) - bundle / 2)[:, None] * across
+        middles = canvas.rng.uniform(-0.55, 0.55, (count, 1, 2)) + shift  # (count, bundle, 2)
+        reach = canvas.rng.uniform(0.04, 0.2, (count, 1, 1)) / np.sqrt(bundle) * along
+        lines = np.stack([middles - reach, middles + reach], 2).reshape(-1, 2, 2)
+        mask = strokes(canvas, lines, canvas.uniform(0.002, 0.006)) * canvas.uniform(0.5, 1)
+        image = mix(image, figure, mask)
+    return printed(canvas, image)
+
+
 # --- grid -------------------------------------------------------------------------------------
 
 
 def grid(canvas: Canvas) -> np.ndarray:
     """Straight thin lines that cross at right angles."""
-    kind = canvas.pick("ruled", "ruled", "tiles", "bars", "facade")
+    kind = canvas.pick(_ruled, _ruled, _tiled, _barred, _facade)
     u, v = canvas.coordinates(perspective=0.35, warp=0, skew=0)
     side = np.float32(1.2 * canvas.period)
     aspect = np.float32(1 if canvas.chance(0.6) else canvas.uniform(0.5, 1))
-    s, t = u / side, v / (side * aspect)
+    return kind(canvas, u / side, v / (side * aspect), side)
+
+
+def _ruled(canvas: Canvas, s: np.ndarray, t: np.ndarray, _side: np.float32) -> np.ndarray:
+    """Printed or drawn lines, as on squared paper."""
     ground, figure = canvas.palette[:2]
-    if kind == "ruled":
-        thick = canvas.uniform(0.06, 0.16)
-        mask = np.maximum(stripes(s, thick), stripes(t, thick))
-        if canvas.chance(0.4):  # squared paper: finer lines between
-            fine = np.maximum(stripes(3 * s, thick), stripes(3 * t, thick))
-            mask = np.maximum(mask, np.float32(0.4) * fine)
-        return printed(canvas, mix(flat(canvas, ground), figure, mask))
-    numbers = 71 * np.floor(s).astype(np.int32) + np.floor(t).astype(np.int32)
-    inside = np.minimum(np.abs(s - np.rint(s)), np.abs(t - np.rint(t)))
-    if kind == "tiles":
-        image = vary(canvas, ground[None], numbers, canvas.uniform(0.01, 0.06))
-        width = canvas.uniform(0.03, 0.07)
-        height = side * np.float32(0.4) * np.minimum(inside, np.float32(2 * width))
-        joint = above(width - inside)
-        image = relief(canvas, image, height, gloss=canvas.uniform(0, 0.3))
-        return mix(image, canvas.colour("white", "grey", "charcoal", "beige", "silver"), joint)
-    if kind == "facade":
-        glass = vary(canvas, canvas.colours(2, "navy", "teal", "sky blue", "black"), numbers, 0.08)
-        frame = above(np.float32(canvas.uniform(0.06, 0.14)) - inside)
-        return mix(glass, canvas.colour("white", "silver", "grey", "beige", "brown"), frame)
+    thick = canvas.uniform(0.06, 0.16)
+    mask = np.maximum(stripes(s, thick), stripes(t, thick))
+    if canvas.chance(0.4):  # finer lines between
+        fine = np.maximum(stripes(3 * s, thick), stripes(3 * t, thick))
+        mask = np.maximum(mask, np.float32(0.4) * fine)
+    return printed(canvas, mix(flat(canvas, ground), figure, mask))
+
+
+def _tiled(canvas: Canvas, s: np.ndarray, t: np.ndarray, side: np.float32) -> np.ndarray:
+    """Tiles of one colour with joints between."""
+    number, inside = _panes(s, t)
+    image = vary(canvas, canvas.palette[:1], number, canvas.uniform(0.01, 0.06))
+    width = canvas.uniform(0.03, 0.07)
+    height = side * np.float32(0.4) * np.minimum(inside, np.float32(2 * width))
+    image = relief(canvas, image, height, gloss=canvas.uniform(0, 0.3))
+    joint = canvas.colour("white", "grey", "charcoal", "beige", "silver")
+    return mix(image, joint, above(width - inside))
+
+
+def _facade(canvas: Canvas, s: np.ndarray, t: np.ndarray, _side: np.float32) -> np.ndarray:
+    """The windows of an office building."""
+    number, inside = _panes(s, t)
+    glass = vary(canvas, canvas.colours(2, "navy", "teal", "sky blue", "black"), number, 0.08)
+    frame = above(np.float32(canvas.uniform(0.06, 0.14)) - inside)
+    return mix(glass, canvas.colour("white", "silver", "grey", "beige", "brown"), frame)
+
+
+def _barred(canvas: Canvas, s: np.ndarray, t: np.ndarray, side: np.float32) -> np.ndarray:
+    """Round bars before an out-of-focus scene."""
+    _, inside = _panes(s, t)
     width = canvas.uniform(0.07, 0.14)
-    mask = above(width - inside)
     height = side * np.sqrt(np.maximum(0, width * width - inside * inside))
     bars = relief(canvas, flat(canvas, canvas.colour(*METALS, "black", "white")), height, gloss=0.3)
-    return mix(scene(canvas), bars, mask)
+    return mix(scene(canvas), bars, above(width - inside))
+
+
+def _panes(s: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Number of the unit square a pixel lies in, and the distance to its border."""
+    number = 71 * np.floor(s).astype(np.int32) + np.floor(t).astype(np.int32)
+    return number, np.minimum(np.abs(s - np.rint(s)), np.abs(t - np.rint(t)))
 
 
 # --- meshed -----------------------------------------------------------------------------------

@@ -99,38 +99,57 @@ def grooved(canvas: Canvas) -> np.ndarray:
 
 def lined(canvas: Canvas) -> np.ndarray:
     """Thin lines along one direction on a plain ground."""
-    kind = canvas.pick("ruled", "pinstripe", "drawn", "etched", "boards")
-    spacing = np.float32(0.8 * canvas.period)
-    if kind == "ruled":  # a writing pad
-        u, v = canvas.coordinates(angle=np.pi / 2 + canvas.uniform(-0.2, 0.2))
-        paper = flat(canvas, canvas.colour("white", "cream", "beige", "yellow", "sky blue"))
-        ink = canvas.colour("sky blue", "blue", "grey", "teal", "lilac", jitter=0.08)
-        image = mix(paper, ink, stripes(u / spacing, canvas.uniform(0.06, 0.14)))
-        if canvas.chance(0.5):
-            margin = above(np.float32(0.004) - np.abs(v - np.float32(canvas.uniform(-0.3, 0.3))))
-            image = mix(image, canvas.colour("red", "pink"), margin)
-        return image + grain(canvas, 0.015, 0.004)[..., None]
-    u, v = canvas.coordinates(warp=0.015)
+    kind = canvas.pick(_ruled, _pinstriped, _drawn, _etched, _planked)
+    return kind(canvas, np.float32(0.8 * canvas.period))
+
+
+def _ruled(canvas: Canvas, spacing: np.float32) -> np.ndarray:
+    """The ruled sheet of a writing pad, at times with a margin."""
+    u, v = canvas.coordinates(angle=np.pi / 2 + canvas.uniform(-0.2, 0.2))
+    paper = flat(canvas, canvas.colour("white", "cream", "beige", "yellow", "sky blue"))
+    ink = canvas.colour("sky blue", "blue", "grey", "teal", "lilac", jitter=0.08)
+    image = mix(paper, ink, stripes(u / spacing, canvas.uniform(0.06, 0.14)))
+    if canvas.chance(0.5):
+        margin = above(np.float32(0.004) - np.abs(v - np.float32(canvas.uniform(-0.3, 0.3))))
+        image = mix(image, canvas.colour("red", "pink"), margin)
+    return image + grain(canvas, 0.015, 0.004)[..., None]
+
+
+def _pinstriped(canvas: Canvas, spacing: np.float32) -> np.ndarray:
+    """Even thin lines, printed."""
+    u, _ = canvas.coordinates(warp=0.015)
     ground, figure = canvas.palette[:2]
-    if kind == "pinstripe":
-        mask = stripes(u / spacing, canvas.uniform(0.08, 0.2))
-        return printed(canvas, mix(flat(canvas, ground), figure, mask))
-    if kind == "drawn":  # by hand: every line wavers and swells
-        t = u / spacing + np.float32(0.08) * noise(canvas, (0.08, 0.2), 2)
-        thick = np.float32(0.15) + np.float32(0.05) * noise(canvas, 0.1)
-        mask = stripes(t + np.float32(canvas.uniform(0, 0.8)) * noise(canvas, 0.5), thick)
-        paper = flat(canvas, canvas.colour("white", "cream", "beige", "tan", "silver"))
-        return mix(paper, canvas.colour("black", "charcoal", "navy", "brown", "maroon"), mask)
+    mask = stripes(u / spacing, canvas.uniform(0.08, 0.2))
+    return printed(canvas, mix(flat(canvas, ground), figure, mask))
+
+
+def _drawn(canvas: Canvas, spacing: np.float32) -> np.ndarray:
+    """Lines drawn by hand: every one wavers and swells."""
+    u, _ = canvas.coordinates(warp=0.015)
+    t = u / spacing + np.float32(0.08) * noise(canvas, (0.08, 0.2), 2)
+    thick = np.float32(0.15) + np.float32(0.05) * noise(canvas, 0.1)
+    mask = stripes(t + np.float32(canvas.uniform(0, 0.8)) * noise(canvas, 0.5), thick)
+    paper = flat(canvas, canvas.colour("white", "cream", "beige", "tan", "silver"))
+    return mix(paper, canvas.colour("black", "charcoal", "navy", "brown", "maroon"), mask)
+
+
+def _etched(canvas: Canvas, spacing: np.float32) -> np.ndarray:
+    """Scratches of unequal depth."""
+    u, _ = canvas.coordinates(warp=0.015)
     t = u / spacing
-    if kind == "etched":  # scratches of unequal depth
-        t = t + canvas.table(-0.2, 0.2)[np.rint(t).astype(int) % 4096]
-        depth = canvas.table(0.2, 1)[np.rint(t).astype(int) % 4096]
-        mask = np.maximum(0, 1 - np.abs(t - np.rint(t)) / np.float32(0.14)) * depth
-        base = lift(canvas.colour(*METALS, "brown", "white", "teal", "black"))
-        return relief(canvas, flat(canvas, base), np.float32(-0.25) * spacing * mask, gloss=0.2)
-    board = np.floor(t).astype(int)  # planks with a dark joint
+    t = t + canvas.table(-0.2, 0.2)[np.rint(t).astype(int) % 4096]
+    depth = canvas.table(0.2, 1)[np.rint(t).astype(int) % 4096]
+    mask = np.maximum(0, 1 - np.abs(t - np.rint(t)) / np.float32(0.14)) * depth
+    base = lift(canvas.colour(*METALS, "brown", "white", "teal", "black"))
+    return relief(canvas, flat(canvas, base), np.float32(-0.25) * spacing * mask, gloss=0.2)
+
+
+def _planked(canvas: Canvas, spacing: np.float32) -> np.ndarray:
+    """Painted planks with a dark joint between."""
+    u, v = canvas.coordinates(warp=0.015)
+    t = u / spacing
     paint = lift(canvas.colour(*EARTHS, "white", "sky blue", "green"))
-    shade = vary(canvas, paint[None], board, 0.03)
+    shade = vary(canvas, paint[None], np.floor(t).astype(int), 0.03)
     fibre = 1 + np.float32(0.04) * sample(noise(canvas, (0.01, 0.3), 2), u, v)
     joint = stripes(t, canvas.uniform(0.07, 0.14), soft=0.05)
     return mix(shade * fibre[..., None], np.float32(0.3) * shade, joint)
@@ -169,30 +188,56 @@ def stratified(canvas: Canvas) -> np.ndarray:
 
 def striped(canvas: Canvas) -> np.ndarray:
     """Two alternating colours: printed stripes, a zebra's or a tiger's."""
-    kind = canvas.pick("printed", "printed", "printed", "zebra", "zebra", "tiger", "curved")
+    kind = canvas.pick(_straight, _straight, _straight, _zebra, _zebra, _tiger, _curved)
     u, v = canvas.coordinates(warp=0.015)
+    return kind(canvas, u, v, canvas.uniform(-0.4, 0.4))
+
+
+def _straight(canvas: Canvas, u: np.ndarray, _v: np.ndarray, level: float) -> np.ndarray:
+    """Printed stripes; the level makes one colour wider than the other."""
     ground, figure = canvas.palette[:2]
-    level = canvas.uniform(-0.4, 0.4)
-    if kind in ("zebra", "tiger"):
-        t = u / np.float32(1.3 * canvas.period)
-        for _ in range(canvas.integer(2, 7)):  # a fork where a stripe divides
-            x, y = canvas.rng.uniform(-0.6, 0.6, 2).astype(np.float32)
-            turns = np.arctan2(v - y, u - x) / np.float32(tau)
-            t = t + turns if canvas.chance(0.5) else t - turns
-        wave = cosine(t + np.float32(0.22) * noise(canvas, (0.3, 0.2), 2)) + level
-        if kind == "tiger":
-            wave = wave - np.float32(0.7) * smoothstep(noise(canvas, 0.3), -0.5, 1.5)
-            ground = canvas.colour("orange", "gold", "tan", "white")
-            figure = canvas.colour("black", "brown", "charcoal")
-        elif canvas.chance(0.6):
-            ground, figure = canvas.colour("white", "cream"), canvas.colour("black", "charcoal")
-        mask = above(wave)
-        fur = 1 + np.float32(canvas.uniform(0, 0.1)) * noise(canvas, (0.02, 0.006))
-        return mix(flat(canvas, ground), figure, mask) * fur[..., None]
-    if kind == "curved":
-        u = np.hypot(u, v + np.float32(canvas.uniform(0.6, 1.2)))
     mask = above(cosine(u / np.float32(1.2 * canvas.period)) + level)
     return printed(canvas, mix(flat(canvas, ground), figure, mask))
+
+
+def _curved(canvas: Canvas, u: np.ndarray, v: np.ndarray, level: float) -> np.ndarray:
+    """Printed stripes along wide arcs."""
+    u = np.hypot(u, v + np.float32(canvas.uniform(0.6, 1.2)))
+    return _straight(canvas, u, v, level)
+
+
+def _zebra(canvas: Canvas, u: np.ndarray, v: np.ndarray, level: float) -> np.ndarray:
+    """A zebra's stripes, in its own colours more often than not."""
+    wave = _forked(canvas, u, v) + level
+    ground, figure = canvas.palette[:2]
+    if canvas.chance(0.6):
+        ground, figure = canvas.colour("white", "cream"), canvas.colour("black", "charcoal")
+    return _coat(canvas, ground, figure, above(wave))
+
+
+def _tiger(canvas: Canvas, u: np.ndarray, v: np.ndarray, level: float) -> np.ndarray:
+    """A tiger's stripes, broken off here and there."""
+    wave = _forked(canvas, u, v) + level
+    wave = wave - np.float32(0.7) * smoothstep(noise(canvas, 0.3), -0.5, 1.5)
+    ground = canvas.colour("orange", "gold", "tan", "white")
+    figure = canvas.colour("black", "brown", "charcoal")
+    return _coat(canvas, ground, figure, above(wave))
+
+
+def _forked(canvas: Canvas, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """A wave of wavering stripes, some of which divide."""
+    t = u / np.float32(1.3 * canvas.period)
+    for _ in range(canvas.integer(2, 7)):  # a whole turn about a point adds a stripe on one side
+        x, y = canvas.rng.uniform(-0.6, 0.6, 2).astype(np.float32)
+        turns = np.arctan2(v - y, u - x) / np.float32(tau)
+        t = t + turns if canvas.chance(0.5) else t - turns
+    return cosine(t + np.float32(0.22) * noise(canvas, (0.3, 0.2), 2))
+
+
+def _coat(canvas: Canvas, ground: np.ndarray, figure: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Two colours of fur."""
+    fur = 1 + np.float32(canvas.uniform(0, 0.1)) * noise(canvas, (0.02, 0.006))
+    return mix(flat(canvas, ground), figure, mask) * fur[..., None]
 
 
 # --- zigzagged --------------------------------------------------------------------------------

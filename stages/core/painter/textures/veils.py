@@ -10,6 +10,7 @@ from stages.core.painter.fields import (
     cosine,
     fibres,
     flow,
+    headings,
     noise,
     positive,
     sample,
@@ -21,33 +22,54 @@ from stages.core.painter.light import flat, mix, relief
 from stages.core.painter.materials import scene
 from stages.core.painter.shapes import curls, discs, polygons, strokes
 
+DARKS = ("black", "black", "charcoal", "navy", "maroon", "brown", "grey", "teal", "purple", "red")
+
+
 # --- cobwebbed --------------------------------------------------------------------------------
 
 
 def cobwebbed(canvas: Canvas) -> np.ndarray:
     """A spider's web of spokes and sagging spiral, or dusty threads hung across the dark."""
-    kind = canvas.pick("orb", "orb", "orb", "drape", "sheet")
+    kind = canvas.pick(_orbs, _orbs, _orbs, _drape, _from_knots)
     dark = ("black", "charcoal", "black", "brown", "olive", "navy", "green", "grey", "maroon")
     image = scene(canvas, *dark) * np.float32(canvas.uniform(0.25, 0.9))
-    silk = canvas.colour("white", "white", "silver", "cream")
-    if kind == "orb":
-        for _ in range(canvas.pick(1, 1, 2)):
-            spokes, spiral = _web(canvas)
-            width = canvas.uniform(0.0035, 0.006)
-            mask = np.maximum(
-                strokes(canvas, spokes, width),
-                strokes(canvas, spiral, 0.8 * width) * np.float32(canvas.uniform(0.6, 0.95)),
-            )
-            if canvas.chance(0.3):  # dew
-                drops = spiral.reshape(-1, 2)[:: canvas.integer(1, 2)]
-                mask = np.maximum(mask, discs(canvas, drops[:600], canvas.uniform(0.003, 0.006)))
-            image = mix(image, silk, mask)
-        return np.clip(image, 0, 1)
+    return kind(canvas, image, canvas.colour("white", "white", "silver", "cream"))
+
+
+def _orbs(canvas: Canvas, image: np.ndarray, silk: np.ndarray) -> np.ndarray:
+    """One orb web or two, at times with dew on it."""
+    for _ in range(canvas.pick(1, 1, 2)):
+        spokes, spiral = _web(canvas)
+        width = canvas.uniform(0.0035, 0.006)
+        mask = np.maximum(
+            strokes(canvas, spokes, width),
+            strokes(canvas, spiral, 0.8 * width) * np.float32(canvas.uniform(0.6, 0.95)),
+        )
+        if canvas.chance(0.3):  # dew
+            drops = spiral.reshape(-1, 2)[:: canvas.integer(1, 2)]
+            mask = np.maximum(mask, discs(canvas, drops[:600], canvas.uniform(0.003, 0.006)))
+        image = mix(image, silk, mask)
+    return np.clip(image, 0, 1)
+
+
+def _drape(canvas: Canvas, image: np.ndarray, silk: np.ndarray) -> np.ndarray:
+    """Dusty threads hung anyhow."""
+    count = canvas.integer(50, 110)
+    return _hung(canvas, image, silk, canvas.rng.uniform(-0.7, 0.7, (count, 2, 2)))
+
+
+def _from_knots(canvas: Canvas, image: np.ndarray, silk: np.ndarray) -> np.ndarray:
+    """Dusty threads that start from a few knots."""
     count = canvas.integer(50, 110)
     ends = canvas.rng.uniform(-0.7, 0.7, (count, 2, 2))
-    if kind == "sheet":  # from a few knots
-        knots = canvas.rng.uniform(-0.5, 0.5, (canvas.integer(2, 5), 2))
-        ends[:, 0] = knots[canvas.rng.integers(0, len(knots), count)]
+    knots = canvas.rng.uniform(-0.5, 0.5, (canvas.integer(2, 5), 2))
+    ends[:, 0] = knots[canvas.rng.integers(0, len(knots), count)]
+    return _hung(canvas, image, silk, ends)
+
+
+def _hung(canvas: Canvas, image: np.ndarray, silk: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Sagging threads between ends (n, 2, 2), with a haze of dust about them."""
+    count = len(ends)
     t = np.linspace(0, 1, 12)[:, None]
     threads = ends[:, :1] * (1 - t) + ends[:, 1:] * t
     threads[..., 1:] += canvas.rng.uniform(0, 0.25, (count, 1, 1)) * 4 * t * (1 - t)
@@ -70,12 +92,12 @@ def _web(canvas: Canvas) -> tuple[np.ndarray, np.ndarray]:
     rings = (np.arange(turns)[:, None] + 1 + canvas.rng.normal(0, 0.12, (turns, count))) * spread
     rings = np.concatenate([rings, rings[:, :1]], 1) * np.append(reach, reach[0])
     knots = np.append(angles, angles[0] + tau)
-    corners = rings[..., None] * np.stack([np.cos(knots), np.sin(knots)], -1)
+    corners = rings[..., None] * headings(knots)
     middles = (corners[:, 1:] + corners[:, :-1]) / 2 * canvas.uniform(0.88, 0.97)
     spiral = np.concatenate(
         [np.stack([corners[:, :-1], middles], 2).reshape(turns, -1, 2), corners[:, -1:]], 1
     )
-    tips = 1.3 * np.stack([np.cos(angles), np.sin(angles)], -1)
+    tips = 1.3 * headings(angles)
     spokes = np.stack([0 * tips, tips], 1)
     return hub + spokes * squash, hub + spiral * squash
 
@@ -97,16 +119,28 @@ def gauzy(canvas: Canvas) -> np.ndarray:
     u, v = canvas.coordinates(angle=canvas.pick(0.0, 0.0, None), warp=0.03)
     if kind == "bandage":
         return _bandage(canvas, u, v, image, tint)
+    return _sheer(canvas, u, v, image, tint, kind == "veil")
+
+
+def _sheer(
+    canvas: Canvas,
+    u: np.ndarray,
+    v: np.ndarray,
+    image: np.ndarray,
+    tint: np.ndarray,
+    veil: bool,
+) -> np.ndarray:
+    """Two or three layers of a curtain that hangs straight, or of a veil that lies anyhow."""
     light, clear = np.zeros_like(u), np.ones_like(u)
     for _ in range(canvas.integer(2, 3)):
-        lean = canvas.uniform(0, np.pi) if kind == "veil" else 0
-        bend_x, bend_y = flow(canvas, 0.5, 0.1 if kind == "veil" else 0.02)
+        lean = canvas.uniform(0, np.pi) if veil else 0
+        bend_x, bend_y = flow(canvas, 0.5, 0.1 if veil else 0.02)
         x, y = turned(u + bend_x, v + bend_y, lean)
         fold = fibres(canvas, canvas.uniform(0.08, 0.2), canvas.uniform(0.5, 1.5))
         fold = sample(fold, x, y * np.float32(0.5))
         ridge = np.exp(np.float32(-2.5) * np.abs(fold))  # where the cloth is seen edge on
         cover = np.clip(np.float32(canvas.uniform(0.15, 0.45)) + np.float32(0.45) * ridge, 0, 1)
-        if kind == "veil":
+        if veil:  # its own edge shows
             cover = cover * positive(x + canvas.uniform(0, 0.6), 2 * canvas.pixel)
         shade = np.clip(np.float32(0.82) + np.float32(0.22) * fold, 0.3, 1.15)
         light, clear = light + cover * (shade - light), clear * (1 - cover)
@@ -147,19 +181,7 @@ def lacelike(canvas: Canvas) -> np.ndarray:
         net = net * np.float32(canvas.uniform(0.35, 0.8))
         motif = _flowers(canvas, u, v) if kind == "flowers" else _sprays(canvas)
         mask = np.maximum(net, motif)
-    dark = (
-        "black",
-        "black",
-        "charcoal",
-        "navy",
-        "maroon",
-        "brown",
-        "grey",
-        "teal",
-        "purple",
-        "red",
-    )
-    thread, ground = canvas.colour("white", "white", "cream", "beige"), canvas.colour(*dark)
+    thread, ground = canvas.colour("white", "white", "cream", "beige"), canvas.colour(*DARKS)
     if canvas.chance(0.2):
         thread, ground = ground, canvas.colour("white", "beige", "pink", "tan", "cream", "silver")
     cloth = flat(canvas, thread) * (1 + np.float32(0.06) * noise(canvas, 0.012, 2))[..., None]
@@ -176,11 +198,11 @@ def _openwork(canvas: Canvas, along: np.ndarray, across: np.ndarray, repeats: in
     x = split(along * np.where(kinds > 3, repeats * finer, repeats).astype(np.float32))[1]
     soft = float(canvas.pixel / high)
     bar = np.float32(0.13)
-    arch = np.hypot(2 * x, y + np.float32(0.5))
+    bow = np.hypot(2 * x, y + np.float32(0.5))
     petals = np.hypot(x, y) - np.float32(0.33) - np.float32(0.1) * np.cos(5 * np.arctan2(y, x))
     fields = (
         np.maximum(np.float32(0.3) - np.hypot(x, y), -np.float32(0.45) + np.abs(y)),  # eyelets
-        np.abs(arch - np.float32(0.72)) - bar,  # scallops
+        np.abs(bow - np.float32(0.72)) - bar,  # scallops
         np.minimum(np.abs(np.abs(x) - np.abs(y)) - bar, 2.5 * np.abs(x) - bar),  # crosses
         petals,
         np.abs(x) - bar,  # bars
@@ -227,8 +249,7 @@ def _sprays(canvas: Canvas) -> np.ndarray:
             leaves.append(stem[k] + (leaf + leaf[0]) @ turn)
         centres.append(stem[-1])
     size = canvas.uniform(0.03, 0.06)
-    petals = np.arange(6) * tau / 6
-    ring = size * np.stack([np.cos(petals), np.sin(petals)], 1)
+    ring = size * headings(np.arange(6) * tau / 6)
     blossoms = (np.stack(centres)[:, None] + ring).reshape(-1, 2)
     eyes = discs(canvas, np.concatenate([blossoms, np.stack(centres)]), 0.25 * size)
     flowers = discs(canvas, blossoms, 0.55 * size) * (1 - eyes * np.float32(0.85))

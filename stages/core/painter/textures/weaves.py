@@ -95,9 +95,7 @@ def braided(canvas: Canvas) -> np.ndarray:
     q = v / np.float32(length * width) + turn[number]
     q = q * np.sign(turn[number + 64]) if canvas.chance(0.4) else q
     if kind == "rope":
-        strand, across = split(3 * q + np.float32(canvas.uniform(0.6, 1.2)) * np.arcsin(1.98 * p))
-        height, across = arch(1.9 * across) + arch(2 * p), 2 * across
-        strand = strand % 3
+        height, across, strand = _rope(canvas, p, q)
     else:
         count = canvas.pick(3, 3, 3, 5) if kind != "dough" else 3
         thick = canvas.uniform(0.2, 0.24) if count == 3 else 0.14
@@ -123,6 +121,12 @@ def braided(canvas: Canvas) -> np.ndarray:
     image = image * (depth * (1 + strength))[..., None]
     behind = canvas.colour() * np.float32(0.5) if canvas.chance(0.4) else hues[0] * np.float32(0.12)
     return np.clip(mix(flat(canvas, behind), image, positive(height + 0.95, 0.05)), 0, 1)
+
+
+def _rope(canvas: Canvas, p: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Three strands twisted about one another; arguments and results as of `_plait`."""
+    strand, across = split(3 * q + np.float32(canvas.uniform(0.6, 1.2)) * np.arcsin(1.98 * p))
+    return arch(1.9 * across) + arch(2 * p), 2 * across, strand % 3
 
 
 def _wicker(canvas: Canvas, sleeve: bool) -> np.ndarray:
@@ -169,16 +173,21 @@ def interlaced(canvas: Canvas) -> np.ndarray:
         top, below = _three_ways(s, t)
         width *= 0.8
     elif kind == "ribbons":
-        s, t = s / np.float32(2.5), t / np.float32(2.5)
-        length, count = canvas.uniform(1, 2), canvas.pick(2, 3, 4)
-        height, across, _ = _plait(split(s)[1], t / np.float32(length), count, 0.15, 0.33, length)
-        top, below, width = np.where(height > -1, np.abs(across), 2), np.full_like(s, 2), 0.75
+        top, below = _ribbons(canvas, s / np.float32(2.5), t / np.float32(2.5))
+        width = 0.75
     else:
-        bend = np.float32(canvas.pick(0.0, canvas.uniform(0.1, 0.25)))
-        s, t = s + bend * cosine(t / 2), t + bend * cosine(s / 2)
-        (i, fs), (j, ft) = split(s), split(t)
-        fs, ft, even = np.abs(fs), np.abs(ft), ((i + j) & 1) == 0
-        top, below = np.where(even, fs, ft), np.where(even, ft, fs)
+        top, below = _trellis(canvas, s, t)
+    return _laid_over(canvas, top, below, width, side)
+
+
+def _laid_over(
+    canvas: Canvas, top: np.ndarray, below: np.ndarray, width: float, side: np.float32
+) -> np.ndarray:
+    """An image of bands over bands, each with an outline, the upper with a shadow.
+
+    top, below: distances to the middle of the upper and the lower band; `width`: half a band's,
+    both in sides.
+    """
     names = canvas.pick((), (), EARTHS, METALS, ("white", "cream", "gold"))
     ground, band, line = canvas.colours(3, *names, contrast=canvas.uniform(35, 70))
     line = ground * np.float32(0.25) if canvas.chance(0.7) else line
@@ -198,6 +207,22 @@ def interlaced(canvas: Canvas) -> np.ndarray:
     image = np.stack(parts, -1) @ np.stack([ground, band, line])
     grit = 1 + np.float32(canvas.uniform(0, 0.08)) * noise(canvas, 0.05, 4)
     return np.clip(image * grit[..., None], 0, 1).astype(np.float32)
+
+
+def _ribbons(canvas: Canvas, s: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distances to the uppermost of plaited ribbons; what lies below it is out of sight."""
+    length, count = canvas.uniform(1, 2), canvas.pick(2, 3, 4)
+    height, across, _ = _plait(split(s)[1], t / np.float32(length), count, 0.15, 0.33, length)
+    return np.where(height > -1, np.abs(across), 2), np.full_like(s, 2)
+
+
+def _trellis(canvas: Canvas, s: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distances to the upper and the lower of straight or waving laths, over and under in turn."""
+    bend = np.float32(canvas.pick(0.0, canvas.uniform(0.1, 0.25)))
+    s, t = s + bend * cosine(t / 2), t + bend * cosine(s / 2)
+    (i, fs), (j, ft) = split(s), split(t)
+    fs, ft, even = np.abs(fs), np.abs(ft), ((i + j) & 1) == 0
+    return np.where(even, fs, ft), np.where(even, ft, fs)
 
 
 def _knot(canvas: Canvas, s: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -259,15 +284,8 @@ def knitted(canvas: Canvas) -> np.ndarray:
     if kind == "cable":
         canvas.rescale("coarse")
         side = np.float32(canvas.period * canvas.uniform(0.22, 0.3))
-        wide = canvas.integer(7, 9)
-        _, p = split(u / (side * wide))
-        count, length = canvas.pick((3, 1.6), (2, 1.6), (3, 1.2))
-        q = v / (side * np.float32(wide * length))
-        rise, across, _ = _plait(p * np.float32(1.3), q, count, 0.19, 0.27, length)
-        on = rise > -1
-        s = np.where(on, across, u / side)
+        s, ground = _cable(canvas, u, v, side)
         t = v / (side * np.float32(0.8))
-        ground = np.where(on, 2.2 + np.float32(1.4) * rise, np.float32(0))
     height, column, row = _stitches(s, t)
     if kind == "rib":
         rib = cosine(s / canvas.integer(3, 6))
@@ -277,15 +295,7 @@ def knitted(canvas: Canvas) -> np.ndarray:
         height = np.where(ground > 0, height, arcs) if kind == "cable" else arcs
     base = flat(canvas, colour)
     if kind == "pattern":
-        hues = lift(canvas.palette)
-        repeat = canvas.integer(3, 8)
-        table = canvas.rng.integers(0, len(hues), (repeat, 2 * repeat))
-        if canvas.chance(0.4):
-            table[:] = table[:1]  # stripes along
-        if canvas.chance(0.4):
-            table[:] = table[:, :1]
-        fold = np.abs(column % (2 * repeat) - repeat) % repeat
-        base = hues[table[fold, row % (2 * repeat)]]
+        base = _motif(canvas, column, row)
     elif canvas.chance(0.25):  # mottled yarn
         base = vary(canvas, canvas.palette[:2], row * 61 + column // 4, 0.05)
     yarn = np.float32(0.07) * noise(canvas, 0.5 * side, 2) + np.float32(0.05) * noise(canvas, 0.012)
@@ -294,11 +304,38 @@ def knitted(canvas: Canvas) -> np.ndarray:
     return np.clip(image * (dark + (1 - dark) * height + yarn)[..., None] * np.float32(1.1), 0, 1)
 
 
-def _stitches(s: np.ndarray, t: np.ndarray, slant: float = 0.9) -> tuple[np.ndarray, ...]:
+def _cable(
+    canvas: Canvas, u: np.ndarray, v: np.ndarray, side: np.float32
+) -> tuple[np.ndarray, np.ndarray]:
+    """Plaited columns seven to nine stitches wide: s as for `_stitches`, height in stitches."""
+    wide = canvas.integer(7, 9)
+    _, p = split(u / (side * wide))
+    count, length = canvas.pick((3, 1.6), (2, 1.6), (3, 1.2))
+    q = v / (side * np.float32(wide * length))
+    rise, across, _ = _plait(p * np.float32(1.3), q, count, 0.19, 0.27, length)
+    on = rise > -1
+    ground = np.where(on, 2.2 + np.float32(1.4) * rise, np.float32(0))
+    return np.where(on, across, u / side), ground
+
+
+def _motif(canvas: Canvas, column: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """An image of a mirrored, repeated pattern of single stitches in the palette's colours."""
+    hues = lift(canvas.palette)
+    repeat = canvas.integer(3, 8)
+    table = canvas.rng.integers(0, len(hues), (repeat, 2 * repeat))
+    if canvas.chance(0.4):  # every column alike: stripes across
+        table[:] = table[:1]
+    if canvas.chance(0.4):  # every row alike: stripes along
+        table[:] = table[:, :1]
+    fold = np.abs(column % (2 * repeat) - repeat) % repeat
+    return hues[table[fold, row % (2 * repeat)]]
+
+
+def _stitches(s: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, ...]:
     """Knit stitches, V after V in columns: height in [0, 1], column and row numbers."""
     column, fs = split(s)
     arm = 2 * np.abs(fs)
-    row, ft = split(t + np.float32(slant) * arm)
+    row, ft = split(t + np.float32(0.9) * arm)
     lean = ft * np.float32(1.9)
     reach = (arm - np.float32(0.5)) * np.float32(1.8)
     return np.sqrt(np.maximum(0, 1 - lean * lean - reach * reach)), column, row
