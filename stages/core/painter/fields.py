@@ -147,9 +147,9 @@ def cosine(t: np.ndarray) -> np.ndarray:
     return np.cos(np.float32(tau) * t)
 
 
-def arch(d: np.ndarray) -> np.ndarray:
-    """Height of a half circle over d in [-1, 1], 0 beyond."""
-    return np.sqrt(np.maximum(0, 1 - d * d))
+def arch(d: np.ndarray, radius: float = 1) -> np.ndarray:
+    """Height of a half circle over d in [-radius, radius], 0 beyond."""
+    return np.sqrt(np.maximum(0, radius * radius - d * d))
 
 
 def split(t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -161,9 +161,11 @@ def split(t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 # --- coordinates ------------------------------------------------------------------------------
 
 
-def turned(u: np.ndarray, v: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates turned by an angle in radians."""
-    cos, sin = float(np.cos(angle)), float(np.sin(angle))
+def turned(
+    u: np.ndarray, v: np.ndarray, angle: float | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates along and across a direction, an angle in radians, one for all or one each."""
+    cos, sin = np.cos(angle).astype(u.dtype), np.sin(angle).astype(u.dtype)
     return cos * u + sin * v, cos * v - sin * u
 
 

@@ -5,7 +5,16 @@ from math import tau
 import numpy as np
 
 from stages.core.painter.canvas import BRIGHTS, EARTHS, GREYS, METALS, Canvas
-from stages.core.painter.fields import flow, gradient, grain, noise, smoothstep, stripes, within
+from stages.core.painter.fields import (
+    arch,
+    flow,
+    gradient,
+    grain,
+    noise,
+    smoothstep,
+    stripes,
+    within,
+)
 from stages.core.painter.lattices import Spots, cells, hexagon, lattice, specks, swaying
 from stages.core.painter.light import (
     flat,
@@ -240,7 +249,7 @@ def _rollers(canvas: Canvas) -> np.ndarray:
     number = number << 6 | (np.rint(along).astype(np.intp) & 63)
     dx, dy = 2 * (across - row), 2 * np.abs(along - np.rint(along))
     barrel = np.sqrt(np.maximum(1 - dx * dx / 0.9, 0))
-    bead = np.minimum(1 - dy, 0.5) if canvas.chance(0.5) else np.sqrt(np.maximum(1 - dy * dy, 0))
+    bead = np.minimum(1 - dy, 0.5) if canvas.chance(0.5) else arch(dy)
     if canvas.chance(0.4):
         bead = np.minimum(bead, 1 - 2 * np.abs(1.5 * dx - np.rint(1.5 * dx)))
     wood = canvas.colour("brown", "tan", "gold", "yellow", "beige", "orange", "maroon", "silver")

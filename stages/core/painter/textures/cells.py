@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from stages.core.painter.canvas import BRIGHTS, EARTHS, GREYS, METALS, WATERS, Canvas
-from stages.core.painter.fields import flow, grain, noise, smoothstep, within
+from stages.core.painter.fields import flow, grain, headings, noise, smoothstep, within
 from stages.core.painter.lattices import Spots, cells, hexagon, swaying
 from stages.core.painter.light import flat, lamp, mix, ramp, relief, tinted, vary
 from stages.core.painter.materials import liquid
@@ -221,7 +221,7 @@ def _bees(canvas: Canvas, image: np.ndarray, period: float) -> np.ndarray:
     sheet = clear_sheet(canvas)
     for _ in range(canvas.integer(2, 9)):
         middle, turn = canvas.rng.uniform(-0.5, 0.5, 2), canvas.uniform(0, tau)
-        axis = period * np.array([np.cos(turn), np.sin(turn)])
+        axis = period * headings(turn)
         for along, aside, long, wide, bend, colour in parts:
             spot = middle + along * axis + aside * np.array([-axis[1], axis[0]])
             centre = tuple((fixed_point(canvas, spot) / 16).tolist())

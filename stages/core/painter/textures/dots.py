@@ -5,7 +5,7 @@ from math import tau
 import numpy as np
 
 from stages.core.painter.canvas import BRIGHTS, EARTHS, GREYS, PASTELS, Canvas
-from stages.core.painter.fields import grain, noise, stripes, unit, within
+from stages.core.painter.fields import arch, grain, headings, noise, stripes, unit, within
 from stages.core.painter.lattices import SQRT3, lattice, points
 from stages.core.painter.light import flat, lookup, mix, ramp, relief, tinted, vary
 from stages.core.painter.materials import on_cloth
@@ -72,7 +72,7 @@ def _dot_painting(canvas: Canvas) -> np.ndarray:
     counts = np.rint(tau * np.arange(1, int(1.2 / period))).astype(int)
     rings = np.repeat(np.arange(len(counts)), counts)
     turns = tau * (np.arange(len(rings)) / counts[rings] + 0.1 * rings)
-    spiral = np.stack([np.cos(turns), np.sin(turns)], 1) * (period * (rings[:, None] + 1))
+    spiral = headings(turns) * (period * (rings[:, None] + 1))
     centres = foci[:, None] + spiral
     apart = np.linalg.norm(centres[:, :, None] - foci, axis=3)
     kept = (apart.argmin(2) == np.arange(len(foci))[:, None]) & (abs(centres) < 0.55).all(2)
@@ -120,7 +120,7 @@ def _lamps(canvas: Canvas) -> np.ndarray:
         glow = np.exp(-((spots.far / 0.35) ** 2)) * there
         image = ground + colour * (canvas.uniform(0.2, 0.7) * glow)[..., None]
         return mix(image, np.clip(colour * 1.3 + 0.2, 0, 1), dot)
-    height = (0.5 * period) * np.sqrt(np.maximum(radius**2 - spots.far**2, 0)) * there
+    height = (0.5 * period) * arch(spots.far, radius) * there
     image = mix(flat(canvas, canvas.colour()), colour, dot)
     return relief(canvas, image, height, canvas.uniform(0.1, 0.6), 0.5)
 

@@ -5,7 +5,7 @@ from math import tau
 import numpy as np
 
 from stages.core.painter.canvas import EARTHS, HAIRS, Canvas
-from stages.core.painter.fields import blur, fibres, flow, noise, sample
+from stages.core.painter.fields import blur, fibres, flow, noise, sample, turned
 from stages.core.painter.light import lift, ramp, relief
 from stages.core.painter.shapes import curls, strokes
 
@@ -96,8 +96,7 @@ def _clumped(canvas: Canvas, lines: np.ndarray) -> np.ndarray:
     middle = lines[:, 4:5]
     turn = np.sin(middle @ waves + phases).sum(-1, keepdims=True) * canvas.uniform(0.3, 0.8)
     x, y = np.split(lines - middle, 2, -1)
-    cos, sin = np.cos(turn), np.sin(turn)
-    return middle + np.concatenate([cos * x - sin * y, sin * x + cos * y], -1)
+    return middle + np.concatenate(turned(x, y, -turn), -1)
 
 
 def _locks(canvas: Canvas, lines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

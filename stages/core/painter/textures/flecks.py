@@ -7,7 +7,18 @@ import cv2
 import numpy as np
 
 from stages.core.painter.canvas import BRIGHTS, EARTHS, GREYS, PASTELS, STONES, Canvas
-from stages.core.painter.fields import blur, grain, noise, sample, smoothstep, stripes, unit, within
+from stages.core.painter.fields import (
+    blur,
+    grain,
+    headings,
+    noise,
+    sample,
+    smoothstep,
+    stripes,
+    turned,
+    unit,
+    within,
+)
 from stages.core.painter.lattices import specks
 from stages.core.painter.light import flat, lamp, lookup, mix, ramp, relief, tinted
 from stages.core.painter.materials import backdrop, boards, mottled
@@ -83,9 +94,8 @@ def _chips(
     sizes = reach[0] * (reach[1] / reach[0]) ** (canvas.rng.random((count, 1)) ** 1.5)
     radii = sizes * canvas.rng.uniform(0.6, 1.2, (count, corners))
     x, y = radii * np.cos(turns), 0.75 * radii * np.sin(turns)
-    lean = canvas.rng.uniform(0, tau, (count, 1))
-    cos, sin = np.cos(lean), np.sin(lean)
-    outlines = np.stack([cos * x - sin * y, sin * x + cos * y], 2)
+    lean = -canvas.rng.uniform(0, tau, (count, 1))
+    outlines = np.stack(turned(x, y, lean), 2)
     outlines += canvas.rng.uniform(-0.55, 0.55, (count, 1, 2))
     shades = lookup(colours, np.arange(count)) + canvas.rng.normal(0, 0.05, (count, 1))
     for outline, ink in zip(fixed_point(canvas, outlines), inks(shades), strict=True):
@@ -339,7 +349,7 @@ def _strands(canvas: Canvas, image: np.ndarray, _light: bool) -> np.ndarray:
     colours = _sugars(canvas, count)
     middles = canvas.rng.uniform(-0.52, 0.52, (count, 2))
     turns = canvas.rng.uniform(0, np.pi, count)
-    half = np.stack([np.cos(turns), np.sin(turns)], 1) * length / 2
+    half = headings(turns) * length / 2
     ends = np.stack([middles - half, middles + half], 1)
     lit_ends = ends + 0.2 * width * np.array(lamp(canvas))
     sheet = clear_sheet(canvas)

@@ -5,6 +5,7 @@ import numpy as np
 from stages.core.painter.canvas import METALS, Canvas
 from stages.core.painter.fields import (
     above,
+    arch,
     blur,
     cosine,
     flow,
@@ -203,7 +204,7 @@ def _barred(canvas: Canvas, s: np.ndarray, t: np.ndarray, side: np.float32) -> n
     """Round bars before an out-of-focus scene."""
     _, inside = _panes(s, t)
     width = canvas.uniform(0.07, 0.14)
-    height = side * np.sqrt(np.maximum(0, width * width - inside * inside))
+    height = side * arch(inside, width)
     bars = relief(canvas, flat(canvas, canvas.colour(*METALS, "black", "white")), height, gloss=0.3)
     return mix(scene(canvas), bars, above(width - inside))
 
@@ -230,7 +231,7 @@ def meshed(canvas: Canvas) -> np.ndarray:
     s, t = u / side, v / (side * np.float32(canvas.uniform(0.8, 1.25)))
     if kind == "hexagons":
         border = cells(canvas, u, v, 1.4 * side, jitter=0.1, hexagonal=True).border * 1.4
-        height = np.sqrt(np.maximum(0, thick * thick - border * border))
+        height = arch(border, thick)
     else:
         near_s, near_t = np.abs(s - np.rint(s)), np.abs(t - np.rint(t))
         over = np.float32(0.7) * thick * cosine(s / 2) * cosine(t / 2)
@@ -238,8 +239,8 @@ def meshed(canvas: Canvas) -> np.ndarray:
             over = over * 0
             knot = np.hypot(near_s, near_t) < 2.2 * thick
             near_s, near_t = (np.where(knot, n * 0.8, n) for n in (near_s, near_t))
-        warp = np.sqrt(np.maximum(0, thick * thick - near_s * near_s)) * (1 + over / thick)
-        weft = np.sqrt(np.maximum(0, thick * thick - near_t * near_t)) * (1 - over / thick)
+        warp = arch(near_s, thick) * (1 + over / thick)
+        weft = arch(near_t, thick) * (1 - over / thick)
         height = np.maximum(warp, weft)
     mask = above(height - thick * np.float32(0.35))
     names = (*METALS, "black", "white") if kind != "net" else ()

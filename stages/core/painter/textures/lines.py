@@ -7,6 +7,7 @@ import numpy as np
 from stages.core.painter.canvas import EARTHS, GREYS, METALS, Canvas
 from stages.core.painter.fields import (
     above,
+    arch,
     cosine,
     gradient,
     grain,
@@ -81,7 +82,7 @@ def grooved(canvas: Canvas) -> np.ndarray:
     if kind == "corrugated":
         profile = np.float32(0.25) + np.float32(0.25) * cosine(t)
     elif kind == "flutes":
-        profile = np.float32(0.5) * np.sqrt(np.maximum(0, 1 - (2 * (t - np.rint(t))) ** 2))
+        profile = np.float32(0.5) * arch(triangle(t))
     else:  # flat lands between steep furrows
         profile = np.minimum(triangle(t + 0.5) * canvas.uniform(1, 2), np.float32(0.55))
         profile = np.float32(0.6) - profile

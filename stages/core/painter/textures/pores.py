@@ -1,11 +1,9 @@
 """What is sunk into a surface or goes through it: perforated, pitted, porous, potholed."""
 
-import math
-
 import numpy as np
 
 from stages.core.painter.canvas import BRIGHTS, GREYS, METALS, STONES, Canvas
-from stages.core.painter.fields import grain, noise, sample, smoothstep, within
+from stages.core.painter.fields import grain, noise, sample, smoothstep, turned, within
 from stages.core.painter.lattices import Spots, cells, hexagon, lattice, specks, swaying
 from stages.core.painter.light import flat, lamp, light_from_above, mix, ramp, relief, tinted
 from stages.core.painter.materials import leather, liquid, mottled
@@ -230,9 +228,8 @@ def _holes(canvas: Canvas) -> np.ndarray:
         reach *= 0.6 if number > 1 else 1
         cx, cy = (canvas.rng.uniform(-0.35, 0.35, 2) * (0.4 if count == 1 else 1)).tolist()
         turn, long = canvas.uniform(0, np.pi), canvas.uniform(1, 1.7)
-        cos, sin = math.cos(turn), math.sin(turn)
-        dx, dy = (cos * (x - cx) + sin * (y - cy)) / long, cos * (y - cy) - sin * (x - cx)
-        field = np.maximum(field, reach - np.hypot(dx, dy))
+        dx, dy = turned(x - cx, y - cy, turn)
+        field = np.maximum(field, reach - np.hypot(dx / long, dy))
     return field + 0.03 * noise(canvas, 0.25, 2) + 0.012 * noise(canvas, 0.08, 3, 0.6)
 
 

@@ -10,10 +10,10 @@ from stages.core.painter.fields import (
     blur,
     flow,
     grain,
-    headings,
     noise,
     sample,
     smoothstep,
+    turned,
     unit,
 )
 from stages.core.painter.lattices import cells, points
@@ -148,9 +148,9 @@ def _swatches(canvas: Canvas) -> np.ndarray:
     fingers, count = canvas.chance(0.25), canvas.integer(2, 6)
     x, y = canvas.grid()
     for k in range(count):
-        cos, sin = headings(heading + canvas.rng.normal(0, cross)).astype(np.float32)
+        u, v = turned(x, y, heading + canvas.rng.normal(0, cross))
         aside = 0.9 * ((k + 0.5) / count - 0.5 + canvas.rng.normal(0, 0.08))
-        u, v = cos * x + sin * y - canvas.rng.normal(0, 0.12), cos * y - sin * x - aside
+        u, v = u - canvas.rng.normal(0, 0.12), v - aside
         v = v + canvas.uniform(-0.5, 0.5) * u * u
         half, length = canvas.uniform(0.4, 0.75) / (count + 1), canvas.uniform(0.5, 1.1)
         streak = sample(streaks, u / 2 + 0.1 * k, v + 0.1 * k)

@@ -7,6 +7,7 @@ import numpy as np
 from stages.core.painter.canvas import EARTHS, GREYS, LEAVES, MARBLES, METALS, Canvas
 from stages.core.painter.fields import (
     above,
+    arch,
     blur,
     contours,
     enlarge,
@@ -233,7 +234,7 @@ def _coil(canvas: Canvas) -> np.ndarray:
     """A rope, wire or roll wound up flat."""
     radius, angle, t = _winding(canvas, 1, canvas.uniform(0.07, 0.16))
     across = 2 * (t - np.rint(t))
-    tube = np.sqrt(np.maximum(1 - across * across, 0))
+    tube = arch(across)
     lay = np.cos(tau * (angle * canvas.integer(16, 30) + across)) * smoothstep(radius, 0.05, 0.3)
     height = tube * (0.03 + canvas.pick(0.0, 0.004) * lay)
     core = smoothstep(across, 0, 1) * canvas.pick(0.0, 0.6)
