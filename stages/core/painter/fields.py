@@ -40,7 +40,7 @@ def noise(
     return (total - total.mean()) / (total.std() + np.float32(1e-6))
 
 
-def grain(canvas: Canvas, strength: float = 0.05, softness: float = 0.0) -> np.ndarray:
+def grain(canvas: Canvas, strength: float, softness: float = 0.0) -> np.ndarray:
     """Fine random grain of zero mean and deviation `strength`, to add to an image or height.
 
     `softness` is the deviation of a Gaussian blur, as a fraction of the side.

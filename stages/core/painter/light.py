@@ -35,7 +35,7 @@ def lookup(palette: np.ndarray, ids: np.ndarray) -> np.ndarray:
     return palette[ids % len(palette)]
 
 
-def vary(canvas: Canvas, palette: np.ndarray, ids: np.ndarray, spread: float = 0.08) -> np.ndarray:
+def vary(canvas: Canvas, palette: np.ndarray, ids: np.ndarray, spread: float) -> np.ndarray:
     """As `lookup`, each number in a shade and a palette entry of its own, drawn at random."""
     number = ids % 4096
     entry = canvas.rng.integers(0, len(palette), 4096)

@@ -63,7 +63,7 @@ def liquid(canvas: Canvas) -> np.ndarray:
     return ramp(palette, 0.5 + sx * x + sy * y + 0.08 * noise(canvas, 0.5, 2))
 
 
-def on_cloth(canvas: Canvas, image: np.ndarray, folds: float = 0.5) -> np.ndarray:
+def on_cloth(canvas: Canvas, image: np.ndarray, folds: float) -> np.ndarray:
     """The image printed on cloth: a faint weave, and with the chance `folds` soft folds."""
     x, y = canvas.grid()
     if canvas.chance(folds):

@@ -13,7 +13,7 @@ from stages.core.painter.lattices import Spots, points, specks
 from stages.core.painter.light import mix, shadowed
 from stages.core.painter.materials import backdrop
 
-SUPERSAMPLING = 3  # strokes are drawn this many times larger, then averaged down
+SUPERSAMPLING = 3  # shapes are drawn this many times larger, then averaged down
 
 
 # --- masks ------------------------------------------------------------------------------------
@@ -88,7 +88,7 @@ def discs(canvas: Canvas, centres: np.ndarray, radii: float | np.ndarray) -> np.
     return _average(canvas, large)
 
 
-def blob(canvas: Canvas, centre: Sequence[float], radius: float, rough: float = 0.2) -> np.ndarray:
+def blob(canvas: Canvas, centre: Sequence[float], radius: float, rough: float) -> np.ndarray:
     """A closed wobbly outline (48, 2) about a centre; `rough` is the relative wobble."""
     angles = np.linspace(0, tau, 48, endpoint=False)
     waves = np.arange(2, 7)[:, None]
@@ -173,7 +173,7 @@ class Globes(NamedTuple):
     mask: np.ndarray
 
 
-def spheres(
+def _spheres(
     canvas: Canvas,
     centres: np.ndarray,
     radii: np.ndarray | float,
@@ -217,12 +217,12 @@ def spheres(
     return Globes(Spots(across, down, ids & 4095), height, mask)
 
 
-def pile(canvas: Canvas, spacing: float, long: float = 1.0, fill: float = 0.6) -> Globes:
+def pile(canvas: Canvas, spacing: float, long: float, fill: float) -> Globes:
     """Spheres or ellipsoids heaped close together, `spacing` apart."""
     centres = points(canvas, spacing, jitter=0.5, hexagonal=True, margin=spacing)
     radii = spacing * canvas.rng.uniform(0.85 * fill, 1.1 * fill, len(centres))
     lifts = canvas.rng.uniform(0, 0.6 * spacing, len(centres)).astype(np.float32)
-    return spheres(canvas, centres, radii, long, lifts)
+    return _spheres(canvas, centres, radii, long, lifts)
 
 
 def crowd(canvas: Canvas, count: int, low: float, high: float) -> Globes:
@@ -230,7 +230,7 @@ def crowd(canvas: Canvas, count: int, low: float, high: float) -> Globes:
     radii = low * (high / low) ** (canvas.rng.random(count) ** 2)
     centres = canvas.rng.uniform(-0.55, 0.55, (count, 2))
     order = np.argsort(radii) if canvas.chance(0.5) else np.arange(count)
-    return spheres(canvas, centres[order], radii[order])
+    return _spheres(canvas, centres[order], radii[order])
 
 
 def crevices(globes: Globes) -> np.ndarray:
@@ -239,10 +239,10 @@ def crevices(globes: Globes) -> np.ndarray:
     return (1 - 0.8 * far**8) * globes.mask
 
 
-def single(canvas: Canvas, aside: float, radius: tuple[float, float], long: float) -> Globes:
+def globe(canvas: Canvas, aside: float, radius: tuple[float, float], long: float) -> Globes:
     """One sphere or ellipsoid, its centre at most `aside` from the middle along either axis."""
     centre = canvas.rng.uniform(-aside, aside, (1, 2))
-    return spheres(canvas, centre, canvas.uniform(*radius), long)
+    return _spheres(canvas, centre, canvas.uniform(*radius), long)
 
 
 class Body(NamedTuple):
@@ -263,6 +263,6 @@ def pick_body(canvas: Canvas, long: float = 1.0, swell: float = 0.4) -> Body:
     x, y = canvas.grid()
     if canvas.chance(0.45):
         return Body(x, y, canvas.uniform(0.01, 0.06) * noise(canvas, 0.7), None)
-    globes = single(canvas, 0.15, (0.42, 0.85), long)
+    globes = globe(canvas, 0.15, (0.42, 0.85), long)
     swollen = 1 + swell * np.minimum(globes.spots.far, 1) ** 2
     return Body(x * swollen, y * swollen, 0.85 * globes.height, globes.mask)

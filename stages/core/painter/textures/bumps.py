@@ -28,7 +28,7 @@ from stages.core.painter.light import (
     vary,
 )
 from stages.core.painter.materials import backdrop, boards, leather, mottled, on_cloth
-from stages.core.painter.shapes import crevices, pick_body, pile, single
+from stages.core.painter.shapes import crevices, globe, pick_body, pile
 
 RUBBERS = ("magenta", "red", "green", "sky blue", "blue", "yellow", "orange", "pink", "black")
 RINDS = ("green", "olive", "lime", "gold", "brown", "tan", "black", "charcoal", "maroon")
@@ -75,7 +75,7 @@ def bumpy(canvas: Canvas) -> np.ndarray:
 def _gourds(canvas: Canvas) -> np.ndarray:
     """Warty pumpkins, squashes, avocados and oranges, one or a heap of them."""
     if canvas.chance(0.45):
-        globes = single(canvas, 0.15, (0.45, 0.9), 1.3)
+        globes = globe(canvas, 0.15, (0.45, 0.9), 1.3)
     else:
         globes = pile(canvas, canvas.uniform(0.3, 0.65), 1.3, 0.6)
     names = canvas.pick(

@@ -39,8 +39,9 @@ def _tree(
     width: float,
     generations: int = 4,
     children: int = 4,
-    spread: float = 0.8,
-    wiggle: float = 0.15,
+    *,
+    spread: float,
+    wiggle: float,
 ) -> np.ndarray:
     """Mask of branching paths from `starts` (n, 2) along `angles` (n,), in radians."""
     lines, widths = [], []

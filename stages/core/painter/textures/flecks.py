@@ -28,11 +28,11 @@ from stages.core.painter.shapes import (
     crevices,
     draw_discs,
     fixed_point,
+    globe,
     inks,
     lay,
     pick_body,
     pile,
-    single,
     strew,
 )
 
@@ -241,7 +241,7 @@ def _face(canvas: Canvas, image: np.ndarray) -> np.ndarray:
 def _eggs(canvas: Canvas) -> np.ndarray:
     """Speckled eggs, one or a nestful."""
     if canvas.chance(0.4):
-        globes = single(canvas, 0.08, (0.34, 0.6), 1.4)
+        globes = globe(canvas, 0.08, (0.34, 0.6), 1.4)
     else:
         globes = pile(canvas, canvas.uniform(0.3, 0.5), 1.35, 0.55)
     x, y = canvas.grid()

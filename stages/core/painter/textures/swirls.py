@@ -145,7 +145,7 @@ def paisley(canvas: Canvas) -> np.ndarray:
     return mix(image, line, discs(canvas, centres, np.repeat(0.11 * sizes, len(flower))))
 
 
-def _drop(bend: float, inset: float, scallop: float = 0) -> np.ndarray:
+def _drop(bend: float, inset: float, scallop: float) -> np.ndarray:
     """Outline (k, 2) of a curved drop, its head of radius 1 about the origin.
 
     Its spine turns by `bend` radians; `inset` moves the outline inwards, `scallop` is the height
