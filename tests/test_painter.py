@@ -1,5 +1,11 @@
 """The painter: what holds for every attribute, and what is known of single ones."""
 
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -7,10 +13,13 @@ import pytest
 from stages.core.errors import StudyError
 from stages.core.painter import ATTRIBUTES, PAINTERS, name_colours, paint
 from stages.core.painter.canvas import COLOURS, PERIODS, Canvas, lab
-from stages.core.painter.fields import noise, stripes
-from stages.core.painter.lattices import cells
+from stages.core.painter.fields import arch, noise, positive, stripes, turned
+from stages.core.painter.lattices import cells, hexagon, lattice
 from stages.core.painter.light import relief
-from stages.core.painter.shapes import discs, strokes
+from stages.core.painter.shapes import clear_sheet, discs, draw_discs, lay, strokes
+from stages.core.painter.textures import FAMILIES
+
+ROOT = Path(__file__).parents[1]
 
 
 def canvas(seed: int = 0, size: int = 96) -> Canvas:
@@ -33,6 +42,33 @@ def test_every_attribute_has_a_painter():
     assert len(ATTRIBUTES) == 47
     assert list(ATTRIBUTES) == sorted(ATTRIBUTES)
     assert set(PAINTERS) == set(ATTRIBUTES)
+    assert len(set(PAINTERS.values())) == 47
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__.split(".")[-1])
+def test_a_family_names_its_members(family):
+    members = family.__doc__.split(": ")[-1].strip(".\n").split(", ")
+    assert members == sorted(family.PAINTERS)
+
+
+def test_no_attribute_belongs_to_two_families():
+    assert sum(len(family.PAINTERS) for family in FAMILIES) == 47
+
+
+def digests() -> list[str]:
+    return [hashlib.sha256(pixels(attribute, seed=1)).hexdigest() for attribute in ATTRIBUTES]
+
+
+def test_a_seed_gives_the_same_bytes_in_another_process():
+    code = "import cv2; cv2.setNumThreads(1); from tests.test_painter import *; print(*digests())"
+    command = [sys.executable, "-c", code]
+    environment = os.environ | {"PYTHONHASHSEED": "1", "OMP_NUM_THREADS": "1"}
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert run.stdout.split() == digests(), run.stderr
+
+
+def test_all_attributes_differ():
+    assert len(set(digests())) == 47
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
@@ -65,6 +101,45 @@ def test_one_seed_is_one_picture_at_every_size(attribute):
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_no_draw_depends_on_the_size(attribute):
+    for seed in range(6):
+        small, large = np.random.default_rng(seed), np.random.default_rng(seed)
+        scales = [paint(attribute, small, 32).scale, paint(attribute, large, 80).scale]
+        assert small.bit_generator.state == large.bit_generator.state
+        assert scales[0] == scales[1]
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_named_colours_cover_the_picture(attribute):
+    names, palette = list(COLOURS), lab(np.float32(list(COLOURS.values())))
+    for seed in range(4):
+        painting = paint(attribute, np.random.default_rng(seed), 40)
+        seen = lab(painting.pixels.reshape(-1, 1, 3) / np.float32(255))
+        nearest = np.linalg.norm(seen - palette, axis=2).argmin(1)
+        shares = np.bincount(nearest, minlength=len(names)) / len(nearest)
+        colours = [names.index(colour) for colour in painting.colours]
+        assert shares[colours[0]] == shares.max()
+        assert (shares[colours[1:]] >= 0.15).all()
+        assert set(np.flatnonzero(shares >= 0.15)) <= set(colours) or len(colours) == 3
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    ["banded", "chequered", "crystalline", "grooved", "honeycombed", "porous", "striped", "woven"],
+)
+def test_coarse_pictures_have_fewer_edges_than_fine_ones(attribute):
+    density = {"fine": [], "medium": [], "coarse": []}
+    for seed in range(30):
+        painting = paint(attribute, np.random.default_rng(seed), 96)
+        grey = cv2.cvtColor(painting.pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        grey = cv2.GaussianBlur(grey, (0, 0), 1)  # against the grain of the photograph
+        slope = np.hypot(*np.gradient(grey)).mean() / grey.std()
+        density[painting.scale].append(slope)
+    fine, medium, coarse = (np.median(slopes) for slopes in density.values())
+    assert fine > medium > coarse
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
 def test_painters_return_float32_images(attribute):
     for seed in range(4):
         image = PAINTERS[attribute](canvas(seed, 48))
@@ -91,15 +166,6 @@ def test_one_direction(attribute):
 @pytest.mark.parametrize("attribute", ["chequered", "grid", "meshed", "waffled"])
 def test_two_equal_directions(attribute):
     assert np.mean([coherence(pixels(attribute, seed, 128)) for seed in range(12)]) < 0.35
-
-
-def test_chequered_board_has_no_power_along_its_sides():
-    board = canvas(size=128)
-    u, v = board.grid()
-    across, down = (stripes(t / np.float32(0.25)) for t in (u, v))
-    power = np.abs(np.fft.fft2(across + down - 2 * across * down)) ** 2
-    assert power[4, 4] == pytest.approx(power[4, -4], rel=1e-3)
-    assert power[0, 4] < 1e-3 * power[4, 4]
 
 
 # --- canvas -------------------------------------------------------------------------------------
@@ -214,3 +280,42 @@ def test_slope_towards_the_light_is_brighter():
     base = np.full((64, 64, 3), 0.4, np.float32)
     facing, away = (relief(sheet, base, sign * rise)[32, 32, 0] for sign in (1, -1))
     assert facing > 0.4 > away
+
+
+def test_positive_has_an_edge_as_wide_as_asked():
+    field = np.float32([-1, -0.5, 0, 0.25, 0.5, 1])
+    np.testing.assert_allclose(positive(field, 1), [0, 0, 0.5, 0.75, 1, 1])
+
+
+def test_arch_is_a_half_circle():
+    np.testing.assert_allclose(arch(np.float32([0, 0.6, 1, 2])), [1, 0.8, 0, 0], atol=1e-6)
+    assert arch(np.float32(3), 5) == 4
+
+
+def test_turned_by_a_right_angle():
+    u, v = np.float32([1, 0]), np.float32([0, 1])
+    along, across = turned(u, v, np.pi / 2)
+    assert along.dtype == np.float32
+    np.testing.assert_allclose(along, v, atol=1e-6)
+    np.testing.assert_allclose(across, -u, atol=1e-6)
+
+
+def test_a_hexagonal_lattice_has_its_walls_half_a_period_away():
+    sheet = canvas(size=200)
+    spots = lattice(sheet, *sheet.grid(), 0.1, hexagonal=True)
+    walls = hexagon(spots)
+    assert walls.max() == pytest.approx(0.5, abs=0.03)
+    np.testing.assert_allclose(walls[spots.far > 0.55], 0, atol=0.05)  # the corners
+    assert spots.far.max() == pytest.approx(1 / np.sqrt(3), abs=0.03)
+
+
+def test_a_drawn_disc_has_its_colour_and_its_shadow_on_the_far_side():
+    canvas_, red = canvas(size=100), np.float32([1, 0, 0])
+    sheet = clear_sheet(canvas_)
+    draw_discs(canvas_, sheet, np.zeros((1, 2)), np.array([0.2]), red[None])
+    image = lay(canvas_, np.ones((100, 100, 3), np.float32), sheet, shadow=0.1)
+    away = -canvas_.light[:2] / np.linalg.norm(canvas_.light[:2])
+    column, row = np.rint(50 + 25 * away).astype(int)
+    np.testing.assert_allclose(image[50, 50], red, atol=1e-3)
+    assert image[row, column].max() < 0.8
+    assert image[100 - row, 100 - column].min() > 0.99

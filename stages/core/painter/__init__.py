@@ -29,10 +29,12 @@ ATTRIBUTES: tuple[str, ...] = (
 
 @dataclass(frozen=True)
 class Painting:
-    """One painted texture and the words that are true of it.
+    """One painted texture and words for it.
 
     pixels: (size, size, 3) uint8 RGB; colours: names of the main colours, dominant first;
-    scale: fine, medium or coarse.
+    scale: fine, medium or coarse, for the size of its features where that follows the canvas's
+    period: cobwebbed, crosshatched, fibrous, gauzy, matted, spiralled and stained pictures, and
+    many lacelike, marbled and smeared ones, have features of a size of their own.
     """
 
     pixels: np.ndarray

@@ -25,20 +25,11 @@ from stages.core.painter.textures import (
     weaves,
 )
 
+FAMILIES = (
+    bumps, cells, cracks, dots, fibres, flecks, folds, grids, lines, pores, stains, swirls, veils,
+    weaves,
+)  # fmt: skip
 Painter = Callable[[Canvas], np.ndarray]
-PAINTERS: dict[str, Painter] = (
-    bumps.PAINTERS
-    | cells.PAINTERS
-    | cracks.PAINTERS
-    | dots.PAINTERS
-    | fibres.PAINTERS
-    | flecks.PAINTERS
-    | folds.PAINTERS
-    | grids.PAINTERS
-    | lines.PAINTERS
-    | pores.PAINTERS
-    | stains.PAINTERS
-    | swirls.PAINTERS
-    | veils.PAINTERS
-    | weaves.PAINTERS
-)
+PAINTERS: dict[str, Painter] = {
+    attribute: painter for family in FAMILIES for attribute, painter in family.PAINTERS.items()
+}
