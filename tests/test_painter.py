@@ -208,7 +208,7 @@ def test_colours_are_named_by_area():
     assert name_colours(image) == ("teal", "red")
 
 
-# --- primitives ---------------------------------------------------------------------------------
+# --- fields and shapes --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("period", [0.5, 0.05, (0.3, 0.02)])

@@ -136,7 +136,7 @@ def _film(canvas: Canvas, image: np.ndarray, globes: Globes, strength: float) ->
     light = np.maximum(np.maximum(glow, edge), _gleam(canvas, globes.spots, 0.5, 0.16))
     clear = canvas.uniform(-0.1, 0.25) * (1 - far * far)
     image = image * (1 + (clear - dark) * globes.mask)[..., None]
-    return np.clip(image + (light * globes.mask)[..., None], 0, 1)
+    return _glint(image, light * globes.mask)
 
 
 # --- honeycombed ------------------------------------------------------------------------------
