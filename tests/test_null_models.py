@@ -2,10 +2,15 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from stages.core.homology import distance_matrix, persistence_diagrams
-from stages.core.null_models import gaussian_cloud, persistence_band
-from tests.conftest import unit_rows
+from stages.core.homology import distance_matrix, finite_bars, persistence_diagrams
+from stages.core.null_models import (
+    _to_sphere,
+    _to_tangents,
+    persistence_band,
+    rotated_clouds,
+)
 
 
 def generator(seed: int = 0) -> np.random.Generator:
@@ -13,31 +18,47 @@ def generator(seed: int = 0) -> np.random.Generator:
 
 
 def gaussian(n: int, deviations: np.ndarray, seed: int) -> np.ndarray:
-    """(n, d) unit rows about the first axis."""
-    points = generator(seed).standard_normal((n, len(deviations))) * deviations
-    points[:, 0] += 1
-    return unit_rows(points)
+    """(n, d + 1) unit rows, Gaussian in the tangent space at the first axis."""
+    tangents = generator(seed).standard_normal((n, len(deviations))) * deviations
+    angles = np.linalg.norm(tangents, axis=1, keepdims=True)
+    return np.hstack([np.cos(angles), np.sin(angles) / angles * tangents])
 
 
-def test_a_null_cloud_has_the_mean_and_the_covariance_of_its_points() -> None:
-    points = gaussian(4000, np.array([0.02, 0.05, 0.1, 0.01]), 1)
-    cloud = gaussian_cloud(points, generator())
-    assert cloud.shape == points.shape
+@pytest.mark.parametrize(("n", "d"), [(200, 4), (30, 64)])
+def test_a_null_cloud_has_the_mean_and_the_covariance_of_its_points(n: int, d: int) -> None:
+    points = gaussian(n, np.geomspace(0.2, 0.02, d), 1)
+    (cloud,) = rotated_clouds(points, 1, generator())
     np.testing.assert_allclose(np.linalg.norm(cloud, axis=1), 1, rtol=1e-12)
-    np.testing.assert_allclose(cloud.mean(axis=0), points.mean(axis=0), atol=0.01)
-    np.testing.assert_allclose(np.cov(cloud.T), np.cov(points.T), atol=4e-4)
+    assert np.abs(cloud - points).max() > 0.1
+    pole = points.mean(axis=0) / np.linalg.norm(points.mean(axis=0))
+    before, after = (_to_tangents(rows, pole) for rows in (points, cloud))
+    np.testing.assert_allclose(after.mean(axis=0), before.mean(axis=0), atol=1e-12)
+    np.testing.assert_allclose(np.cov(after.T), np.cov(before.T), atol=1e-12)
 
 
-def test_a_null_cloud_of_few_points_has_as_many_effective_dimensions_as_they_have() -> None:
-    """120 points in 256 equal dimensions: the sample's own covariance would give a third fewer."""
+def test_the_way_to_the_tangent_space_and_back() -> None:
+    pole = np.array([0.0, 0.0, 1.0])
+    points = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, np.sin(2.0), np.cos(2.0)]])
+    tangents = _to_tangents(points, pole)
+    np.testing.assert_allclose(tangents, [[0, 0, 0], [np.pi / 2, 0, 0], [0, 2, 0]], atol=1e-15)
+    np.testing.assert_allclose(_to_sphere(tangents, pole), points, atol=1e-15)
 
-    def mean_distance_over_spread(cloud: np.ndarray) -> float:
-        distances = distance_matrix(cloud)[np.triu_indices(len(cloud), 1)]
-        return distances.std() / distances.mean()
 
-    points = gaussian(120, np.full(256, 0.05), 2)
-    found = [mean_distance_over_spread(gaussian_cloud(points, generator(k))) for k in range(10)]
-    assert np.mean(found) == pytest.approx(mean_distance_over_spread(points), rel=0.1)
+@pytest.mark.slow
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_gaussian_points_cannot_be_told_from_their_null_clouds(decay: float) -> None:
+    """The rank of a cloud's statistic among those of 9 null clouds is as likely any of 0 to 9."""
+    deviations = 0.2 / np.arange(1, 129) ** decay / np.sqrt(1 + 127 * (decay == 0))
+    ranks = []
+    for seed in range(200):
+        points = gaussian(60, deviations, seed)
+        found = [
+            finite_bars(persistence_diagrams(distance_matrix(cloud), 0)[0])[-1, 1]
+            for cloud in (points, *rotated_clouds(points, 9, generator(seed + 1000)))
+        ]
+        ranks.append(sum(other < found[0] for other in found[1:]))
+    counts = np.bincount(ranks, minlength=10)
+    assert stats.chisquare(counts).pvalue > 0.01
 
 
 def test_the_band_by_hand() -> None:

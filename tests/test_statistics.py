@@ -13,6 +13,8 @@ from stages.core.statistics import (
     mean_intervals,
     percentile_interval,
     permutation_p_value,
+    rank_correlation,
+    share_interval,
     spearman,
 )
 
@@ -182,3 +184,53 @@ def test_spearman_knows_only_the_order() -> None:
     assert spearman(x, np.exp(x)) == pytest.approx(1.0)
     assert spearman(x, -(x**3)) == pytest.approx(-1.0)
     assert np.isnan(spearman(x, np.ones(10)))
+
+
+def residuals_of_ranks(values: np.ndarray, controls: np.ndarray) -> np.ndarray:
+    design = np.column_stack([np.ones(len(values)), stats.rankdata(controls, axis=0)])
+    ranks = stats.rankdata(values)
+    return ranks - design @ np.linalg.lstsq(design, ranks)[0]
+
+
+def test_partial_spearman_is_the_correlation_of_residuals_of_ranks() -> None:
+    draws = generator(9).standard_normal((4, 40))
+    x, y, controls = draws[0] + draws[2], draws[1] + draws[2], draws[2:].T
+    expected = np.corrcoef(residuals_of_ranks(x, controls), residuals_of_ranks(y, controls))[0, 1]
+    assert spearman(x, y, controls) == pytest.approx(expected)
+    both = spearman(np.stack([x, y]), np.stack([y, y]), np.stack([controls, controls]))
+    np.testing.assert_allclose(both, [expected, 1.0])
+
+
+def test_what_a_control_explains_is_taken_out() -> None:
+    control = generator(10).standard_normal(60)
+    x, y = (control + 0.3 * generator(seed).standard_normal(60) for seed in (11, 12))
+    plain = rank_correlation(x, y, np.empty((60, 0)), 999, 0.95, generator())
+    partial = rank_correlation(x, y, control[:, None], 999, 0.95, generator())
+    assert plain.rho > 0.8
+    assert plain.p_value == pytest.approx(1 / 1000)
+    assert plain.low < plain.rho < plain.high
+    assert abs(partial.rho) < 0.3
+    assert partial.p_value > 0.05
+
+
+def test_a_partial_correlation_keeps_its_level_where_the_control_explains_all() -> None:
+    p_values = []
+    for seed in range(300):
+        control, a, b = generator(seed + 100).standard_normal((3, 25))
+        found = rank_correlation(
+            control + a, control + b, control[:, None], 99, 0.95, generator(seed)
+        )
+        p_values.append(found.p_value)
+    assert 0.02 <= np.mean(np.array(p_values) <= 0.05) <= 0.085
+
+
+def test_a_constant_correlates_with_nothing() -> None:
+    found = rank_correlation(np.ones(9), np.arange(9.0), np.empty((9, 0)), 99, 0.95, generator())
+    assert np.isnan(found.rho)
+    assert found.p_value == 1.0
+
+
+def test_a_share_has_its_exact_interval() -> None:
+    """No success in n trials is as likely as 2.5% at a chance of 1 - 0.025^(1/n)."""
+    assert share_interval(0, 10, 0.95) == (0.0, 0.0, pytest.approx(1 - 0.025**0.1))
+    assert share_interval(10, 10, 0.95) == (1.0, pytest.approx(0.025**0.1), 1.0)

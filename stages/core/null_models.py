@@ -1,27 +1,52 @@
 """What a cloud without structure would show: null clouds, and a band for a single cloud's bars."""
 
+from collections.abc import Iterator
+
 import numpy as np
-from sklearn.covariance import ledoit_wolf_shrinkage
 
 
-def gaussian_cloud(points: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """As many unit rows from a Gaussian of the points' mean and covariance, put on the sphere.
+def rotated_clouds(
+    points: np.ndarray, count: int, generator: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """`count` clouds of a Gaussian on the sphere with the points' own mean and covariance.
 
-    points: (n, d), unit rows. Returns (n, d) float64, unit rows.
+    points: (n, d), unit rows. Yields (n, d) float64, unit rows.
 
-    The covariance is that of Ledoit and Wolf (J. Multivariate Anal. 88, 2004). That of the
-    sample itself, from fewer points than dimensions, spreads its eigenvalues too far; a cloud
-    drawn from it has fewer effective dimensions than the points have, and longer bars.
+    A Gaussian on the sphere is one in the tangent space at the mean direction (Pennec, J. Math.
+    Imaging Vis. 25, 2006). There the deviations from their mean are Q R with orthonormal columns
+    in Q, and a cloud has another, random Q (Langsrud, "Rotation tests", Stat. Comput. 15, 2005).
+    Mean and covariance are then exactly those of the sample, and where the points come from a
+    Gaussian, their own Q is as random: they cannot be told from these clouds. Drawing from a
+    Gaussian of the estimated covariance would not do: it is spread by estimation, and in
+    hundreds of dimensions such clouds have other distances than their points.
     """
     points = np.asarray(points, dtype=np.float64)
-    n, d = points.shape
-    mean = points.mean(axis=0)
-    centred = points - mean
-    shrinkage = ledoit_wolf_shrinkage(centred, assume_centered=True)
-    scale = np.sqrt(shrinkage * (centred**2).sum() / (n * d))  # of the part that is isotropic
-    along = generator.standard_normal((n, n)) @ centred * np.sqrt((1 - shrinkage) / n)
-    cloud = mean + along + scale * generator.standard_normal((n, d))
-    return cloud / np.linalg.norm(cloud, axis=1, keepdims=True)
+    pole = points.mean(axis=0)
+    pole /= np.linalg.norm(pole)
+    tangents = _to_tangents(points, pole)
+    mean = tangents.mean(axis=0)
+    shape = np.linalg.qr(tangents - mean).R  # (k, d), k = min(n, d)
+    for _ in range(count):
+        deviates = generator.standard_normal((len(points), len(shape)))
+        turned = np.linalg.qr(deviates - deviates.mean(axis=0)).Q
+        yield _to_sphere(mean + turned @ shape, pole)
+
+
+def _to_tangents(points: np.ndarray, pole: np.ndarray) -> np.ndarray:
+    """Unit rows (n, d) -> tangent vectors at the pole (n, d), as long as their angles from it."""
+    cosines = points @ pole
+    aside = points - cosines[:, None] * pole
+    sines = np.linalg.norm(aside, axis=1)
+    return (
+        aside
+        * np.divide(np.arctan2(sines, cosines), sines, where=sines > 0, out=sines * 0)[:, None]
+    )
+
+
+def _to_sphere(tangents: np.ndarray, pole: np.ndarray) -> np.ndarray:
+    """The inverse of `_to_tangents`."""
+    angles = np.linalg.norm(tangents, axis=1, keepdims=True)
+    return np.cos(angles) * pole + np.sinc(angles / np.pi) * tangents
 
 
 def persistence_band(

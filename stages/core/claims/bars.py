@@ -9,6 +9,7 @@ at each level; its largest excess over the levels against theirs is a test of th
 1 / (1 + null clouds), exact where the class is such a cloud itself.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,7 +23,7 @@ from stages.core.homology import (
     landmarks,
     persistence_diagrams,
 )
-from stages.core.null_models import gaussian_cloud, persistence_band
+from stages.core.null_models import persistence_band, rotated_clouds
 from stages.core.parallel import parallel_map
 from stages.core.randomness import generator_for
 from stages.core.statistics import mean_intervals, share_interval
@@ -56,9 +57,9 @@ def bars_table(
 
     Columns: class, noise, points, essential, largest_death and second_death of H0, gap (their
     difference over the second) and gap_null (the largest of the null clouds'); and where there is
-    H1 longest_bar, band, longest_null (median). gap_excess, bar_excess: whether the class's
-    largest gap (longest bar, in units of the median of its level) over all levels exceeds those
-    of every null cloud.
+    H1 longest_bar, band, diameter (the longest distance), longest_null (median). gap_excess,
+    bar_excess: whether the class's largest gap (longest bar, in units of the median of its level)
+    over all levels exceeds those of every null cloud.
     """
     enough = [one for one in classes if len(one.rows) >= LEAST_POINTS]
     measure = partial(_measure, null_clouds, replicates, confidence, seed)
@@ -72,9 +73,10 @@ def _measure(
     max_dim = min(len(one.diagrams[0]) - 1, 1)
     rows, gaps, longest = [], [], []
     for level, points, by_dim in zip(one.levels, one.points, one.diagrams, strict=True):
+        drawing = generator_for(seed, "null", one.name, level)
         null = [
-            _null_diagrams(points, len(one.rows), max_dim, generator_for(seed, one.name, level, k))
-            for k in range(null_clouds)
+            _diagrams(cloud[landmarks(cloud, len(one.rows), drawing)], max_dim)
+            for cloud in rotated_clouds(points, null_clouds, drawing)
         ]
         deaths = np.sort(finite_bars(by_dim[0])[:, 1])
         gaps.append([_gap(by_dim[0]), *(_gap(diagrams[0]) for diagrams in null)])
@@ -94,6 +96,7 @@ def _measure(
             distances = distance_matrix(points[one.rows])
             row["longest_bar"] = longest[-1][0]
             row["band"] = persistence_band(distances, confidence, replicates, generator)
+            row["diameter"] = distances.max()
             row["longest_null"] = np.median(longest[-1][1:])
         rows.append(row)
     excess = {"gap_excess": _exceeds(np.array(gaps))}
@@ -104,11 +107,7 @@ def _measure(
     return pd.DataFrame(rows).assign(**excess)
 
 
-def _null_diagrams(
-    points: np.ndarray, count: int, max_dim: int, generator: np.random.Generator
-) -> list[np.ndarray]:
-    cloud = gaussian_cloud(points, generator)
-    cloud = cloud[landmarks(cloud, count, generator)]
+def _diagrams(cloud: np.ndarray, max_dim: int) -> list[np.ndarray]:
     return persistence_diagrams(distance_matrix(cloud), max_dim)
 
 
@@ -195,23 +194,34 @@ def loop_findings(table: pd.DataFrame, confidence: float) -> list[Finding]:
     if "band" not in table:
         no_loops = {"verdict": "not applicable", "detail": "persistence.max_dim is 0"}
         return [band(**no_loops), null(**no_loops)]
-    beyond = (table["longest_bar"] > table["band"]).groupby(table["class"]).any()
+    return [_band_finding(band, table, confidence), _null_finding(null, table, confidence)]
+
+
+def _band_finding(make: Callable[..., Finding], table: pd.DataFrame, confidence: float) -> Finding:
+    """Of the classes whose band can tell: a bar is shorter than the cloud is wide."""
+    can_tell = (table["band"] < table["diameter"]).groupby(table["class"]).all()
+    detail = (
+        f"median band {table['band'].median():.3g}, longest bar {table['longest_bar'].median():.3g}"
+    )
+    if not can_tell.any():
+        return make(
+            "undecided",
+            units="0 classes",
+            detail=f"{detail}, diameter {table['diameter'].median():.3g}: no bar could exceed it",
+        )
+    beyond = (table["longest_bar"] > table["band"]).groupby(table["class"]).any()[can_tell]
+    share = share_interval(int(beyond.sum()), len(beyond), confidence)
+    units = f"{len(beyond)} classes"
+    return make(below(share, TOLERATED_SHARE), *share, units=units, detail=detail)
+
+
+def _null_finding(make: Callable[..., Finding], table: pd.DataFrame, confidence: float) -> Finding:
     excess = table.groupby("class")["bar_excess"].first()
     ratio = (table["longest_bar"] / table["longest_null"]).median()
-    found = []
-    for make, count, detail in (
-        (
-            band,
-            beyond.sum(),
-            f"median band {table['band'].median():.3g}, median longest bar "
-            f"{table['longest_bar'].median():.3g}",
-        ),
-        (null, excess.sum(), f"median longest bar {ratio:.2f} times that of null clouds"),
-    ):
-        share = share_interval(int(count), len(excess), confidence)
-        found.append(
-            make(
-                below(share, TOLERATED_SHARE), *share, units=f"{len(excess)} classes", detail=detail
-            )
-        )
-    return found
+    share = share_interval(int(excess.sum()), len(excess), confidence)
+    return make(
+        below(share, TOLERATED_SHARE),
+        *share,
+        units=f"{len(excess)} classes",
+        detail=f"median longest bar {ratio:.2f} times that of null clouds",
+    )

@@ -128,7 +128,7 @@ def pair_findings(table: pd.DataFrame) -> list[Finding]:
         where = Interval(row.place, row.low, row.high)
         found.append(
             _pair(pair)(
-                among_the_closest(where, row.pairs),
+                among_the_closest(where, 1 / row.pairs),
                 *where,
                 p_value=row.place,
                 units=f"{row.pairs:,} pairs",

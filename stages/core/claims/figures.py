@@ -33,7 +33,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, Figure]]:
 
 def neighbours(table: pd.DataFrame) -> Figure:
     """Claim 1: both ranks at every seed, a column per space and direction."""
-    figure, axes = new_figure(9.5, 4.6)
+    figure, axes = new_figure(10.5, 4.6)
     names, place = [], 0
     for space, title in SPACES.items():
         of_space = table[table["space"] == space]
@@ -45,7 +45,7 @@ def neighbours(table: pd.DataFrame) -> Figure:
             colour = COLOURS[place // 2]
             axes.plot(spread, of_space[column], "o", color=colour, alpha=0.6, markersize=4)
             axes.hlines(of_space[column].mean(), place - 0.32, place + 0.32, color=colour)
-            names.append(f"{direction}\n{title}")
+            names.append(f"{direction}\n{title.removeprefix('the ')}")
             place += 1
     others = int(table["others"].iloc[0])
     axes.axhline(
@@ -73,8 +73,9 @@ def closest_pairs(table: pd.DataFrame) -> Figure:
         axes.annotate(
             f"{found.smallest_deg:.2f} degrees, {found.shuffled_deg:.2f} with shuffled labels",
             (100 * found.place, row),
-            (4, 7),
+            (0, 7),
             textcoords="offset points",
+            ha="right" if found.place > 0.5 else "left",
             fontsize=9,
         )
     axes.axvline(100 * CLOSEST_SHARE, color=COLOURS[7], linestyle="--")
@@ -151,9 +152,9 @@ def growth(table: pd.DataFrame) -> Figure:
                 100 * rows[column],
                 color=COLOURS[i],
                 marker=MARKERS[i],
-                label=f"{metric}, $H_{dim}$",
+                label=f"{metric.capitalize()}, $H_{dim}$",
             )
-        axes.axhline(50, color=COLOURS[7], linestyle="--", label="no effect of noise (halves)")
+        axes.axhline(50, color=COLOURS[7], linestyle="--", label="half of the classes")
         if table[column].isna().all():
             axes.text(0.5, 0.6, "no such comparison", ha="center", transform=axes.transAxes)
         _level_axis(axes, table)
@@ -161,8 +162,8 @@ def growth(table: pd.DataFrame) -> Figure:
     grid[0].set_ylabel("share of classes (%)")
     figure.legend(*grid[1].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     figure.suptitle(
-        f"Claim 6. How many of {table['classes'].max()} classes have diagrams that moved farther "
-        "than without a cause"
+        f"Claim 6. In how many of {table['classes'].max()} classes do diagrams move farther than "
+        "their yardsticks?"
     )
     return figure
 

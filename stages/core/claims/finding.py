@@ -65,13 +65,13 @@ def place(values: np.ndarray, which: int) -> float:
     return float((values <= values[which]).mean())
 
 
-def among_the_closest(place: Interval, pairs: int) -> Verdict:
-    """The verdict on a claim that a pair is among the closest of so many.
+def among_the_closest(place: Interval, least: float) -> Verdict:
+    """The verdict on a claim that a pair is among the closest.
 
     Holds where its place over all data is, fails where it is not in nearly any part of them.
-    Among fewer than 1 / CLOSEST_SHARE pairs even the closest is no exception.
+    least: the place that the closest pair may have; among few pairs that is no exception.
     """
-    if pairs * CLOSEST_SHARE < 1:
+    if least > CLOSEST_SHARE:
         return "undecided"
     if place.estimate <= CLOSEST_SHARE:
         return "holds"

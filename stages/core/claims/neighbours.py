@@ -137,8 +137,10 @@ def _finding(
     found = Interval(place(of_space.mean(axis=0), which), *map(float, ends))
     a, b = (classes.index(name) for name in PAIR)
     there, back = ranks[space][:, a, b].mean(), ranks[space][:, b, a].mean()
+    # Half of the classes may pair up with ranks of 1 on both sides, all at one place.
+    least = 1 / (len(classes) - 1)
     return make(
-        among_the_closest(found, of_space.shape[1]),
+        among_the_closest(found, least),
         *found,
         p_value=found.estimate,
         units=f"{len(of_space)} seeds, {len(classes)} classes",

@@ -1,0 +1,86 @@
+"""The dozen numbers that a comparison of variants begins with, under names that explain themselves.
+
+| metric | is |
+| --- | --- |
+| accuracy_noise_<level> | top-1 accuracy on the test images |
+| drift_noise_<level> | 1 - cosine of an image's noisy and clean embedding, mean |
+| distance_noise_<level> | between a class's clean and noisy diagram, median over classes |
+| claims_hold, claims_fail, claims_undecided | how many |
+| topology_follows_accuracy, topology_adds_to_plain_measures | the verdict on the question |
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import click
+from pydantic import Field
+
+from stages.command import path_option, stage
+from stages.core.errors import StudyError
+from stages.core.files import read_json, rounded, write_json
+from stages.core.params import Section
+
+
+class HeadlineParams(Section):
+    name = "headline"
+    classifier: Literal["zero_shot", "probe", "knn"] = Field(description="whose accuracy is shown")
+    distance: Literal["bottleneck", "wasserstein"] = Field(description="which distance is shown")
+    dim: int = Field(ge=0, le=2, description="of which homology dimension")
+
+
+@stage(HeadlineParams)
+@path_option("--embed", "metrics/embed.json", "The metrics of embed.")
+@path_option("--distances", "metrics/distances.json", "The metrics of distances.")
+@path_option("--classify", "metrics/classify.json", "The metrics of classify.")
+@path_option("--claims", "metrics/claims.json", "The metrics of claims.")
+@path_option("--metrics", "metrics/headline.json", "Where the metrics go.")
+def headline(
+    params: HeadlineParams,
+    embed: Path,
+    distances: Path,
+    classify: Path,
+    claims: Path,
+    metrics: Path,
+) -> None:
+    """Gather the numbers that a comparison of variants begins with."""
+    found = gather(
+        params, read_json(embed), read_json(distances), read_json(classify), read_json(claims)
+    )
+    write_json(metrics, found)
+    for name, value in found.items():
+        click.echo(f"{name}: {value}")
+
+
+def gather(
+    params: HeadlineParams, embed: dict, distances: dict, classify: dict, claims: dict
+) -> dict:
+    """The headline, from the metrics of four stages.
+
+    Raises StudyError for a dimension of which there are no diagrams. The verdict on the question
+    is that of zero-shot accuracy, or of the probe where the headline is about that.
+    """
+    levels = [key for key in classify if key.startswith("noise_")]
+    noisy = [level for level in levels if level in distances]
+    dim = f"h{params.dim}"
+    if any(dim not in distances[level] for level in noisy):
+        raise StudyError(
+            f"headline.dim: {params.dim}, but persistence.max_dim is lower; lower the one or "
+            "raise the other"
+        )
+    asked = "probe" if params.classifier == "probe" else "zero_shot"
+    return {
+        **{f"accuracy_{level}": classify[level][f"{params.classifier}_top1"] for level in levels},
+        **{f"drift_{level}": rounded(1 - embed[level]["cosine_to_clean"], 4) for level in noisy},
+        **{
+            f"distance_{level}": distances[level][dim][params.distance]["median"] for level in noisy
+        },
+        "claims_hold": claims["holds"],
+        "claims_fail": claims["fails"],
+        "claims_undecided": claims["undecided"],
+        "topology_follows_accuracy": claims[f"topology_follows_{asked}"]["verdict"],
+        "topology_adds_to_plain_measures": claims[f"topology_adds_{asked}"]["verdict"],
+    }
+
+
+if __name__ == "__main__":
+    headline()

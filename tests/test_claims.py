@@ -1,0 +1,217 @@
+"""The claims stage over planted artifacts: what it writes, what it refuses; and its rules."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from stages.angles import angles
+from stages.claims import claims
+from stages.classify import classify
+from stages.core.claims.finding import above, among_the_closest, below, place
+from stages.core.statistics import Interval
+from stages.distances import distances
+from stages.persistence import persistence
+from tests.conftest import write_embeddings
+from tests.study import ROOT
+
+PARAMS = ["--params", str(ROOT / "params.yaml")]
+QUICK = ["--projection-seeds", "2", "--images-per-class", "12", "--half-samples", "10"]
+QUICK += ["--bootstrap-replicates", "200"]
+CLASSES = ["crosshatched", "dotted", "grid", "polka-dotted", "striped", "woven", "zigzagged"]
+LEVELS = (0.0, 0.5, 1.0)
+MADE_BY = {
+    "data/embeddings/images.csv": "embed",
+    "data/diagrams/diagrams.parquet": "persistence",
+    "data/diagrams/clouds.csv": "persistence",
+    "data/predictions.parquet": "classify",
+    "plots/distances/distances.csv": "distances",
+    "plots/angles/pairs.csv": "angles",
+}
+# Of two runs on the same images; the embeddings are what the others are held against.
+SAME_IN_EVERY_RUN = {"images.csv", "clouds.csv"}
+
+
+def run_stages(folder: Path, seed: int, classes: list[str] = CLASSES, max_dim: str = "1") -> Path:
+    """Every input of the claims in a folder: 24 images a class, noise that grows with the level."""
+    generator = np.random.default_rng(seed)
+    labels = [name for name in classes for _ in range(24)]
+    centres = generator.standard_normal((len(classes), 16))
+    if {"dotted", "polka-dotted"} <= set(classes):
+        a, b = classes.index("dotted"), classes.index("polka-dotted")
+        centres[b] = centres[a] + 0.2 * centres[b]
+    clean = np.repeat(centres, 24, axis=0) + generator.standard_normal((len(labels), 16))
+    clouds = {(0.0, 0): clean}
+    for level in LEVELS[1:]:
+        for draw in (0, 1):
+            clouds[level, draw] = clean + 2 * level * generator.standard_normal(clean.shape)
+    write_embeddings(folder / "data" / "embeddings", clouds, labels, centres)
+    for command, options in (
+        (angles, ["--rank", "3"]),
+        (persistence, ["--points-overall", "20", "--max-dim", max_dim]),
+        (distances, []),
+        (classify, ["--bootstrap-replicates", "100"]),
+    ):
+        done = invoke(command, folder, *options)
+        assert done.exit_code == 0, done.output
+    return folder
+
+
+def invoke(command, folder: Path, *options: str) -> Result:
+    """A stage on the files of a folder instead of the project's."""
+    paths = []
+    for option in command.params:
+        if "/" in str(option.default):
+            paths += [option.opts[0], str(folder / option.default)]
+    return CliRunner().invoke(command, [*PARAMS, *paths, *options])
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run_stages(tmp_path_factory.mktemp("inputs"), seed=0)
+
+
+@pytest.fixture
+def study(inputs: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(inputs, tmp_path / "study")
+
+
+def metrics_of(folder: Path) -> dict:
+    return json.loads((folder / "metrics" / "claims.json").read_text())
+
+
+def test_what_is_planted_is_found(study: Path) -> None:
+    done = invoke(claims, study, *QUICK)
+    assert done.exit_code == 0, done.output
+    found = metrics_of(study)
+    table = pd.read_csv(study / "plots" / "claims" / "claims.csv").set_index("claim")
+    assert (table.index == list(found)[4:]).all()
+    assert found["holds"] == (table["verdict"] == "holds").sum()
+    ranks = pd.read_csv(study / "plots" / "claims" / "neighbours.csv")
+    assert set(ranks["space"]) == {"tsne", "umap", "embedding"}
+    assert (ranks[["rank_of_polka_dotted", "rank_of_dotted"]] == 1).all(axis=None)
+    assert table.loc["dotted_polka_dotted_closest", "verdict"] == "holds"
+    assert found["dotted_polka_dotted_closest"]["holds"] == 1
+    assert table.loc["accuracy_falls_zero_shot", "effect"] > 0
+    assert table.loc["zero_angles", "verdict"] == "fails"
+    # Ten classes are the least that decide the question; these are seven.
+    assert set(table.loc[table["number"] == 8, "verdict"]) == {"undecided"}
+    assert "holds" not in found["topology_follows_zero_shot"]
+
+
+def test_the_same_seed_gives_the_same_bytes(study: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(study, tmp_path / "other")
+    for folder in (study, other):
+        assert invoke(claims, folder, *QUICK).exit_code == 0
+    names = sorted(path.relative_to(study) for path in (study / "plots" / "claims").iterdir())
+    for name in [*names, Path("metrics/claims.json")]:
+        assert (study / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def test_without_the_classes_a_claim_is_not_applicable_and_all_is_written(tmp_path: Path) -> None:
+    folder = run_stages(tmp_path, 1, ["banded", "bumpy", "cracked", "woven"], max_dim="0")
+    done = invoke(claims, folder, *QUICK)
+    assert done.exit_code == 0, done.output
+    verdicts = {
+        key: value["verdict"]
+        for key, value in metrics_of(folder).items()
+        if isinstance(value, dict)
+    }
+    for key in (
+        "polka_dotted_near_dotted_umap",
+        "dotted_grid_closest",
+        "no_loop_beyond_band",
+        "no_loop_beyond_null",
+        "loops_clump",
+        "loops_die_sooner",
+    ):
+        assert verdicts[key] == "not applicable", key
+    assert "bottleneck_h0_grows" in verdicts
+    assert "bottleneck_h1_grows" not in verdicts
+    written = {path.name for path in (folder / "plots" / "claims").iterdir()}
+    assert {"neighbours.png", "closest_pairs.csv", "loops.png", "correlations.png"} <= written
+
+
+def test_the_usual_mistake_leaves_no_angle_to_judge(study: Path) -> None:
+    assert invoke(angles, study, "--space", "sample").exit_code == 0
+    assert invoke(claims, study, *QUICK).exit_code == 0
+    found = metrics_of(study)
+    assert found["dotted_grid_closest"]["verdict"] == "not applicable"
+    assert found["zero_angles"]["verdict"] == "not applicable"
+
+
+@pytest.mark.parametrize(("path", "stage"), MADE_BY.items())
+def test_a_missing_input_names_the_stage_to_run(study: Path, path: str, stage: str) -> None:
+    (study / path).unlink()
+    done = invoke(claims, study, *QUICK)
+    assert done.exit_code == 1
+    assert path in done.output
+    assert f"'dvc repro {stage}'" in done.output
+    assert not (study / "metrics" / "claims.json").exists()
+
+
+@pytest.fixture(scope="module")
+def other_noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on the same images and levels, with other embeddings."""
+    return run_stages(tmp_path_factory.mktemp("other"), seed=1)
+
+
+@pytest.mark.parametrize(
+    ("path", "stage"),
+    [(path, stage) for path, stage in MADE_BY.items() if Path(path).name not in SAME_IN_EVERY_RUN],
+)
+def test_an_input_of_another_run_is_refused_by_name(
+    study: Path, other_noise: Path, path: str, stage: str
+) -> None:
+    shutil.copy(other_noise / path, study / path)
+    done = invoke(claims, study, *QUICK)
+    assert done.exit_code == 1
+    assert Path(path).parts[1] in done.output
+    assert "of another run" in done.output
+    assert f"'dvc repro {stage}'" in done.output
+
+
+def test_other_levels_are_refused_by_name(study: Path) -> None:
+    file = study / "plots" / "distances" / "distances.csv"
+    table = pd.read_csv(file)
+    table[table["noise"] != 1.0].to_csv(file, index=False)
+    done = invoke(claims, study, *QUICK)
+    assert done.exit_code == 1
+    assert "noise level 1.0 is only in those" in done.output
+
+
+def test_other_images_are_refused_by_name(study: Path) -> None:
+    file = study / "data" / "predictions.parquet"
+    table = pd.read_parquet(file)
+    table["id"] = table["id"].str.replace("woven_0122", "woven_9999")
+    table.to_parquet(file)
+    done = invoke(claims, study, *QUICK)
+    assert done.exit_code == 1
+    assert "test image woven/woven_9999.jpg is not in those" in done.output
+
+
+# The rules
+
+
+def test_a_verdict_by_an_interval() -> None:
+    assert above(Interval(0.7, 0.6, 0.8), 0.5) == below(Interval(0.3, 0.2, 0.4), 0.5) == "holds"
+    assert above(Interval(0.3, 0.2, 0.4), 0.5) == below(Interval(0.7, 0.6, 0.8), 0.5) == "fails"
+    assert above(Interval(0.6, 0.4, 0.8), 0.5) == below(Interval(0.6, 0.4, 0.8), 0.5) == "undecided"
+    assert above(Interval(0.0, 0.0, 0.0), 0.0) == "undecided"
+
+
+def test_a_place_by_hand() -> None:
+    values = np.array([3.0, 1.0, 2.0, 2.0])
+    assert [place(values, which) for which in range(4)] == [1.0, 0.25, 0.75, 0.75]
+
+
+def test_a_verdict_by_a_place() -> None:
+    assert among_the_closest(Interval(0.04, 0.01, 0.2), 1 / 100) == "holds"
+    assert among_the_closest(Interval(0.20, 0.03, 0.4), 1 / 100) == "undecided"
+    assert among_the_closest(Interval(0.20, 0.06, 0.4), 1 / 100) == "fails"
+    # Among 15 pairs the closest one is at 1/15, which chance alone reaches too often.
+    assert among_the_closest(Interval(1 / 15, 1 / 15, 0.4), 1 / 15) == "undecided"

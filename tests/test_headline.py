@@ -1,0 +1,62 @@
+"""The headline is what the stages said, by name."""
+
+import pytest
+
+from stages.core.errors import StudyError
+from stages.core.params import read_params
+from stages.headline import HeadlineParams, gather
+from tests.study import ROOT
+
+EMBED = {"noise_0.00": {}, "noise_0.50": {"cosine_to_clean": 0.9}}
+DISTANCES = {
+    "classes": 4,
+    "noise_0.50": {
+        "h0": {"bottleneck": {"median": 0.1}, "wasserstein": {"median": 2.0}},
+        "h1": {"bottleneck": {"median": 0.3}, "wasserstein": {"median": 4.0}},
+    },
+}
+CLASSIFY = {
+    "chance": 0.25,
+    "noise_0.00": {"zero_shot_top1": 0.8, "probe_top1": 0.9},
+    "noise_0.50": {"zero_shot_top1": 0.6, "probe_top1": 0.7},
+}
+CLAIMS = {
+    "holds": 5,
+    "fails": 2,
+    "undecided": 1,
+    "topology_follows_zero_shot": {"verdict": "holds"},
+    "topology_adds_zero_shot": {"verdict": "undecided"},
+    "topology_follows_probe": {"verdict": "fails"},
+    "topology_adds_probe": {"verdict": "fails"},
+}
+
+
+def headline(**settings: object) -> dict:
+    params = read_params(HeadlineParams, ROOT / "params.yaml", settings)
+    return gather(params, EMBED, DISTANCES, CLASSIFY, CLAIMS)
+
+
+def test_the_headline_of_the_default() -> None:
+    assert headline() == {
+        "accuracy_noise_0.00": 0.8,
+        "accuracy_noise_0.50": 0.6,
+        "drift_noise_0.50": 0.1,
+        "distance_noise_0.50": 4.0,
+        "claims_hold": 5,
+        "claims_fail": 2,
+        "claims_undecided": 1,
+        "topology_follows_accuracy": "holds",
+        "topology_adds_to_plain_measures": "undecided",
+    }
+
+
+def test_the_headline_of_another_classifier_and_distance() -> None:
+    found = headline(classifier="probe", distance="bottleneck", dim=0)
+    assert found["accuracy_noise_0.50"] == 0.7
+    assert found["distance_noise_0.50"] == 0.1
+    assert found["topology_follows_accuracy"] == "fails"
+
+
+def test_a_dimension_without_diagrams_is_named() -> None:
+    with pytest.raises(StudyError, match=r"headline\.dim: 2, but persistence\.max_dim is lower"):
+        headline(dim=2)
