@@ -5,6 +5,7 @@
 | diagrams.parquet | every bar of every diagram; see stages/core/diagrams.py |
 | clouds.csv | the images that the diagrams are of |
 | summaries.csv | a row per group, noise, draw and dim: bars, persistence, entropy |
+| diagrams.csv | finite bars of the sample of all classes, some of each noise and dim, to be drawn |
 | diagrams_all.png | diagrams of the sample of all classes, a panel per level |
 | diagrams_classes.png | diagrams of a few classes, a row per class |
 | summaries.png | the summaries against the noise level |
@@ -43,6 +44,7 @@ from stages.core.homology import (
     Engine,
     distance_matrix,
     estimate_cost,
+    finite_bars,
     landmarks,
     persistence_diagrams,
     summarise,
@@ -54,6 +56,7 @@ from stages.core.topology_figures import diagrams_figure, summaries_figure
 
 GIB = 2**30
 DRAWN_CLASSES = 4
+DRAWN_BARS = 150  # of each noise and dim in diagrams.csv
 IN_METRICS = ("bars", "max_persistence", "mean_death", "entropy")
 
 
@@ -114,6 +117,7 @@ def persistence(
 
     with whole_files(plots) as folder:
         write_csv(folder / "summaries.csv", summaries)
+        write_csv(folder / "diagrams.csv", drawn_bars(found, params.seed))
         for name, figure in draw(found, summaries, groups):
             save_figure(figure, folder / f"{name}.png")
     ids = artifact.images["id"].to_numpy()
@@ -280,6 +284,29 @@ def summaries_table(found: dict[CloudKey, list[np.ndarray]]) -> pd.DataFrame:
         if key.part == WHOLE
         for dim, diagram in enumerate(by_dim)
     )
+
+
+def drawn_bars(found: dict[CloudKey, list[np.ndarray]], seed: int) -> pd.DataFrame:
+    """Up to DRAWN_BARS finite bars of `all` for each noise and dim, of draw 0.
+
+    They are drawn at random, except that the longest is always among them: it lies farthest
+    from the diagonal, where a reader looks first.
+    """
+    tables = []
+    for key, by_dim in found.items():
+        if (key.group, key.draw, key.part) != (ALL, 0, WHOLE):
+            continue
+        for dim, diagram in enumerate(by_dim):
+            bars = generator_for(seed, "drawn bars", key.noise, dim).permutation(
+                finite_bars(diagram)
+            )
+            length = bars[:, 1] - bars[:, 0]
+            longest_first = np.argsort(length < length.max(initial=0.0), kind="stable")
+            birth, death = bars[longest_first[:DRAWN_BARS]].T
+            tables.append(
+                pd.DataFrame({"noise": key.noise, "dim": dim, "birth": birth, "death": death})
+            )
+    return pd.concat(tables).sort_values(["noise", "dim", "birth", "death"])
 
 
 def draw(

@@ -22,6 +22,7 @@ from stages.persistence import (
     Cloud,
     PersistenceParams,
     choose_images,
+    drawn_bars,
     headline,
     list_clouds,
     persistence,
@@ -81,6 +82,7 @@ def test_stage_writes_diagrams_summaries_and_pictures(
     assert result.exit_code == 0, result.output
     assert "4 classes and 20 images across all, at 3 noise levels" in result.output
     assert sorted(contents(tmp_path / "plots")) == [
+        "diagrams.csv",
         "diagrams_all.png",
         "diagrams_classes.png",
         "summaries.csv",
@@ -132,7 +134,7 @@ def test_same_bytes_twice_and_with_any_worker_count(
             monkeypatch.setattr(module, "available_cores", lambda cores=cores: cores)
         assert run(planted, tmp_path / name, "--points-overall", "16").exit_code == 0
         outputs.append(contents(tmp_path / name))
-    assert len(outputs[0]) == 3
+    assert len(outputs[0]) == 4
     assert outputs[0] == outputs[1] == outputs[2]
 
 
@@ -334,6 +336,28 @@ def test_drawn_classes_span_the_range() -> None:
     )
     assert spread_classes(summaries, 3) == ["b", "a", "c"]
     assert spread_classes(summaries, 9) == ["b", "d", "a", "e", "c"]
+
+
+def test_drawn_bars_are_some_of_each_noise_and_dim_and_the_longest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stages.persistence, "DRAWN_BARS", 3)
+    deaths = np.arange(1.0, 11.0)
+    many = np.column_stack([np.zeros(10), deaths])
+    found = {
+        CloudKey(ALL, 0.0): [np.vstack([many, [0, np.inf]]), np.array([[1, 2.0]])],
+        CloudKey(ALL, 0.5): [many, NO_BARS],
+        CloudKey(ALL, 0.5, draw=1): [100 + many, NO_BARS],
+        CloudKey(ALL, 0.5, part=HALF_A): [100 + many, NO_BARS],
+        CloudKey("grid", 0.5): [100 + many, NO_BARS],
+    }
+    table = drawn_bars(found, seed=0)
+    assert table.groupby(["noise", "dim"]).size().to_dict() == {(0, 0): 3, (0, 1): 1, (0.5, 0): 3}
+    for _, bars in table[table["dim"] == 0].groupby("noise"):
+        assert set(bars["death"]) < set(deaths)
+        assert bars["death"].max() == 10
+    assert len({tuple(drawn_bars(found, seed)["death"]) for seed in range(5)}) > 1
+    pd.testing.assert_frame_equal(table, drawn_bars(found, seed=0))
 
 
 # The artifact
