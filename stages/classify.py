@@ -257,6 +257,8 @@ def _accuracies(
     rows = [(*column, *found) for column, found in zip(columns, overall + by_class, strict=True)]
     names = ["noise", "classifier", "measure", "accuracy", "low", "high"]
     accuracy = pd.DataFrame(rows, columns=names).sort_values("noise", kind="stable")
+    guesses = accuracy["measure"].map({f"top-{TOP}": TOP}).fillna(1)
+    accuracy["chance"] = (guesses / len(classes)).clip(upper=1)
 
     rows = []
     for label, class_name in enumerate(classes):

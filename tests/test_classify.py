@@ -108,6 +108,8 @@ def test_tables_agree_with_one_another(planted: Path, tmp_path: Path, no_picture
     assert per_class["n"].eq(4).all()
     assert (accuracy["low"] <= accuracy["accuracy"]).all()
     assert (accuracy["accuracy"] <= accuracy["high"]).all()
+    chances = accuracy.groupby("measure")["chance"].unique().to_dict()
+    assert chances == {"top-1": [0.25], "top-5": [1.0], "mean per class": [0.25]}
     for level in (0.0, 0.5, 2.0):
         share = metrics[f"noise_{level:.2f}"]["zero_shot_top1"]
         assert right[predictions["noise"] == level].mean() == pytest.approx(share)
