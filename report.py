@@ -1,0 +1,335 @@
+"""Compare the workspace with a base revision, for a reader of a pull request.
+
+| output | holds |
+| --- | --- |
+| comment.md | the parameters and metrics that changed, and the plots, for a comment |
+| <plot>.png | the plots that dvc.yaml draws from tables |
+| page.html | all of it and the pictures of the stages in one file, which opens with no network |
+| vega.js | with which the pages of 'dvc plots show' and 'dvc plots diff' need no network either |
+
+Everything is read by DVC from what git and the cache hold; nothing is computed. A lock that does
+not fit the code, the params or the tables, and a plot without data, are refused.
+"""
+
+import base64
+import html
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import click
+import vl_convert
+import yaml
+from markdown_it import MarkdownIt
+
+from stages.core.errors import StudyError
+from stages.core.files import whole_folder
+
+MARKER = "<!-- report of the study -->"  # by which the earlier comment is found
+FOLDER = Path("report")
+PAGE = Path(".dvc/page.html")
+LOCAL_VEGA = f'<script src="../{FOLDER}/vega.js"></script>'  # in PAGE
+# What the study is about comes first among the metrics.
+HEADLINES = (
+    "classify.noise_*.zero_shot_top1",
+    "classify.noise_*.probe_top1",
+    "classify.noise_*.knn_top1",
+)
+FIRST_METRICS = 12
+MOST_METRICS = 300  # GitHub takes no comment of more than 65,536 characters
+PICTURE_SCALE = 1.5
+OF_DVC = {"filename", "field"}  # columns that DVC adds to every row, and no template here reads
+
+Change = tuple[str, object, object]  # (name, value in the base, value in the workspace)
+
+
+@click.command()
+@click.option(
+    "--base",
+    default="main",
+    show_default=True,
+    help="Branch, tag, commit or experiment that the workspace is compared with.",
+)
+def report(base: str) -> None:
+    """Compare the workspace with a base revision; write comment.md and page.html to report/."""
+    try:
+        write_report(base)
+    except (StudyError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def write_report(base: str) -> None:
+    """Write the report to FOLDER; raises StudyError, with nothing written, where it would lie."""
+    try:
+        pipeline = yaml.safe_load(Path("dvc.yaml").read_text())
+    except FileNotFoundError:
+        raise StudyError("dvc.yaml: not found; run from the project's top folder") from None
+    require_up_to_date(json.loads(dvc("status", "--json")), pipeline)
+    known = is_known(base)
+    with tempfile.TemporaryDirectory() as pictures:
+        command = ["diff", base] if known else ["show"]
+        plots = json.loads(dvc("plots", *command, "--json", "--out", pictures))["data"]
+        require_data(plots, pipeline)
+        specs = {name: plot[0]["content"] for name, plot in plots.items() if is_drawn(plot)}
+        images = {
+            f"{name}, {image['revisions'][0]}": Path(image["url"]).read_bytes()
+            for name, plot in plots.items()
+            if not is_drawn(plot)
+            for image in plot
+        }
+    tables = describe_changes(base) if known else describe_workspace(base)
+    vega = vl_convert.javascript_bundle()
+    with whole_folder(FOLDER, "comment.md") as folder:
+        (folder / "vega.js").write_text(vega)
+        (folder / "page.html").write_text(page(tables, specs, images, vega))
+        (folder / "comment.md").write_text(comment(tables, specs))
+        for name, spec in specs.items():
+            picture = vl_convert.vegalite_to_png(spec, scale=PICTURE_SCALE)
+            (folder / file_name(name)).write_bytes(picture)
+    against = f"against {base}" if known else f"alone ({base}: no such revision)"
+    click.echo(f"{FOLDER}: the workspace {against}; open {FOLDER}/page.html")
+
+
+# --- what DVC says ------------------------------------------------------------------------------
+
+
+def dvc(*arguments: str) -> str:
+    """Run DVC and return what it prints; raises StudyError with its last line where it fails."""
+    command = [sys.executable, "-m", "dvc", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["failed"]
+        raise StudyError(f"dvc {arguments[0]}: {said[-1]}")
+    return done.stdout
+
+
+def is_known(base: str) -> bool:
+    """Whether there is a revision of this name."""
+    try:
+        dvc("params", "diff", base)
+    except StudyError as error:
+        if "unknown Git revision" in str(error):
+            return False
+        raise
+    return True
+
+
+def require_up_to_date(status: dict, pipeline: dict) -> None:
+    """Raise StudyError where dvc.lock does not fit code, params, commands or tables.
+
+    status: of 'dvc status --json'. What a stage makes may be missing: no fault of a clone that
+    has no cache.
+    """
+    made = set(outputs(pipeline))
+    for stage, entries in status.items():
+        if found := list(_faults(entries, made)):
+            raise StudyError(
+                f"dvc.lock: stage {stage} is not up to date: {', '.join(found)}; run 'dvc repro' "
+                "and commit what it changes"
+            )
+
+
+def _faults(entries: list, made: set[str]) -> Iterator[str]:
+    for entry in entries:
+        if isinstance(entry, str):  # 'changed command'
+            yield entry
+            continue
+        for path, state in (item for paths in entry.values() for item in paths.items()):
+            if isinstance(state, dict):  # a params file
+                yield from (f"{key} in {path} {how}" for key, how in state.items())
+            elif not (path in made and state in ("deleted", "not in cache")):
+                yield f"{path} {state}"
+
+
+def outputs(pipeline: dict) -> Iterator[str]:
+    """The path of every output of every stage of a dvc.yaml."""
+    for stage in pipeline["stages"].values():
+        for out in stage["outs"]:
+            yield from [out] if isinstance(out, str) else out
+
+
+def require_data(plots: dict, pipeline: dict) -> None:
+    """Raise StudyError for a plot of a table without data in the workspace.
+
+    plots: {name: drawings} of 'dvc plots show --json', which succeeds with no drawings then.
+    """
+    for plot in pipeline["plots"]:
+        for name, definition in plot.items() if isinstance(plot, dict) else ():
+            drawings = plots.get(name)
+            if not drawings or "workspace" not in drawings[0]["revisions"]:
+                raise StudyError(
+                    f"plot '{name}': no data in {', '.join(definition['y'])}; run 'dvc repro'"
+                )
+
+
+# --- what is written ----------------------------------------------------------------------------
+
+
+def describe_changes(base: str) -> str:
+    """Markdown: the params and the metrics in which the workspace differs from the base."""
+    params = list(changes(json.loads(dvc("params", "diff", base, "--json"))))
+    metrics = list(changes(json.loads(dvc("metrics", "diff", base, "--json"))))
+    return "\n\n".join(
+        [
+            f"## The study: the workspace against {code(base)}",
+            f"### Params\n\n{changes_table(params, base)}",
+            f"### Metrics\n\n{metrics_part(metrics, base)}",
+        ]
+    )
+
+
+def metrics_part(metrics: list[Change], base: str) -> str:
+    """Markdown: the changes of most interest, then the others folded, MOST_METRICS in all."""
+    metrics = sorted(metrics, key=by_interest)
+    parts = [changes_table(metrics[:FIRST_METRICS], base)]
+    if more := metrics[FIRST_METRICS:MOST_METRICS]:
+        summary = f"{len(more)} more metrics, the largest relative change first"
+        parts.append(folded(summary, changes_table(more, base)))
+    if left := len(metrics[MOST_METRICS:]):
+        parts.append(f"{left} more are told by {code(f'dvc metrics diff {base}')}.")
+    return "\n\n".join(parts)
+
+
+def describe_workspace(base: str) -> str:
+    """Markdown: the metrics of the workspace, where there is no base."""
+    files = json.loads(dvc("metrics", "show", "--json"))[""]["data"]
+    metrics = [
+        (f"{Path(file).stem}.{key}", value)
+        for file, content in files.items()
+        for key, value in scalars(content["data"])
+    ]
+    return "\n\n".join(
+        [
+            "## The study: the workspace alone",
+            f"There is no revision {code(base)} to compare with.",
+            folded(
+                f"{len(metrics)} metrics",
+                table(("metric", "workspace"), [(code(key), shown(v)) for key, v in metrics]),
+            ),
+        ]
+    )
+
+
+def changes(diff: dict) -> Iterator[Change]:
+    """The changes of 'dvc params diff --json' or 'dvc metrics diff --json'.
+
+    A metric is named after its stage, which is the name of its file, as a param is already.
+    """
+    for file, values in diff.items():
+        prefix = f"{Path(file).stem}." if file.endswith(".json") else ""
+        for key, value in values.items():
+            yield prefix + key, value["old"], value["new"]
+
+
+def by_interest(change: Change) -> tuple:
+    """The sorting key of a metric: the headlines in their order, then by relative change."""
+    for place, pattern in enumerate(HEADLINES):
+        if fnmatchcase(change[0], pattern):
+            return place, change[0]
+    return len(HEADLINES), -relative_change(change), change[0]
+
+
+def relative_change(change: Change) -> float:
+    """By which share of the larger value a number changed, 0 to 2; 0 for what is no number."""
+    _, old, new = change
+    if not (isinstance(old, int | float) and isinstance(new, int | float)):
+        return 0.0
+    return abs(new - old) / (max(abs(old), abs(new)) or 1)
+
+
+def changes_table(found: list[Change], base: str) -> str:
+    """A Markdown table of changes, or a word where there are none."""
+    rows = []
+    for name, old, new in found:
+        percent = ""
+        if relative_change((name, old, new)) and old:
+            percent = f"{100 * (new - old) / abs(old):+.3g}%"
+        rows.append((code(name), shown(old), shown(new), percent))
+    return table(("name", code(base), "workspace", "change"), rows) if rows else "None changed."
+
+
+def scalars(content: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """(dotted key, value) of nested metrics."""
+    for key, value in content.items():
+        if isinstance(value, dict):
+            yield from scalars(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def comment(tables: str, specs: dict[str, dict]) -> str:
+    """Markdown: a hidden marker, the tables, then the pictures, all but the first folded."""
+    first, *others = [f"![{name}]({file_name(name)})" for name in specs]
+    pictures = [first, folded(f"{len(others)} more plots", "\n\n".join(others))]
+    return "\n\n".join([MARKER, tables, "## Plots", *pictures]) + "\n"
+
+
+def page(tables: str, specs: dict[str, dict], images: dict[str, bytes], vega: str) -> str:
+    """The page as one file: the tables, the plots drawn by the script `vega`, the images."""
+    sections = [MarkdownIt("commonmark").enable("table").render(tables)]
+    for i, spec in enumerate(specs.values()):
+        rows = [
+            {key: value for key, value in row.items() if key not in OF_DVC}
+            for row in spec["data"]["values"]
+        ]
+        content = json.dumps(spec | {"data": spec["data"] | {"values": rows}})
+        content = content.replace("</", "<\\/")  # it would end the script
+        sections.append(
+            f'<div id="plot-{i}" class="plot"></div>\n'
+            f"<script>vegaEmbed('#plot-{i}', {content});</script>"
+        )
+    for title, data in images.items():
+        source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+        sections.append(
+            f'<figure><figcaption>{html.escape(title)}</figcaption><img src="{source}"></figure>'
+        )
+    return (
+        PAGE.read_text()
+        .replace(LOCAL_VEGA, f"<script>{vega}</script>")
+        .replace("{scripts}", "")
+        .replace("{refresh_tag}", "")
+        .replace("{plot_divs}", "\n".join(sections))
+    )
+
+
+# --- Markdown -----------------------------------------------------------------------------------
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [tuple(head), *(tuple(row) for row in rows)]
+    lines.insert(1, ("---",) * len(lines[0]))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def folded(summary: str, content: str) -> str:
+    return f"<details><summary>{summary}</summary>\n\n{content}\n\n</details>"
+
+
+def shown(value: object) -> str:
+    if value is None:
+        return ""
+    return code(f"{value:.4g}" if isinstance(value, float) else json.dumps(value))
+
+
+def code(text: str) -> str:
+    """A code span, in which nothing acts: no markup, no mention of a user, no end of a table."""
+    return f"`{text.replace('`', '').replace('|', '')}`"
+
+
+def is_drawn(plot: list[dict]) -> bool:
+    """Whether a plot is drawn from a table, and not a picture that a stage made."""
+    return bool(plot) and plot[0]["type"] == "vega"
+
+
+def file_name(name: str) -> str:
+    """Of a plot's picture: 'Zero-shot confusion, clean' -> 'zero-shot-confusion-clean.png'."""
+    words = "".join(c if c.isalnum() or c == "-" else " " for c in name.lower()).split()
+    return f"{'-'.join(words)}.png"
+
+
+if __name__ == "__main__":
+    report()

@@ -1,0 +1,178 @@
+"""The plots of dvc.yaml: their templates, their tables, and how revisions are told apart."""
+
+import csv
+import io
+import itertools
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import vl_convert
+import yaml
+from dvc_render.vega_templates import Template
+
+from report import OF_DVC, outputs
+from stages.core.figures import COLOURS
+from tests.study import ROOT, commit_all, dvc
+
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+PLOTS = {
+    name: definition
+    for plot in PIPELINE["plots"]
+    if isinstance(plot, dict)
+    for name, definition in plot.items()
+}
+PICTURES = [plot for plot in PIPELINE["plots"] if isinstance(plot, str)]
+TEMPLATES = {file.stem: file for file in (ROOT / ".dvc" / "plots").glob("*.json")}
+
+
+def read_template(name: str) -> dict:
+    return json.loads(TEMPLATES[name].read_text())
+
+
+def walk(node: object) -> Iterator[dict]:
+    """Every object within a specification."""
+    if isinstance(node, dict):
+        yield node
+    for child in node.values() if isinstance(node, dict) else node:
+        if isinstance(child, dict | list):
+            yield from walk(child)
+
+
+def filled(template: str, rows: list[dict]) -> dict:
+    """A template as DVC fills it."""
+    made = Template(read_template(template), template)
+    for anchor, value in {"data": rows, "title": "Title", "x_label": "noise level"}.items():
+        made.fill_anchor(anchor, value)
+    return made.content
+
+
+# The definitions
+
+
+def test_every_plot_is_of_outputs_of_a_stage() -> None:
+    made = set(outputs(PIPELINE))
+    tables = {file for definition in PLOTS.values() for file in definition["y"]}
+    assert tables | set(PICTURES) <= made
+
+
+def test_every_template_is_used_and_every_plot_has_one() -> None:
+    assert {definition["template"] for definition in PLOTS.values()} == set(TEMPLATES)
+
+
+# The look
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_templates_share_one_look(template: str) -> None:
+    content = read_template(template)
+    assert content["config"] == read_template("accuracy")["config"]
+    assert content["title"]["text"] == Template.anchor("title")
+    coloured = re.findall(r"#[0-9A-Fa-f]{6}", json.dumps(content | {"config": {}}))
+    assert set(coloured) <= {*COLOURS, "#404040", "#00224e"}  # an edge, cividis at zero
+
+
+def test_fifty_classes_are_told_apart() -> None:
+    encoding = read_template("projection")["spec"]["encoding"]
+    ranges = [encoding[channel]["scale"]["range"] for channel in ("color", "shape")]
+    styles = list(zip(*map(itertools.cycle, ranges), range(49), strict=False))
+    assert len({(colour, shape) for colour, shape, _ in styles}) == 49
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_no_grid_of_panels_is_sorted(template: str) -> None:
+    """Vega-Lite then draws panels under the header of another, silently."""
+    for node in walk(read_template(template)):
+        if {"row", "column"} <= node.keys():
+            assert not {"sort"} & (node["row"].keys() | node["column"].keys())
+
+
+def test_a_panel_shows_its_own_level_and_revision() -> None:
+    points = {("workspace", "0"): 1, ("workspace", "2"): 2, ("main", "0"): 3, ("main", "0.5"): 4}
+    rows = [
+        {"rev": rev, "noise": noise, "class": "grid", "x": str(i), "y": "1"}
+        for (rev, noise), count in points.items()
+        for i in range(count)
+    ]
+    top = vl_convert.vegalite_to_scenegraph(filled("projection", rows))["scenegraph"]["items"][0]
+    groups = {group.get("name"): group["items"] for group in top["items"]}
+
+    def header(group: dict) -> str:
+        titles = [node for node in walk(group) if node.get("role") == "title-text"]
+        return titles[0]["items"][0]["text"]
+
+    columns = {group["x"]: header(group) for group in groups["column_header"]}
+    lines = {group["y"]: header(group) for group in groups["row_header"]}
+    found = {
+        (lines[cell["y"]], columns[cell["x"]]): len(cell["items"][0]["items"])
+        for cell in groups["cell"]
+        if cell["items"]
+    }
+    assert found == {
+        ("workspace", "clean"): 1,
+        ("workspace", "noise 2.00"): 2,
+        ("main", "clean"): 3,
+        ("main", "noise 0.50"): 4,
+    }
+
+
+# The tables of a study
+
+
+@pytest.fixture(scope="module")
+def study(tiny_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small study, committed."""
+    copy = shutil.copytree(tiny_study, tmp_path_factory.mktemp("plots") / "study")
+    commit_all(copy)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def drawings(study: Path) -> dict[str, list[dict]]:
+    """{plot: its drawings} of HEAD and the workspace, as DVC makes them."""
+    out = str(study.parent / "pictures")
+    return json.loads(dvc(study, "plots", "diff", "HEAD", "--json", "--out", out))["data"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PLOTS)
+def test_a_template_reads_columns_that_its_table_has(study: Path, name: str) -> None:
+    template = read_template(PLOTS[name]["template"])
+    (table,) = PLOTS[name]["y"]
+    columns = set(next(csv.reader(io.StringIO((study / table).read_text()))))
+    columns |= {"rev"}
+    assert {PLOTS[name]["x"], *PLOTS[name]["y"].values()} <= columns
+    assert template["data"].get("format", {}).get("parse", {}).keys() <= columns
+    made = {node["as"] for node in walk(template) if isinstance(node.get("as"), str)}
+    read = {node["field"] for node in walk(template) if isinstance(node.get("field"), str)}
+    read |= set(re.findall(r"datum\.(\w+)", json.dumps(template))) - {"value"}
+    made |= {name for node in walk(template) for name in node.get("flatten", [])}
+    assert read <= columns | made
+    assert not read & OF_DVC
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PLOTS)
+def test_a_plot_draws_two_revisions(
+    drawings: dict[str, list[dict]], name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (drawing,) = drawings[name]
+    assert set(drawing["revisions"]) == {"workspace", "HEAD"}
+    spec = drawing["content"]
+    assert "DVC_METRIC" not in json.dumps(spec)
+    assert "${" not in json.dumps(spec["title"])
+    picture = vl_convert.vegalite_to_svg(spec, show_warnings=True)
+    written = set(re.findall(r">([^<>]+)</text>", picture))
+    assert {"workspace", "HEAD", spec["title"]["text"]} <= written
+    said = capfd.readouterr()
+    assert not said.out + said.err
+
+
+@pytest.mark.slow
+def test_pictures_are_drawn_too(drawings: dict[str, list[dict]]) -> None:
+    assert drawings.keys() == {*PLOTS, *PICTURES}
+    for name in PICTURES:
+        assert {image["type"] for image in drawings[name]} == {"image"}

@@ -1,0 +1,286 @@
+"""The report: what it says of a small pipeline, what it refuses, and its page in a browser."""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from report import (
+    FOLDER,
+    HEADLINES,
+    LOCAL_VEGA,
+    MARKER,
+    MOST_METRICS,
+    by_interest,
+    changes_table,
+    comment,
+    file_name,
+    metrics_part,
+    page,
+    relative_change,
+    report,
+)
+from tests.browser import drawn_plots
+from tests.study import ROOT, commit_all, dvc, git, run
+
+SCRIPT = """
+import base64, json, yaml
+from pathlib import Path
+params = yaml.safe_load(Path("params.yaml").read_text())
+Path("classify.json").write_text(json.dumps({"right": params["right"], "of": 9}))
+Path("loss.csv").write_text("step,split,loss\\n1,train,2.5\\n2,train,1.5\\n")
+Path("picture.png").write_bytes(b"a picture")
+"""
+PIPELINE = {
+    "stages": {
+        "classify": {
+            "cmd": "python make.py",
+            "deps": ["make.py"],
+            "params": ["right"],
+            "outs": [
+                {"classify.json": {"cache": False}},
+                {"loss.csv": {"cache": False}},
+                "picture.png",
+            ],
+        }
+    },
+    "metrics": ["classify.json"],
+    "plots": [
+        {"The loss": {"template": "loss", "x": "step", "y": {"loss.csv": "loss"}}},
+        "picture.png",
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pipeline of one stage on the branch main, run and committed."""
+    folder = tmp_path_factory.mktemp("finished") / "small"
+    (folder / ".dvc" / "plots").mkdir(parents=True)
+    for name in ("page.html", "config", ".gitignore", "plots/loss.json"):
+        shutil.copy(ROOT / ".dvc" / name, folder / ".dvc" / name)
+    (folder / "make.py").write_text(SCRIPT)
+    (folder / "params.yaml").write_text("right: 3\n")
+    (folder / "dvc.yaml").write_text(yaml.safe_dump(PIPELINE))
+    git(folder, "init", "--quiet", "--initial-branch", "main")
+    dvc(folder, "repro")
+    commit_all(folder)
+    return folder
+
+
+@pytest.fixture
+def small(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, which is the working folder."""
+    folder = shutil.copytree(finished, tmp_path / "small")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "small.state"))
+    return folder
+
+
+def make(*options: str) -> Result:
+    return CliRunner().invoke(report, options)
+
+
+def refusal() -> str:
+    """The one line of a refused report, of which nothing is written."""
+    result = make()
+    assert result.exit_code == 1
+    assert not FOLDER.exists()
+    (line,) = result.output.splitlines()
+    return line
+
+
+# What it says
+
+
+def test_what_changed_shows_and_nothing_else(small: Path) -> None:
+    (small / "params.yaml").write_text("right: 6\n")
+    dvc(small, "repro")
+    result = make()
+    assert result.exit_code == 0, result.output
+    assert result.output == "report: the workspace against main; open report/page.html\n"
+    lines = (FOLDER / "comment.md").read_text().splitlines()
+    assert lines[0] == MARKER
+    assert "| `right` | `3` | `6` | +100% |" in lines
+    assert "| `classify.right` | `3` | `6` | +100% |" in lines
+    assert not any("classify.of" in line for line in lines)
+    assert "![The loss](the-loss.png)" in lines
+    assert (FOLDER / "the-loss.png").read_bytes().startswith(b"\x89PNG")
+
+    shown = (FOLDER / "page.html").read_text()
+    assert "<td><code>classify.right</code></td>" in shown
+    assert {"workspace", "main"} == set(re.findall(r'"rev": "(\w+)"', shown))
+    assert shown.count("YSBwaWN0dXJl") == 2  # 'a picture' in base64, in both revisions
+    assert LOCAL_VEGA not in shown
+
+
+def test_nothing_changed(small: Path) -> None:
+    assert make("--base", "HEAD").exit_code == 0
+    assert (FOLDER / "comment.md").read_text().count("None changed.") == 2
+    assert not git(small, "status", "--porcelain", "--", *PIPELINE["metrics"])
+
+
+def test_without_a_base_the_workspace_is_reported_alone(small: Path) -> None:
+    result = make("--base", "nowhere")
+    assert result.exit_code == 0, result.output
+    assert "alone (nowhere: no such revision)" in result.output
+    said = (FOLDER / "comment.md").read_text()
+    assert said.startswith(MARKER)
+    assert "no revision `nowhere` to compare with" in said
+    assert "| `classify.right` | `3` |" in said
+    assert (FOLDER / "the-loss.png").exists()
+
+
+def test_an_earlier_report_is_replaced(small: Path) -> None:
+    FOLDER.mkdir()
+    (FOLDER / "comment.md").write_text("earlier")
+    (FOLDER / "gone.png").touch()
+    assert make().exit_code == 0
+    assert not (FOLDER / "gone.png").exists()
+
+
+# What it refuses
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "named"),
+    [
+        ("make.py", SCRIPT + "\n", "make.py modified"),
+        ("params.yaml", "right: 4\n", "right in params.yaml modified"),
+        ("loss.csv", "step,split,loss\n1,train,0.5\n", "loss.csv modified"),
+        ("dvc.yaml", yaml.safe_dump(PIPELINE).replace("make.py\n", "make.py -v\n"), "command"),
+    ],
+)
+def test_a_stale_lock_is_refused(small: Path, file: str, content: str, named: str) -> None:
+    (small / file).write_text(content)
+    line = refusal()
+    assert line.startswith("Error: dvc.lock: stage classify is not up to date: ")
+    assert named in line
+    assert "run 'dvc repro'" in line
+
+
+def test_a_missing_script_is_refused(small: Path) -> None:
+    (small / "make.py").unlink()
+    assert "stage classify is not up to date: make.py deleted" in refusal()
+
+
+def test_a_missing_cache_is_no_fault(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clone = small.with_name("clone")
+    git(small.parent, "clone", "--quiet", str(small), str(clone))
+    assert "picture.png" in dvc(clone, "status")
+    monkeypatch.chdir(clone)
+    result = make()
+    assert result.exit_code == 0, result.output
+    assert (FOLDER / "the-loss.png").exists()
+
+
+def test_a_plot_without_data_is_refused(small: Path) -> None:
+    ghost = {"Ghost": {"template": "loss", "x": "step", "y": {"ghost.csv": "loss"}}}
+    changed = PIPELINE | {"plots": [*PIPELINE["plots"], ghost]}
+    (small / "dvc.yaml").write_text(yaml.safe_dump(changed))
+    assert refusal() == "Error: plot 'Ghost': no data in ghost.csv; run 'dvc repro'"
+
+
+def test_another_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert refusal() == "Error: dvc.yaml: not found; run from the project's top folder"
+
+
+def test_a_folder_that_is_not_a_report_is_kept(small: Path) -> None:
+    FOLDER.mkdir()
+    (FOLDER / "thesis.txt").touch()
+    result = make()
+    assert result.exit_code == 1
+    assert "holds files but no comment.md" in result.output
+    assert (FOLDER / "thesis.txt").exists()
+
+
+# Its parts
+
+
+def test_headlines_come_first_and_then_the_largest_changes() -> None:
+    changed = [
+        ("fetch.images", 100, 99),
+        ("angles.smallest", 1.0, 3.0),
+        ("classify.noise_1.00.zero_shot_top1", 0.5, 0.51),
+        ("classify.noise_0.00.probe_top1", 0.5, 0.6),
+        ("classify.noise_0.00.zero_shot_top1", 0.5, 0.51),
+        ("classify.model", "a", "b"),
+    ]
+    assert [name for name, _, _ in sorted(changed, key=by_interest)] == [
+        "classify.noise_0.00.zero_shot_top1",
+        "classify.noise_1.00.zero_shot_top1",
+        "classify.noise_0.00.probe_top1",
+        "angles.smallest",
+        "fetch.images",
+        "classify.model",
+    ]
+
+
+def test_headlines_are_metrics_of_the_study() -> None:
+    known = json.loads((ROOT / "metrics" / "classify.json").read_text())
+    for pattern in HEADLINES:
+        assert pattern.rpartition(".")[2] in known["noise_0.00"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "share"),
+    [(1, 2, 0.5), (2.0, 1.0, 0.5), (0, 5, 1), (-1, 1, 2), (None, 1, 0), ("a", "b", 0), (0, 0, 0)],
+)
+def test_relative_change(old: object, new: object, share: float) -> None:
+    assert relative_change(("metric", old, new)) == share
+
+
+def test_values_cannot_break_out_of_their_table() -> None:
+    table = changes_table([("a|b", "`@someone <img>`", None), ("c", 0.123456, 0.0617)], "x`y")
+    assert table.splitlines() == [
+        "| name | `xy` | workspace | change |",
+        "| --- | --- | --- | --- |",
+        '| `ab` | `"@someone <img>"` |  |  |',
+        "| `c` | `0.1235` | `0.0617` | -50% |",
+    ]
+
+
+def test_a_comment_stays_below_the_limit_of_github() -> None:
+    names = [f"distances.noise_0.50.h1.wasserstein.share_above_{i:04d}" for i in range(1000)]
+    part = metrics_part([(name, 0.123456, 0.654321) for name in names], "main")
+    specs = {f"A plot of a rather long name, number {i}": {} for i in range(30)}
+    assert len(comment(part, specs)) < 60_000
+    assert part.count("wasserstein") == MOST_METRICS
+    assert f"{1000 - MOST_METRICS} more are told by `dvc metrics diff main`." in part
+
+
+def test_names_of_pictures() -> None:
+    assert file_name("Zero-shot confusion, clean") == "zero-shot-confusion-clean.png"
+
+
+def test_data_cannot_end_the_script_of_the_page() -> None:
+    spec = {"data": {"values": [{"class": "</script>", "filename": "a.csv", "field": "y"}]}}
+    shown = page("", {"A plot": spec}, {"<b>": b""}, "")
+    assert '{"class": "<\\/script>"}' in shown
+    assert "a.csv" not in shown
+    assert "&lt;b&gt;" in shown
+
+
+# In a browser
+
+
+@pytest.mark.slow
+def test_pages_draw_every_plot_with_no_network(tiny_study: Path, tmp_path: Path) -> None:
+    study = shutil.copytree(tiny_study, tmp_path / "study")
+    done = run(study, sys.executable, "-m", "report", "--base", "HEAD")
+    assert done.returncode == 0, done.stderr
+    plots = yaml.safe_load((study / "dvc.yaml").read_text())["plots"]
+    count = sum(isinstance(plot, dict) for plot in plots)
+    assert len(list((study / FOLDER).glob("*.png"))) == count
+    assert drawn_plots(study / FOLDER / "page.html") == count
+
+    # Once a report has been made, DVC's own page needs no network either.
+    dvc(study, "plots", "diff", "HEAD")
+    assert drawn_plots(study / "dvc_plots" / "index.html") == count
+    assert not git(study, "status", "--porcelain", str(FOLDER), "dvc_plots")
