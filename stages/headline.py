@@ -2,11 +2,14 @@
 
 | metric | is |
 | --- | --- |
-| accuracy_noise_<level> | top-1 accuracy on the test images |
-| drift_noise_<level> | 1 - cosine of an image's noisy and clean embedding, mean |
-| distance_noise_<level> | between a class's clean and noisy diagram, median over classes |
+| accuracy@<level> | top-1 accuracy on the test images |
+| drift@<level> | 1 - cosine of an image's noisy and clean embedding, mean |
+| distance@<level> | between a class's clean and noisy diagram, median over classes |
 | claims_hold, claims_fail, claims_undecided | how many |
-| topology_follows_accuracy, topology_adds_to_plain_measures | the verdict on the question |
+| topology_follows, topology_adds | the verdicts on the question: does topological change follow |
+| | the loss of accuracy, and does it beyond what plain measures explain? |
+
+Names are short, for a terminal has to hold a dozen of them side by side.
 """
 
 from pathlib import Path
@@ -69,17 +72,29 @@ def gather(
         )
     asked = "probe" if params.classifier == "probe" else "zero_shot"
     return {
-        **{f"accuracy_{level}": classify[level][f"{params.classifier}_top1"] for level in levels},
-        **{f"drift_{level}": rounded(1 - embed[level]["cosine_to_clean"], 4) for level in noisy},
         **{
-            f"distance_{level}": distances[level][dim][params.distance]["median"] for level in noisy
+            f"accuracy@{short(level)}": classify[level][f"{params.classifier}_top1"]
+            for level in levels
+        },
+        **{
+            f"drift@{short(level)}": rounded(1 - embed[level]["cosine_to_clean"], 4)
+            for level in noisy
+        },
+        **{
+            f"distance@{short(level)}": distances[level][dim][params.distance]["median"]
+            for level in noisy
         },
         "claims_hold": claims["holds"],
         "claims_fail": claims["fails"],
         "claims_undecided": claims["undecided"],
-        "topology_follows_accuracy": claims[f"topology_follows_{asked}"]["verdict"],
-        "topology_adds_to_plain_measures": claims[f"topology_adds_{asked}"]["verdict"],
+        "topology_follows": claims[f"topology_follows_{asked}"]["verdict"],
+        "topology_adds": claims[f"topology_adds_{asked}"]["verdict"],
     }
+
+
+def short(level: str) -> str:
+    """'noise_0.50' -> '0.5'."""
+    return f"{float(level.removeprefix('noise_')):g}"
 
 
 if __name__ == "__main__":

@@ -38,23 +38,23 @@ def headline(**settings: object) -> dict:
 
 def test_the_headline_of_the_default() -> None:
     assert headline() == {
-        "accuracy_noise_0.00": 0.8,
-        "accuracy_noise_0.50": 0.6,
-        "drift_noise_0.50": 0.1,
-        "distance_noise_0.50": 4.0,
+        "accuracy@0": 0.8,
+        "accuracy@0.5": 0.6,
+        "drift@0.5": 0.1,
+        "distance@0.5": 4.0,
         "claims_hold": 5,
         "claims_fail": 2,
         "claims_undecided": 1,
-        "topology_follows_accuracy": "holds",
-        "topology_adds_to_plain_measures": "undecided",
+        "topology_follows": "holds",
+        "topology_adds": "undecided",
     }
 
 
 def test_the_headline_of_another_classifier_and_distance() -> None:
     found = headline(classifier="probe", distance="bottleneck", dim=0)
-    assert found["accuracy_noise_0.50"] == 0.7
-    assert found["distance_noise_0.50"] == 0.1
-    assert found["topology_follows_accuracy"] == "fails"
+    assert found["accuracy@0.5"] == 0.7
+    assert found["distance@0.5"] == 0.1
+    assert found["topology_follows"] == "fails"
 
 
 def test_a_dimension_without_diagrams_is_named() -> None:

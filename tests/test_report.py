@@ -205,13 +205,13 @@ def test_the_headline_comes_first_and_then_the_largest_changes() -> None:
     changed = [
         ("fetch.images", 100, 99),
         ("angles.smallest", 1.0, 3.0),
-        ("headline.drift_noise_0.50", 0.5, 0.6),
-        ("headline.accuracy_noise_0.50", 0.5, 0.51),
+        ("headline.drift@0.5", 0.5, 0.6),
+        ("headline.accuracy@0.5", 0.5, 0.51),
         ("classify.model", "a", "b"),
     ]
     assert [name for name, _, _ in sorted(changed, key=by_interest)] == [
-        "headline.accuracy_noise_0.50",
-        "headline.drift_noise_0.50",
+        "headline.accuracy@0.5",
+        "headline.drift@0.5",
         "angles.smallest",
         "fetch.images",
         "classify.model",
