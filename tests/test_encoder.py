@@ -175,6 +175,23 @@ def test_packed_modules_give_what_open_clip_gives(vision, quick_gelu):
 
 
 @pytest.mark.skipif(not can_pack(), reason="torch without oneDNN")
+def test_hidden_rows_lie_an_odd_number_of_cache_lines_apart():
+    tower = tower_of({})  # four lines of 32 numbers, 4 x 32 wide
+    pack(tower)
+    block = tower.transformer.resblocks[0]
+    assert block.widen(torch.randn(1, 1, 32)).shape == (1, 1, 5 * 32)
+
+
+@pytest.mark.skipif(not can_pack(), reason="torch without oneDNN")
+def test_an_activation_that_is_not_known_is_left_as_it_is():
+    tower = tower_of({"act_kwargs": {"approximate": "tanh"}})
+    pack(tower)
+    kinds = {type(each) for each in tower.modules()}
+    assert PackedPatches in kinds
+    assert PackedBlock not in kinds
+
+
+@pytest.mark.skipif(not can_pack(), reason="torch without oneDNN")
 def test_only_a_tower_that_reads_the_class_token_computes_it_alone():
     for pool, alone in (("tok", True), ("avg", False)):
         tower = tower_of({"pool_type": pool})

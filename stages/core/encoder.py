@@ -84,8 +84,12 @@ class Encoder:
         mean, std = (
             torch.from_numpy(x).to(self.device)[:, None, None] for x in (self.mean, self.std)
         )
-        inputs = torch.from_numpy(pixels).to(self.device) - mean
-        return inputs.div_(std).to(DTYPES[self.precision])
+        inputs = torch.empty(pixels.shape, dtype=DTYPES[self.precision], device=self.device)
+        # On a CPU image by image, so that what lies in between stays in the cache.
+        some = 1 if self.device.type == "cpu" else len(pixels)
+        for rows, own in zip(inputs.split(some), torch.from_numpy(pixels).split(some), strict=True):
+            rows.copy_((own.to(self.device) - mean).div_(std))
+        return inputs
 
     @torch.inference_mode()
     def encode_images(self, pixels: np.ndarray) -> np.ndarray:
