@@ -3,28 +3,31 @@
     python -m benchmarks.angles
 
 prints a Markdown table, and by how much the angles differ. The jobs are what a user would loop
-over: `scipy.linalg.subspace_angles` of every pair of bases, already computed, and of every pair
-of transposed class arrays, whose spans SciPy finds anew for each pair. Both sides run on one
-core and in turns, and the best of several runs counts. Of the loops over class arrays only
-the first pairs are run, and their time is scaled to all pairs. The points are made to resemble
-image embeddings: classes around centres, spectra that fall as 1 / sqrt(k), a common direction.
+over with `scipy.linalg.subspace_angles`:
+
+| job | SciPy is given, pair by pair | timed here |
+| --- | --- | --- |
+| given bases | bases of both classes, computed before | the angles |
+| from points | the same bases, each computed once and timed too | the bases and the angles |
+| class arrays | transposed class arrays, whose spans it finds anew for each pair | the same |
+
+Both sides run on one core and in turns, and the best of several runs counts. Of the loops over
+class arrays only the first pairs are run, and their time is scaled to all pairs. The points are
+made to resemble image embeddings: classes around centres, spectra that fall as 1 / sqrt(k), a
+common direction. `benchmarks.topology` adds the job from points to its own.
 """
 
 import os
 
 os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})  # read by NumPy's import
 
-import platform
-import time
-from collections.abc import Callable
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 
 import click
 import numpy as np
 from scipy.linalg import subspace_angles
 
-from stages.core.parallel import available_cores
+from benchmarks.measure import in_turns, machine
 from stages.core.subspaces import PairAngles, class_bases, principal_angles
 
 DIMENSION = 512
@@ -37,47 +40,51 @@ RANK = 10
 @click.option("--pairs", default=60, show_default=True, help="Pairs of class arrays to loop over.")
 def main(repeats: int, pairs: int) -> None:
     """Print a Markdown table."""
-    click.echo(f"{_machine()}; {CLASSES} classes, {DIMENSION} dimensions\n")
+    click.echo(f"One core of {machine('numpy', 'scipy')}; {CLASSES} classes, {DIMENSION}-d\n")
     click.echo("| job | points | SciPy loop, s | here, s | ratio | largest difference, rad |")
     click.echo("| --- | ---: | ---: | ---: | ---: | ---: |")
     for images in (40, 120):
         clouds = made_up_classes(images)
-        bases = class_bases(clouds, RANK, 1.0, centre=False)
+        bases = leading_bases(clouds)
         columns = [points.T for points in clouds.values()]
-        jobs = [
-            (f"given bases, rank {RANK}", bases, None, lambda b=bases: principal_angles(b)),
-            (f"class arrays, rank {images}", columns, pairs, lambda c=clouds: whole_spans(c)),
-        ]
-        for name, sides, limit, here in jobs:
-            line = compare(sides, limit, here, repeats)
-            click.echo(f"| {name} | {CLASSES * images:,} | {line} |")
+        jobs = {
+            f"given bases, rank {RANK}": (
+                lambda bases=bases: principal_angles(bases),
+                lambda bases=bases: scipy_loop(bases),
+            ),
+            f"from points, rank {RANK}": (
+                lambda clouds=clouds: angles_from_points(clouds),
+                lambda clouds=clouds: scipy_from_points(clouds),
+            ),
+            f"class arrays, rank {images}": (
+                lambda clouds=clouds: whole_spans(clouds),
+                lambda columns=columns: scipy_loop(columns, pairs),
+            ),
+        }
+        for name, (here, loop) in jobs.items():
+            click.echo(f"| {name} | {CLASSES * images:,} | {compare(here, loop, repeats)} |")
 
 
 def compare(
-    sides: list[np.ndarray], limit: int | None, here: Callable[[], PairAngles], repeats: int
+    here: Callable[[], PairAngles], loop: Callable[[], list[np.ndarray]], repeats: int
 ) -> str:
-    """The last four columns of a row.
-
-    sides: what SciPy is given for each class; limit: how many pairs it is run on, None for all.
-    """
-    loop_s, here_s, differences = [], [], []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        expected = scipy_loop(sides, limit)
-        scale = CLASSES * (CLASSES - 1) / 2 / len(expected)
-        loop_s.append((time.perf_counter() - start) * scale)
-        start = time.perf_counter()
-        found = here()
-        here_s.append(time.perf_counter() - start)
-        differences += [
-            np.abs(ours[: len(theirs)] - theirs).max()
-            for ours, theirs in zip(found.angles, expected, strict=False)
-        ]
-    ratio = min(loop_s) / min(here_s)
-    return f"{min(loop_s):.2f} | {min(here_s):.3f} | {ratio:.0f} | {max(differences):.0e}"
+    """The last four columns of a row; a loop over some of the pairs is scaled to all."""
+    found, expected = [], []
+    here_s, loop_s = in_turns(
+        lambda: found.append(here()), lambda: expected.append(loop()), repeats
+    )
+    loop_s *= len(found[-1].angles) / len(expected[-1])
+    gap = largest_difference(found[-1], expected[-1])
+    return f"{loop_s:.2f} | {here_s:.3f} | {loop_s / here_s:.0f} | {gap:.0e}"
 
 
-def scipy_loop(sides: list[np.ndarray], limit: int | None) -> list[np.ndarray]:
+def largest_difference(found: PairAngles, expected: Sequence[np.ndarray]) -> float:
+    """Between the angles of the first pairs, in radians; the loop may have fewer pairs."""
+    first = found.angles[: len(expected), : len(expected[0])]
+    return float(np.abs(first - np.stack(expected)).max())
+
+
+def scipy_loop(sides: Sequence[np.ndarray], limit: int | None = None) -> list[np.ndarray]:
     """The angles of the first `limit` pairs, ascending, one SciPy call per pair."""
     found: list[np.ndarray] = []
     for i in range(len(sides)):
@@ -88,7 +95,22 @@ def scipy_loop(sides: list[np.ndarray], limit: int | None) -> list[np.ndarray]:
     return found
 
 
-def whole_spans(clouds: dict[str, np.ndarray]) -> PairAngles:
+def leading_bases(clouds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """A basis (d, RANK) of each class, as the study takes it by default."""
+    return class_bases(clouds, RANK, 1.0, centre=False)
+
+
+def angles_from_points(clouds: Mapping[str, np.ndarray]) -> PairAngles:
+    """The angles between the leading subspaces of the classes, from their points."""
+    return principal_angles(leading_bases(clouds))
+
+
+def scipy_from_points(clouds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """The same by a loop; SciPy has no function for the bases."""
+    return scipy_loop(leading_bases(clouds))
+
+
+def whole_spans(clouds: Mapping[str, np.ndarray]) -> PairAngles:
     """The angles between the whole spans of the classes, from their points."""
     return principal_angles(class_bases(clouds, None, 1.0, centre=False))
 
@@ -105,17 +127,6 @@ def made_up_classes(images: int) -> dict[str, np.ndarray]:
         points = centre + 0.6 * spectrum * generator.standard_normal((images, DIMENSION))
         clouds[str(label)] = points / np.linalg.norm(points, axis=1, keepdims=True)
     return clouds
-
-
-def _machine() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    name = names[0] if names else platform.processor() or platform.machine()
-    return (
-        f"One core of {available_cores()} of {name}, Python {platform.python_version()}, "
-        f"numpy {version('numpy')}, scipy {version('scipy')}"
-    )
 
 
 if __name__ == "__main__":

@@ -2,13 +2,29 @@
 
     python -m benchmarks.encoding --images data/images/images
 
-prints a Markdown table. The weights are random, which changes no time. Every row is the best of
-several short runs that take turns, so that a busy moment of the machine meets all rows alike.
+prints a Markdown table, and by how much the embeddings of the clean images differ. The weights are
+random, which changes no time. Every row is the best of several short runs that take turns, so that
+a busy moment of the machine meets all rows alike.
+
+| row | does |
+| --- | --- |
+| plain loop | decodes, transforms and encodes in float32, for every level anew, on all cores |
+| sweep | what `stages.embed` does for the same images and levels |
+| encoder alone | normalises and encodes one batch that is there, on every core at once |
+| matrix products alone | the limit: multiplies what the model as it is written multiplies |
+
+The limit has one product for every product of the model (patches, queries, keys and values, the
+attention's own two, its output, both of the MLP), of the same batch, width and number format, each
+with the model's weights, on every core at once with one thread, as the encoder runs. It is the
+rate of the faster of two layouts of the weights. It is the limit of the model, not of the machine:
+the encoder may gain on it where it multiplies less (the last block of the class token alone) or
+lays rows out better (stages.core.packing), and has everything else to do besides.
 """
 
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -19,10 +35,11 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from torch.nn import functional
 
+from benchmarks.measure import machine
 from stages.core.encoder import Encoder, choose_precision, load_encoder, with_precision
 from stages.core.parallel import available_cores
 from stages.core.params import read_params
-from stages.embed import EmbedParams, one_share_each, sweep
+from stages.embed import EmbedParams, one_share_each, relative_deviation, sweep
 
 LEVELS = [0.0, 0.5, 1.0, 2.0]
 
@@ -42,71 +59,86 @@ def main(model: str, images: Path | None, count: int, repeats: int, batch_size: 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         ids = _link_images(images, folder, count) if images else _make_images(folder, count)
-        rows = measure(model, folder, ids, repeats, batch_size)
+        rows, differences = measure(model, folder, ids, repeats, batch_size)
     plain = rows["plain loop, float32"]
     best = max(rate for name, rate in rows.items() if name.startswith("matrix"))
     click.echo(
         f"{model}, {len(ids)} images x {len(LEVELS)} noise levels, batches of {batch_size}, best "
-        f"of {repeats} runs; {_cpu()}, {available_cores()} cores, torch {torch.__version__}\n"
+        f"of {repeats} runs; {machine('torch')}\n"
     )
     click.echo("| | images/s | times the plain loop | share of the matrix products |")
     click.echo("| --- | --- | --- | --- |")
     for name, rate in rows.items():
         click.echo(f"| {name} | {rate:.1f} | {rate / plain:.2f} | {rate / best:.0%} |")
+    click.echo("\nClean embeddings against the plain loop's, mean over the mean distance of two:")
+    for name, difference in differences.items():
+        click.echo(f"{name}: {difference:.1e}")
 
 
 def measure(
     model: str, folder: Path, ids: list[str], repeats: int, batch_size: int
-) -> dict[str, float]:
-    """{what: images encoded in a second}, the best of `repeats` runs, of the short ones of four
-    times as many; all take turns."""
-    device, cores = torch.device("cpu"), available_cores()
+) -> tuple[dict[str, float], dict[str, float]]:
+    """({what: images encoded in a second}, {sweep: its difference from the plain loop}).
+
+    The best of `repeats` runs, of the short ones of four times as many; all take turns.
+    """
+    device = torch.device("cpu")
     fast = choose_precision("auto", device)
     exact = load_encoder(model, None, folder, 0, device)
-    quick = with_precision(load_encoder(model, None, folder, 0, device), fast)
+    encoders = {
+        precision: with_precision(load_encoder(model, None, folder, 0, device), precision)
+        for precision in dict.fromkeys(("fp32", fast))
+    }
     own = read_params(EmbedParams, Path("params.yaml")).model_copy(
         update={"noise_levels": LEVELS, "draws": 1, "batch_size": batch_size}
     )
-    arrays = {(level, 0): np.empty((len(ids), _dimension(exact)), "float32") for level in LEVELS}
+    found = {
+        name: {(level, 0): np.empty((len(ids), _dimension(exact)), "float32") for level in LEVELS}
+        for name in ("plain", *encoders)
+    }
     height, width = exact.preprocessing["size"]
     pixels = np.random.default_rng(0).random((batch_size, 3, height, width), dtype=np.float32)
+    encode = partial(encoders[fast].encode_images, pixels)
 
-    def swept(encoder: Encoder) -> int:
-        sweep(encoder, folder, ids, own, arrays)
-        return len(ids) * len(LEVELS)
-
-    def in_turn(function: Callable[[], object], calls: int = 3) -> int:
-        """Call the function several times on every core at once; return the images encoded."""
-        with one_share_each(device, cores):
-            jobs = (delayed(function)() for _ in range(calls * cores))
-            Parallel(n_jobs=cores, backend="threading")(jobs)
-        return calls * cores * batch_size
-
-    work = {
-        "plain loop, float32": lambda: plain_loop(exact, folder, ids),
-        "sweep, fp32": lambda: swept(exact),
-        f"sweep, {fast}": lambda: swept(quick),
-        f"encoder alone, {fast}": lambda: in_turn(lambda: quick.encode_images(pixels)),
-    }
+    work: dict[str, tuple[int, Callable[[], None]]] = {}  # images, and what encodes them
+    swept, calls = len(ids) * len(LEVELS), 3 * available_cores()
+    work["plain loop, float32"] = swept, partial(plain_loop, exact, folder, ids, found["plain"])
+    for name, encoder in encoders.items():
+        work[f"sweep, {name}"] = swept, partial(sweep, encoder, folder, ids, own, found[name])
+    short = {f"encoder alone, {fast}": encode}
     for packed in (False, True):
-        products = matrix_products(exact, batch_size, fast, packed)
         name = f"matrix products alone, {fast}" + (", weights laid out before" if packed else "")
-        work[name] = lambda products=products: in_turn(products)
+        short[name] = matrix_products(exact, batch_size, fast, packed)
+    for name, function in short.items():
+        work[name] = calls * batch_size, partial(on_every_core, function, calls)
+
     best = dict.fromkeys(work, 0.0)
-    short = [name for name in work if "alone" in name]
     for turn in range(4 * repeats):
         for name in short if turn % 4 else work:
+            images, function = work[name]
             start = time.perf_counter()
-            images = work[name]()
+            function()
             best[name] = max(best[name], images / (time.perf_counter() - start))
-    return best
+    wanted = [found["plain"][0.0, 0]]
+    return best, {
+        f"sweep, {name}": relative_deviation([found[name][0.0, 0]], wanted) for name in encoders
+    }
 
 
-def plain_loop(encoder: Encoder, folder: Path, ids: list[str]) -> int:
+def on_every_core(function: Callable[[], object], calls: int) -> None:
+    """Call a function so often, on all cores at once, each call with one thread."""
+    cores = available_cores()
+    with one_share_each(torch.device("cpu"), cores):
+        Parallel(n_jobs=cores, backend="threading")(delayed(function)() for _ in range(calls))
+
+
+def plain_loop(
+    encoder: Encoder, folder: Path, ids: list[str], arrays: dict[tuple[float, int], np.ndarray]
+) -> None:
     """What is usually written: decode, transform and encode in float32, for every level anew."""
     transform = image_transform_v2(PreprocessCfg(**encoder.preprocessing), is_train=False)
     with torch.inference_mode():
-        for level in LEVELS:
+        for (level, _), array in arrays.items():
             for start in range(0, len(ids), 64):
                 names = ids[start : start + 64]
                 batch = torch.stack(
@@ -114,8 +146,7 @@ def plain_loop(encoder: Encoder, folder: Path, ids: list[str]) -> int:
                 )
                 batch += level * torch.randn_like(batch)
                 features = encoder.model.encode_image(batch)
-                functional.normalize(features, dim=-1).numpy()
-    return len(ids) * len(LEVELS)
+                array[start : start + 64] = functional.normalize(features, dim=-1).numpy()
 
 
 def matrix_products(
@@ -196,13 +227,6 @@ def _make_images(folder: Path, count: int) -> list[str]:
         )
         Image.fromarray((pixels / 3).astype(np.uint8)).save(folder / "images" / f"{i}.jpg")
     return [f"{i}.jpg" for i in range(count)]
-
-
-def _cpu() -> str:
-    """The name of the processor, as Linux tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.split(":")[1].strip() for line in lines if "model name" in line), "CPU")
 
 
 if __name__ == "__main__":

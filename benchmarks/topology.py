@@ -1,14 +1,18 @@
-"""Diagrams and the distances between them, against ripser.py with persim; and the cost estimates.
+"""Diagrams, the distances between them and angles, against their peers; and the cost estimates.
 
     python -m benchmarks.topology
     python -m benchmarks.topology --estimates
 
-The first prints a Markdown table, for the classes one by one and for one sample across all of
-them, and says by how much the values differ. A job is what the study does at one noise level:
-the diagrams (H0, H1) of a clean and of a noisy cloud, from points, and the bottleneck and the
-1-Wasserstein distance between them. Both sides run on one core, in turns, and the best of several
-runs counts. The points are made to resemble image embeddings: classes around centres, spectra
-that fall as 1 / sqrt(k), a common direction, and noise that pulls to another one.
+The first prints two Markdown tables, for the classes one by one and for one sample across all of
+them, with the share of each job in the time of its side and the largest difference of the values:
+between diagrams as a bottleneck distance, between distances relative, between angles in radians.
+The jobs are what the study does at one noise level: the diagrams (H0, H1) of clean and of noisy
+clouds, from points, against ripser.py; the bottleneck and the 1-Wasserstein distance between a
+clean and a noisy diagram, both sides on the same diagrams, against persim; and the principal
+angles between all pairs of classes, clean and noisy, from points, against a loop of SciPy calls
+(`benchmarks.angles`). The row `all` adds them up. Both sides run on one core, in turns, and the
+best of several runs counts. The points are made to resemble image embeddings: classes around
+centres, spectra that fall as 1 / sqrt(k), a common direction, and noise that pulls to another one.
 
 The second compares the estimates of `persistence` with what the diagrams then cost.
 """
@@ -18,12 +22,10 @@ import os
 os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})  # read by NumPy's import
 
 import multiprocessing
-import platform
 import re
 import time
 import warnings
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -31,6 +33,8 @@ import numpy as np
 import persim
 from ripser import ripser
 
+from benchmarks.angles import RANK, angles_from_points, largest_difference, scipy_from_points
+from benchmarks.measure import in_turns, machine
 from stages.core.homology import (
     bottleneck,
     distance_matrix,
@@ -39,7 +43,6 @@ from stages.core.homology import (
     persistence_diagrams,
     wasserstein,
 )
-from stages.core.parallel import available_cores
 
 DIMENSION = 512
 CLASSES = 47
@@ -70,26 +73,52 @@ TRIALS = [
 
 
 @click.command()
-@click.option("--points", default=1880, show_default=True, help="Points of the large sample.")
-@click.option("--images", default=120, show_default=True, help="Points of each of 47 classes.")
+@click.option(
+    "--points",
+    type=click.IntRange(min=CLASSES * RANK),
+    default=1880,
+    show_default=True,
+    help="Points of the large sample, rounded up to as many of each class.",
+)
+@click.option(
+    "--images",
+    type=click.IntRange(min=RANK),
+    default=120,
+    show_default=True,
+    help="Points of each of 47 classes.",
+)
 @click.option("--repeats", default=2, show_default=True, help="Runs of each side.")
 @click.option("--estimates", is_flag=True, help="Compare estimated with measured cost instead.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the clouds of --estimates.")
 def main(points: int, images: int, repeats: int, estimates: bool, seed: int) -> None:
     """Print a Markdown table."""
-    click.echo(f"{_machine()}\n")
+    libraries = ("numpy", "scipy", "gudhi", "POT", "ripser", "persim")
+    click.echo(f"One core of {machine(*libraries)}\n")
     if estimates:
         print_estimates(seed)
         return
     per_class = [embeddings(1, images, seed) for seed in range(CLASSES)]
-    print_comparison(f"{CLASSES} classes x {images} points", per_class, repeats)
-    overall = embeddings(CLASSES, -(-points // CLASSES), 0)
-    keep = np.random.default_rng(0).permutation(len(overall[0]))[:points]
-    print_comparison(f"{points:,} points", [tuple(cloud[keep] for cloud in overall)], repeats)
+    classes = [dict(enumerate(clouds)) for clouds in zip(*per_class, strict=True)]
+    print_comparison(f"{CLASSES} classes x {images} points", per_class, classes, repeats)
+    each = -(-points // CLASSES)
+    overall = embeddings(CLASSES, each, 0)
+    classes = [dict(enumerate(np.split(cloud, CLASSES))) for cloud in overall]
+    order = np.random.default_rng(0).permutation(CLASSES * each)
+    sample = tuple(cloud[order] for cloud in overall)
+    print_comparison(f"{len(order):,} points", [sample], classes, repeats)
 
 
-def print_comparison(what: str, clouds: list[tuple[np.ndarray, np.ndarray]], repeats: int) -> None:
-    """Measure and print the jobs on pairs (clean, noisy) of clouds."""
+def print_comparison(
+    what: str,
+    clouds: list[tuple[np.ndarray, np.ndarray]],
+    classes: list[dict[int, np.ndarray]],
+    repeats: int,
+) -> None:
+    """Measure and print the jobs.
+
+    clouds: pairs (clean, noisy), for diagrams; classes: the same points by class, clean and
+    noisy, for angles.
+    """
     ours, theirs = [], []
 
     def our_diagrams() -> None:
@@ -127,29 +156,28 @@ def print_comparison(what: str, clouds: list[tuple[np.ndarray, np.ndarray]], rep
             )
             difference = np.subtract(found[our_distance], found[their_distance])
             gaps[job] = float(np.abs(difference / found[their_distance]).max())
-    times["all"] = tuple(np.sum(list(times.values()), axis=0))
 
-    click.echo(f"| {what} | ours, s | ripser.py and persim, s | ratio | largest difference |")
-    click.echo("| --- | --- | --- | --- | --- |")
+    def our_angles() -> None:
+        ours[:] = [angles_from_points(level) for level in classes]
+
+    def their_angles() -> None:
+        theirs[:] = [scipy_from_points(level) for level in classes]
+
+    job = f"principal angles, rank {RANK}"
+    times[job] = in_turns(our_angles, their_angles, repeats)
+    gaps[job] = max(largest_difference(a, b) for a, b in zip(ours, theirs, strict=True))
+    all_ours, all_theirs = np.sum(list(times.values()), axis=0)
+    times["all"] = all_ours, all_theirs
+
+    click.echo(f"| {what} | ours, s | share | peers, s | share | ratio | largest difference |")
+    click.echo("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for job, (our_time, their_time) in times.items():
         gap = f"{gaps[job]:.1e}" if job in gaps else ""
-        click.echo(f"| {job} | {our_time:.3f} | {their_time:.3f} | {their_time / our_time:.1f} "
-                   f"| {gap} |")  # fmt: skip
+        click.echo(
+            f"| {job} | {our_time:.3f} | {our_time / all_ours:.0%} | {their_time:.3f} "
+            f"| {their_time / all_theirs:.0%} | {their_time / our_time:.1f} | {gap} |"
+        )
     click.echo("")
-
-
-def in_turns(
-    ours: Callable[[], object], theirs: Callable[[], object], repeats: int
-) -> tuple[float, float]:
-    """Seconds of the best run of each of two functions that take turns."""
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        ours()
-        middle = time.perf_counter()
-        theirs()
-        seconds.append((middle - start, time.perf_counter() - middle))
-    return tuple(np.min(seconds, axis=0))
 
 
 def print_estimates(seed: int) -> None:
@@ -233,18 +261,6 @@ def _their_diagrams(points: np.ndarray) -> list[np.ndarray]:
 
 def _unit(points: np.ndarray) -> np.ndarray:
     return points / np.linalg.norm(points, axis=1, keepdims=True)
-
-
-def _machine() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    libraries = ", ".join(
-        f"{name} {version(name)}" for name in ("gudhi", "POT", "ripser", "persim")
-    )
-    cpu = names[0] if names else platform.processor()
-    load = os.getloadavg()[0]
-    return f"{cpu}, one of {available_cores()} cores, load {load:.1f}; {libraries}"
 
 
 if __name__ == "__main__":
