@@ -129,12 +129,12 @@ def pretrain(
     normalisation = Normalisation(_side(encoder), encoder.mean, encoder.std)
     side = math.ceil(normalisation.size * ROOM_FOR_CROPS)
     if params.source == "textures":
-        pairs_of_round, held_out = _painted(params, side)
+        pairs_of_round, held_out = painted(params, side)
     else:
         pairs_of_round, held_out = _fetched(params, side, images, index)
 
     before = compare(encoder.model, encoder.tokenise, held_out, normalisation, params.seed)
-    history = _train(params, encoder, normalisation, pairs_of_round, held_out, checkpoints, bf16)
+    history = train(params, encoder, normalisation, pairs_of_round, held_out, checkpoints, bf16)
     after = compare(encoder.model, encoder.tokenise, held_out, normalisation, params.seed)
 
     _write_model(model, params.architecture, encoder)
@@ -161,7 +161,7 @@ def _side(encoder: Encoder) -> int:
 # --- where pairs come from -----------------------------------------------------------------------
 
 
-def _painted(params: PretrainParams, side: int) -> tuple[Callable[[int], Pairs], Pairs]:
+def painted(params: PretrainParams, side: int) -> tuple[Callable[[int], Pairs], Pairs]:
     """(the pairs of round k, the held-out pairs), painted.
 
     The generator of a painting is keyed by its purpose, which is never that of `fetch`, so that
@@ -237,7 +237,7 @@ def _load_image(job: tuple[Path, int, list[str]]) -> tuple[np.ndarray, Facts]:
 # --- training ------------------------------------------------------------------------------------
 
 
-def _train(
+def train(
     params: PretrainParams,
     encoder: Encoder,
     normalisation: Normalisation,

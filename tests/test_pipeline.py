@@ -83,6 +83,13 @@ def test_every_stage_documents_itself(stage: str) -> None:
         assert "--" + key.replace("_", "-") in shown
 
 
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage not in ("pretrain", "embed")])
+def test_a_stage_without_a_model_does_not_import_torch(stage: str) -> None:
+    """It would take seconds and hundreds of megabytes for nothing."""
+    code = f"import sys, stages.{stage}; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
 def test_the_shipped_model_is_that_of_the_code_and_the_settings(tmp_path: Path) -> None:
     """A clone would train else, which takes long; 'dvc repro pretrain' mends it.
 
