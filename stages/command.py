@@ -2,8 +2,10 @@
 
 import errno
 import functools
+import signal
 import types
 import typing
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +13,10 @@ import click
 from pydantic.fields import FieldInfo
 
 from stages.core.errors import StudyError
+from stages.core.interruption import interruptible
 from stages.core.params import Section, read_params
+
+INTERRUPTED = 128 + signal.SIGINT  # the exit code by which shells know it
 
 
 def stage(section: type[Section]) -> Callable[[Callable], click.Command]:
@@ -19,7 +24,8 @@ def stage(section: type[Section]) -> Callable[[Callable], click.Command]:
 
     Each field of `section` becomes an option that overrides the value in params.yaml, so that
     --help documents every setting. A StudyError or an operating system's refusal (a full
-    disk, a missing permission) ends the command with one line and exit code 1.
+    disk, a missing permission) ends the command with one line and exit code 1, Ctrl-C with one
+    line and exit code 130.
     """
 
     def decorate(function: Callable) -> click.Command:
@@ -31,7 +37,12 @@ def stage(section: type[Section]) -> Callable[[Callable], click.Command]:
                 if (value := given.pop(f"set_{key}")) not in (None, ())
             }
             try:
-                function(read_params(section, params_file, overrides), **given)
+                with interruptible():
+                    function(read_params(section, params_file, overrides), **given)
+            except KeyboardInterrupt:
+                warnings.simplefilter("ignore")  # joblib's, that tasks were cut short
+                click.echo("Interrupted; nothing half-made is left. Run the stage again", err=True)
+                raise click.exceptions.Exit(INTERRUPTED) from None
             except StudyError as error:
                 raise click.ClickException(str(error)) from None
             except OSError as error:

@@ -32,7 +32,8 @@ def local_imports(file: Path) -> set[Path]:
                 continue
             for module in modules:
                 path = ROOT.joinpath(*module.split("."))
-                for source in (path.with_suffix(".py"), path / "__init__.py"):
+                packages = [folder for folder in (path, *path.parents) if ROOT in folder.parents]
+                for source in (path.with_suffix(".py"), *(p / "__init__.py" for p in packages)):
                     if source.exists() and source not in found:
                         found.add(source)
                         pending.append(source)

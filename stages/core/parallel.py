@@ -3,10 +3,15 @@
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from typing import TypeVar
 
 from joblib import Parallel, delayed
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm import tqdm
+
+from stages.core.errors import StudyError
+from stages.core.interruption import deaf_children, end_with
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -33,10 +38,23 @@ def parallel_map(
     """[function(item) for item in items], in that order, on `workers` processes.
 
     `function` must depend on its item alone, so that the results do not change with
-    `workers` (default: every available core). With one worker no process is started.
+    `workers` (default: every available core). With one worker no process is started. Raises
+    StudyError where a worker is killed from outside.
     """
     workers = min(workers or available_cores(), max(len(items), 1))
     if workers == 1:
         return [function(item) for item in progress(items, description)]
-    pool = Parallel(n_jobs=workers, return_as="generator", batch_size="auto")
-    return list(progress(pool(delayed(function)(item) for item in items), description, len(items)))
+    settings = {"return_as": "generator", "batch_size": "auto"}
+    follow = {"initializer": end_with, "initargs": (os.getpid(),)}
+    with ExitStack() as stack:
+        with deaf_children():
+            # A pool that is left early ends its workers, which would go on writing else.
+            pool = stack.enter_context(Parallel(workers, **settings, **follow))
+            results = pool(delayed(function)(item) for item in items)
+        try:
+            return list(progress(results, description, len(items)))
+        except TerminatedWorkerError:
+            raise StudyError(
+                f"{description}: one of {workers} processes was killed, as the system does where "
+                "memory runs out; free some, or use fewer cores: taskset --cpu-list 0 dvc repro"
+            ) from None

@@ -1,0 +1,71 @@
+"""Processes that end at once when they are told to, and leave none behind."""
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing import resource_tracker
+from types import FrameType
+
+PR_SET_PDEATHSIG = 1  # of Linux's prctl.h
+
+
+def end_with(parent: int) -> None:
+    """Have the kernel kill this process as soon as `parent`, which started it, has ended (Linux).
+
+    A process that is killed, as by the system where memory runs out, cannot end those that it
+    started: they would go on writing while the next run makes the same outputs.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it had ended before
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let the first Ctrl-C raise KeyboardInterrupt, for the cleaning up, and a second one kill.
+
+    Where Ctrl-C is ignored, as in a job of a script's background, it stays so.
+    """
+    handler, hook = signal.getsignal(signal.SIGINT), sys.unraisablehook
+    if handler is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _interrupt_once)
+    sys.unraisablehook = partial(_interrupt_again, hook)
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+        signal.signal(signal.SIGINT, handler)
+
+
+def _interrupt_once(_number: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    raise KeyboardInterrupt
+
+
+def _interrupt_again(hook: Callable, lost: "sys.UnraisableHookArgs") -> None:
+    """Send a KeyboardInterrupt anew that came in a destructor, of which Matplotlib has many."""
+    if lost.exc_type is KeyboardInterrupt:
+        signal.signal(signal.SIGINT, _interrupt_once)
+        threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
+    else:
+        hook(lost)
+
+
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """Let processes that are started here miss Ctrl-C: this one ends them, without their word.
+
+    Ctrl-C here waits meanwhile. A signal mask, unlike a handler, is inherited.
+    """
+    resource_tracker.ensure_running()  # Python 3.11's unblocks the signal when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
