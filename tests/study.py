@@ -2,9 +2,14 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,6 +48,43 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, cwd=folder, env=environment(folder), capture_output=True, text=True
     )
+
+
+@contextmanager
+def started(folder: Path, *command: str) -> Iterator[tuple[psutil.Popen, Path]]:
+    """Start a command in a folder; give its process, and a file with what it prints.
+
+    It leads a group of processes and hears Ctrl-C, as in a terminal, even where the tests run
+    in the background and do not. At the end it is killed, with all that it started.
+    """
+    printed = folder.with_name(f"{folder.name}.printed")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with printed.open("wb") as out:
+            process = psutil.Popen(
+                command,
+                cwd=folder,
+                env=environment(folder),
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    try:
+        yield process, printed
+    finally:
+        for each in family(process):
+            each.kill()
+        process.wait()
+
+
+def family(process: psutil.Process) -> list[psutil.Process]:
+    """The process and all that it started, directly or not."""
+    try:
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -1,7 +1,9 @@
 """Outputs that appear whole or not at all, and never in the place of what is not the study's."""
 
 import errno
+import re
 import shutil
+import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +17,7 @@ from stages.command import stage
 from stages.core.errors import StudyError
 from stages.core.files import whole_file, whole_files, whole_folder
 from stages.core.params import Section
+from tests.study import run
 
 
 def names(folder: Path) -> list[str]:
@@ -152,6 +155,27 @@ def test_bad_input_stays_bad_input_on_a_full_disk(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
     with pytest.raises(StudyError, match="NaN"), whole_files(tmp_path):
         raise StudyError("x.npy: holds NaN")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["project", "angles", "persistence", "distances", "classify"])
+def test_a_stage_that_cannot_write_on_leaves_the_earlier_outputs(
+    name: str, tiny_study: Path, tmp_path: Path
+) -> None:
+    study = shutil.copytree(tiny_study, tmp_path / "study")
+    before = content(study)
+    # Tables may be written, but no file of more than 16 KiB, as the pictures are.
+    limited = ("sh", "-c", 'ulimit -f 32 && exec "$@"', "sh")
+    done = run(study, *limited, sys.executable, "-m", f"stages.{name}")
+    assert done.returncode == 1
+    assert re.fullmatch(r"Error: \S*\.png: File too large\n", done.stderr), done.stderr
+    assert content(study) == before
+
+
+def content(study: Path) -> dict[Path, bytes]:
+    """{file: bytes} of all that stages write."""
+    files = [path for top in ("data", "metrics", "plots") for path in (study / top).rglob("*")]
+    return {path: path.read_bytes() for path in files if path.is_file()}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 import json
 import math
+import signal
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ import stages.pretrain
 from stages.core.painter import ATTRIBUTES, paint
 from stages.core.randomness import generator_for
 from stages.pretrain import pretrain
+from tests.study import ROOT, started
 
 TINY = {
     "embed_dim": 16,
@@ -38,7 +42,8 @@ def tiny_architecture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages.pretrain, "parallel_map", lambda f, items, _: [f(x) for x in items])
 
 
-def run(folder: Path, *arguments: str) -> Result:
+def options(folder: Path, *more: str) -> list[str]:
+    """What a small training in a folder of its own is started with."""
     given = {
         "--architecture": "tiny-textures",
         "--steps": "12",
@@ -56,8 +61,11 @@ def run(folder: Path, *arguments: str) -> Result:
         "--metrics": str(folder / "pretrain.json"),
         "--plots": str(folder / "plots"),
     }
-    options = [part for pair in given.items() for part in pair]
-    return CliRunner().invoke(pretrain, [*options, *arguments])
+    return [part for pair in given.items() for part in pair] + list(more)
+
+
+def run(folder: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(pretrain, options(folder, *arguments))
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -94,16 +102,51 @@ def test_a_broken_run_ends_with_the_weights_of_an_unbroken_one(
         return step(*arguments)
 
     monkeypatch.setattr(stages.pretrain, "training_step", break_off)
-    assert run(broken).exit_code == 1
+    assert run(broken).exit_code == 130
     assert not (broken / "model").exists()
     monkeypatch.setattr(stages.pretrain, "training_step", step)
     resumed = run(broken)
     assert resumed.exit_code == 0
     assert "resuming after step 8" in resumed.output
-    expected, found = weights(whole), weights(broken)
-    for name, tensor in expected.items():
-        torch.testing.assert_close(found[name], tensor, rtol=0, atol=1e-5)
-    assert (whole / "plots/loss.csv").read_bytes() == (broken / "plots/loss.csv").read_bytes()
+    assert_trained_alike(broken, whole)
+
+
+def assert_trained_alike(found: Path, expected: Path) -> None:
+    for name, tensor in weights(expected).items():
+        torch.testing.assert_close(weights(found)[name], tensor, rtol=0, atol=1e-5)
+    assert (found / "plots/loss.csv").read_bytes() == (expected / "plots/loss.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_killed_process_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    steps = ("--steps", "20", "--params", str(ROOT / "params.yaml"))
+    assert run(whole, *steps).exit_code == 0
+    killed.mkdir()
+    start = (
+        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+        "import open_clip\nfrom stages.pretrain import pretrain\n"
+        f"open_clip.add_model_config({str(tmp_path / 'architectures')!r})\n"
+        f"pretrain({options(killed, *steps)!r})\n"
+    )
+    for number, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)):
+        before = checkpoints(killed)
+        with started(killed, sys.executable, "-c", start) as (process, _):
+            while process.poll() is None and checkpoints(killed) in ([], before):
+                time.sleep(0.001)
+            process.send_signal(number)
+            assert process.wait() == code
+        assert checkpoints(killed) not in ([], before)
+    resumed = run(killed, *steps)
+    assert "resuming after step" in resumed.output
+    assert_trained_alike(killed, whole)
+    assert not list((killed / "checkpoints").iterdir())
+
+
+def checkpoints(folder: Path) -> list[tuple[str, int]]:
+    """Each checkpoint's name and time of change."""
+    found = (folder / "checkpoints").glob("*.pt")
+    return [(file.name, file.stat().st_mtime_ns) for file in found]
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(tmp_path: Path) -> None:

@@ -1,0 +1,206 @@
+"""Runs that are killed, and runs that wait in a queue.
+
+A kill comes at a random moment of a stage's work. Time would depend on the machine, so that the
+moment is told by what the stage has done. DVC's own work before and after a stage is spared: it
+writes dvc.lock in place.
+"""
+
+import io
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+from click.testing import CliRunner
+
+from stages.command import stage
+from stages.core.errors import StudyError
+from stages.core.parallel import parallel_map
+from stages.core.params import Section
+from tests.study import commit_all, dvc, family, git, metrics, started
+
+PARALLEL = ("fetch", "project", "persistence", "distances")
+STAGES = ("fetch", "embed", "project", "angles", "persistence", "distances", "classify")
+# Every stage is killed once in a round; more rounds, which differ, are asked for by hand.
+ROUNDS = int(os.environ.get("INTERRUPTION_ROUNDS", "1"))
+PATIENCE_S = 120
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_killed_study_completes_as_an_unbroken_one(
+    number: signal.Signals, tiny_study: Path, tmp_path: Path
+) -> None:
+    study = shutil.copytree(tiny_study, tmp_path / "study")
+    expected = metrics(study)
+    for seed in range(ROUNDS):
+        random = np.random.default_rng([number, seed])
+        # Every stage but pretrain depends on one of these, and no result on a comment.
+        for name in ("stages/fetch.py", "stages/core/embeddings.py"):
+            with (study / name).open("a") as source:
+                source.write(f"# {number.name} {seed}\n")
+        kills = [kill(study, stage, number, random) for stage in STAGES]
+        print(*kills, sep="\n")
+        dvc(study, "repro")
+        assert metrics(study) == expected, kills
+        assert not unfinished(study), kills
+        assert "Data and pipelines are up to date" in dvc(study, "repro")
+        assert sum("too late" in each for each in kills) < len(STAGES) / 2, kills
+
+
+def kill(study: Path, stage: str, number: signal.Signals, random: np.random.Generator) -> str:
+    """Start 'dvc repro', kill it at a random moment of a stage, and say what was done.
+
+    Ctrl-C in a terminal reaches every process, and so does SIGKILL here or hits the stage
+    alone, as where memory runs out, or DVC alone. Whatever was hit, nothing may live on.
+    """
+    moments = {
+        "as it starts": lambda: True,
+        "as its workers work": lambda: len(family(worker)) > 1,
+        "as it writes": lambda: bool(unfinished(study)),
+        "once it has written": (study / "metrics" / f"{stage}.json").exists,
+    }
+    if stage not in PARALLEL:
+        del moments["as its workers work"]
+    moment = random.choice(list(moments))
+    targets = ["all", "stage"] + ["dvc"] * (number == signal.SIGKILL)  # which ignores Ctrl-C
+    target = random.choice(targets)
+    pause_s = random.uniform(0, 0.5) if moment != "once it has written" else 0
+    what = f"{number.name} to {target} in {stage} {moment} and {pause_s:.2f} s later"
+    with started(study, sys.executable, "-m", "dvc", "repro", stage) as (process, printed):
+        wait_until(lambda: running(process, stage) or not alive(process), what)
+        worker = running(process, stage)
+        assert worker, f"{what}: it does not run\n{printed.read_text()}"
+        wait_until(lambda: moments[moment]() or not alive(worker), what)
+        time.sleep(pause_s)
+        everyone = family(process)
+        if not alive(worker):
+            process.wait()
+            return f"{what}: too late"
+        if target == "all":
+            os.killpg(process.pid, number)
+        else:
+            os.kill((worker if target == "stage" else process).pid, number)
+        wait_until(lambda: not any(map(alive, everyone)), f"{what}: some process lives on")
+    if number == signal.SIGINT:
+        assert "Traceback" not in printed.read_text(), f"{what}\n{printed.read_text()}"
+        assert not unfinished(study), what
+    return what
+
+
+def unfinished(study: Path) -> list[Path]:
+    """What a stage has begun to write, or has left behind."""
+    found = [path for name in ("data", "metrics", "plots") for path in (study / name).rglob(".*")]
+    return [path for path in found if path.name.endswith(("unfinished", "replaced"))]
+
+
+def running(process: psutil.Process, stage: str) -> psutil.Process | None:
+    """The process of a stage, among those that `process` started."""
+    for each in family(process)[1:]:
+        try:
+            if each.cmdline()[1:] == ["-m", f"stages.{stage}"]:
+                return each
+        except psutil.Error:
+            continue
+    return None
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_until(condition: Callable[[], object], what: str, every_s: float = 0.005) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(every_s)
+
+
+# A stage and its workers
+
+
+def kill_a_worker(item: int) -> int:
+    if item == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+def test_a_killed_worker_is_said_in_one_line() -> None:
+    assert parallel_map(abs, [-1, -2], "counting", workers=2) == [1, 2]
+    with pytest.raises(StudyError, match=r"counting: one of 2 processes was killed, .*; free some"):
+        parallel_map(kill_a_worker, range(4), "counting", workers=2)
+    assert parallel_map(abs, [-1, -2], "counting", workers=2) == [1, 2]
+
+
+class Interrupted:
+    """An object that receives Ctrl-C while it is destroyed."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_ctrl_c_in_a_stage_ends_it_with_one_line(lost: bool, tmp_path: Path) -> None:
+    class NoParams(Section):
+        name = "nothing"
+
+    @stage(NoParams)
+    def interrupted(params: NoParams) -> None:
+        """Wait for Ctrl-C."""
+        if lost:  # Python ignores what is raised in a destructor
+            Interrupted()
+        else:
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(PATIENCE_S)
+
+    before = signal.getsignal(signal.SIGINT), sys.unraisablehook
+    (tmp_path / "params.yaml").write_text("nothing: {}")
+    done = CliRunner().invoke(interrupted, ["--params", str(tmp_path / "params.yaml")])
+    assert done.exit_code == 130
+    assert done.output == "Interrupted; nothing half-made is left. Run the stage again\n"
+    assert (signal.getsignal(signal.SIGINT), sys.unraisablehook) == before
+
+
+# The queue
+
+
+@pytest.mark.slow
+def test_queued_experiments_do_not_disturb_each_other(tiny_study: Path, tmp_path: Path) -> None:
+    study = shutil.copytree(tiny_study, tmp_path / "study")
+    commit_all(study)
+    before = metrics(study)
+    dvc(study, "exp", "run", "--queue", "-S", "angles.rank=1,2")
+    dvc(study, "exp", "run", "--queue", "--name", "other", "-S", "classify.calibration_bins=3")
+    dvc(study, "queue", "start", "-j", "1")
+    wait_until(lambda: ended(dvc(study, "queue", "status")), "the queue does not end", every_s=1)
+    assert metrics(study) == before  # none of it ran in the workspace
+    assert not git(study, "status", "--porcelain")
+
+    column = "metrics/angles.json:noise_1.00.mean_deg_mean"
+    shown = pd.read_csv(io.StringIO(dvc(study, "exp", "show", "--csv", "--sort-by", column)))
+    shown = shown[shown["State"] == "Success"]
+    assert sorted(shown["angles.rank"]) == [1, 2, 3]
+    assert shown["noise_1.00.mean_deg_mean"].is_monotonic_increasing
+    for name in shown["Experiment"]:
+        dvc(study, "exp", "apply", name)
+        assert "Data and pipelines are up to date" in dvc(study, "status")
+        queued = metrics(study)
+        changed = [file for file in before if queued[file] != before[file]]
+        assert changed == ["classify.json" if name == "other" else "angles.json"]
+        dvc(study, "repro", "--force", "--single-item", Path(changed[0]).stem)
+        assert metrics(study) == queued
+
+
+def ended(status: str) -> bool:
+    """Whether all that was queued has run, by what 'dvc queue status' prints."""
+    return "Queued" not in status and "Running" not in status and "0 active" in status
