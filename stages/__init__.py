@@ -4,11 +4,11 @@ import os
 import signal
 import sys
 
-from stages.core.interruption import end_with
-
 if sys.argv[0] == "-m":  # so it is until Python has found the module that it is to run
-    if "DVC_STAGE" in os.environ:
-        end_with(os.getppid())
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         # Nothing is begun yet: Ctrl-C ends the seconds of importing at once, without a traceback.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if "DVC_STAGE" in os.environ:
+        from stages.core.interruption import end_with
+
+        end_with(os.getppid())
