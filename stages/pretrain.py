@@ -141,9 +141,10 @@ def pretrain(
     write_json(metrics, _metrics(params, after, encoder))
     with whole_files(plots) as folder:
         write_csv(folder / "loss.csv", history)
-        write_csv(folder / "cosines.csv", _cosine_table(before, after))
+        cosines = _cosine_table(before, after)
+        write_csv(folder / "cosines.csv", cosines)
         _draw_loss(history, min(params.batch_size, len(held_out.facts)), folder / "loss.png")
-        _draw_cosines(before, after, folder / "cosines.png")
+        _draw_cosines(cosines, folder / "cosines.png")
         _draw_similarities(before, after, held_out, folder / "similarities.png")
     _checkpoint_file(params, checkpoints).unlink(missing_ok=True)
     to_text, to_image = recall_at_1(after)
@@ -427,14 +428,17 @@ def _draw_loss(history: pd.DataFrame, batch: int, path: Path) -> None:
     save_figure(figure, path)
 
 
-def _draw_cosines(before: Comparison, after: Comparison, path: Path) -> None:
+def _draw_cosines(table: pd.DataFrame, path: Path) -> None:
     figure, panels = new_figure(9, 3.6, 1, 2, sharex=True)
-    for axes, comparison, time in zip(panels, (before, after), ("before", "after"), strict=True):
-        real, fake = pair_cosines(comparison)
-        axes.hist(fake, BINS, density=True, color=COLOURS[1], alpha=0.7, label="fake pairs")
-        axes.hist(real, BINS, density=True, color=COLOURS[0], alpha=0.7, label="real pairs")
+    for axes, time in zip(panels, ("before", "after"), strict=True):
+        for colour, pairs in zip(COLOURS[1::-1], ("fake", "real"), strict=True):
+            rows = table[(table["time"] == time) & (table["pairs"] == pairs)]
+            axes.stairs(
+                rows["density"], BINS, fill=True, color=colour, alpha=0.7, label=f"{pairs} pairs"
+            )
+        axes.set_xticks(np.linspace(-1, 1, 5))
         axes.set(title=f"{time} training", xlabel="cosine of image and caption", ylabel="density")
-        axes.legend()
+        axes.legend(loc="upper left")
     figure.suptitle("Held-out pairs: training draws real pairs together, fake pairs apart")
     save_figure(figure, path)
 
