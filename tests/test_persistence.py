@@ -134,7 +134,7 @@ def test_same_bytes_twice_and_with_any_worker_count(
             monkeypatch.setattr(module, "available_cores", lambda cores=cores: cores)
         assert run(planted, tmp_path / name, "--points-overall", "16").exit_code == 0
         outputs.append(contents(tmp_path / name))
-    assert len(outputs[0]) == 4
+    assert len(outputs[0]) == 5
     assert outputs[0] == outputs[1] == outputs[2]
 
 
