@@ -68,12 +68,16 @@ def test_neighbours(near: bool) -> None:
 
 
 def subspace_clouds(seed: int, shared: bool) -> dict[str, np.ndarray]:
-    """24 classes near random planes of 24 dimensions; of each claimed pair they meet, if shared."""
+    """24 classes near random planes of 24 dimensions; of each claimed pair they meet, if shared.
+
+    The second of a pair gets a line of the first, so that none has more than 3 dimensions, the
+    rank that is fitted.
+    """
     generator = np.random.default_rng(seed)
     planes = {name: generator.standard_normal((2, 24)) for name in CLASSES}
     if shared:
         for a, b in closest_pairs.PAIRS:
-            planes[a] = np.vstack([planes[a], planes[b][:1]])
+            planes[b] = np.vstack([planes[b], planes[a][:1]])
     clouds = {}
     for name, plane in planes.items():
         weights = generator.standard_normal((30, len(plane)))

@@ -15,6 +15,7 @@ from stages.core.diagrams import YARDSTICKS
 from stages.core.statistics import Interval, share_interval, spearman
 
 LEAST_BARS = 3  # for a spread
+METRICS = {"bottleneck": "bottleneck", "wasserstein": "1-Wasserstein"}
 LOOP_TRENDS = {
     "spread": ("loops_clump", "points of H1 clump together as noise grows", "spread falls"),
     "mean_death": ("loops_die_sooner", "loops of H1 die sooner as noise grows", "mean death falls"),
@@ -118,7 +119,7 @@ def growth_findings(
             Finding,
             6,
             f"{metric}_h{dim}_grows",
-            f"the {metric} distance of clean and noisy H{dim} grows with noise",
+            f"the {METRICS[metric]} distance of clean and noisy H{dim} grows with noise",
             f"share of classes that grow at every level (holds: over half; by chance "
             f"{1 / factorial(len(levels)):.0%})",
         )
