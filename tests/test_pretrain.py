@@ -5,6 +5,7 @@ import math
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from click.testing import CliRunner, Result
 from safetensors.torch import load_file
 
 import stages.pretrain
-from stages.core.painter import ATTRIBUTES, paint
+from stages.core.painter import ATTRIBUTES, Painting, paint
 from stages.core.randomness import generator_for
 from stages.pretrain import pretrain
 from tests.study import ROOT, started
@@ -72,6 +73,20 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "model" / "open_clip_model.safetensors")
 
 
+def run_until(last: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start a training that is broken off at a step."""
+    step = stages.pretrain.training_step
+
+    def break_off(*arguments: object) -> float:
+        if arguments[5] == last:
+            raise KeyboardInterrupt
+        return step(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stages.pretrain, "training_step", break_off)
+        assert run(folder).exit_code == 130
+
+
 def test_training_draws_real_pairs_together(tmp_path: Path) -> None:
     result = run(tmp_path, "--steps", "60", "--checkpoint-steps", "60")
     assert result.exit_code == 0, result.output
@@ -94,21 +109,26 @@ def test_a_broken_run_ends_with_the_weights_of_an_unbroken_one(
 ) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert run(whole).exit_code == 0
-    step = stages.pretrain.training_step
-
-    def break_off(*arguments: object) -> float:
-        if arguments[5] == 9:
-            raise KeyboardInterrupt
-        return step(*arguments)
-
-    monkeypatch.setattr(stages.pretrain, "training_step", break_off)
-    assert run(broken).exit_code == 130
+    run_until(9, broken, monkeypatch)
     assert not (broken / "model").exists()
-    monkeypatch.setattr(stages.pretrain, "training_step", step)
     resumed = run(broken)
     assert resumed.exit_code == 0
     assert "resuming after step 8" in resumed.output
     assert_trained_alike(broken, whole)
+
+
+def test_a_run_broken_off_before_the_painter_changed_starts_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def paint_darker(*arguments: object) -> Painting:
+        painting = paint(*arguments)
+        return replace(painting, pixels=painting.pixels // 2)
+
+    run_until(9, tmp_path, monkeypatch)
+    monkeypatch.setattr(stages.pretrain, "paint", paint_darker)
+    again = run(tmp_path)
+    assert again.exit_code == 0
+    assert "resuming" not in again.output
 
 
 def assert_trained_alike(found: Path, expected: Path) -> None:

@@ -25,17 +25,19 @@ def draw_heatmap(
     high: float,
     gamma: float = 1.0,
     numbers: str | None = None,
+    colours: str = "cividis",
 ) -> AxesImage:
     """Draw (r, c) values as coloured cells; NaN stays grey.
 
     low, high: the values at the ends of the colour map.
     gamma: power that values are raised to on the colour map; below 1 tells small ones apart.
     numbers: format of a number in each cell, e.g. '{:.0f}'; None writes none.
+    colours: name of the colour map; one that diverges suits values on both sides of 0.
     Returns what a colour bar is made from.
     """
     axes.set_facecolor("#dddddd")
     scale = PowerNorm(gamma, low, high)
-    image = axes.imshow(values, norm=scale, cmap="cividis", aspect="auto")
+    image = axes.imshow(values, norm=scale, cmap=colours, aspect="auto")
     axes.set_xticks(range(len(columns)), columns, fontsize=LABEL_POINTS)
     axes.set_yticks(range(len(rows)), rows, fontsize=LABEL_POINTS)
     if max(map(len, columns)) > 5:

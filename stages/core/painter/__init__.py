@@ -32,9 +32,8 @@ class Painting:
     """One painted texture and words for it.
 
     pixels: (size, size, 3) uint8 RGB; colours: names of the main colours, dominant first;
-    scale: fine, medium or coarse, for the size of its features where that follows the canvas's
-    period: cobwebbed, crosshatched, fibrous, gauzy, matted, spiralled and stained pictures, and
-    many lacelike, marbled and smeared ones, have features of a size of their own.
+    scale: fine, medium or coarse, for the size of its features; empty where they have no size
+    that goes by one of these words, as in cobwebs or stains.
     """
 
     pixels: np.ndarray

@@ -65,15 +65,15 @@ class Canvas:
     """A square canvas of `size` pixels with everything a painter draws at random.
 
     Lengths are fractions of the side and no draw depends on `size`, so that one seed gives one
-    picture at every size. `scale` is the word for the size of the features, `period` the number
-    behind it. `palette` (k, 3), 2 <= k <= 4, begins with the ground and a figure colour that
-    contrasts with it. `light` is the unit vector towards the light, shared by all relief.
+    picture at every size. `scale` is the word for the size of the features, empty as long as
+    nothing has asked for the `period`. `palette` (k, 3), 2 <= k <= 4, begins with the ground and
+    a figure colour that contrasts with it. `light` is the unit vector towards the light, shared by
+    all relief.
     """
 
     rng: np.random.Generator
     size: int
     scale: str = field(init=False)
-    period: float = field(init=False)
     palette: np.ndarray = field(init=False)
     light: np.ndarray = field(init=False)
 
@@ -85,10 +85,19 @@ class Canvas:
         self.light = np.float32(light) / np.float32(np.linalg.norm(light))
 
     def rescale(self, *scales: str) -> None:
-        """Draws `scale` among the words given, and `period` to go with it."""
-        self.scale = self.pick(*scales)
-        low, high = np.log(PERIODS[self.scale])
-        self.period = float(np.exp(self.uniform(low, high)))
+        """Draws a word for the size of the features among those given, and a `period` for it."""
+        word = self.pick(*scales)
+        low, high = np.log(PERIODS[word])
+        self.scale, self._drawn = "", (word, float(np.exp(self.uniform(low, high))))
+
+    @property
+    def period(self) -> float:
+        """The period of the features, a fraction of the side; asked for, it is the `scale`.
+
+        A picture whose features have a size of their own never asks, and no word is said of it.
+        """
+        self.scale, period = self._drawn
+        return period
 
     def recolour(self, *names: str) -> None:
         """Draws the palette, of the named colours only (any if none is given)."""
