@@ -217,7 +217,7 @@ def _fetched(
         if not len(ids):
             raise StudyError(f"{index}: no image in the {split} split; run 'dvc repro fetch'")
         order = generator_for(params.seed, *key).permutation(len(ids))[:count]
-        jobs = [(images / "images" / ids[i], side, annotations[ids[i]]) for i in np.sort(order)]
+        jobs = [(images / "images" / ids[i], side, annotations[ids[i]]) for i in order]
         loaded = parallel_map(_load_image, jobs, f"reading {split} images")
         return Pairs(np.stack([pixels for pixels, _ in loaded]), [facts for _, facts in loaded])
 
