@@ -77,6 +77,7 @@ def closest_pairs(table: pd.DataFrame) -> Figure:
             textcoords="offset points",
             ha="right" if found.place > 0.5 else "left",
             fontsize=9,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},  # over the dashed line
         )
     axes.axvline(100 * CLOSEST_SHARE, color=COLOURS[7], linestyle="--")
     axes.text(100 * CLOSEST_SHARE, -0.62, " the closest 5%", fontsize=9, va="top")
