@@ -1,5 +1,7 @@
 """Intervals and tests against exact answers, and their error rates on known truth."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -213,13 +215,39 @@ def test_what_a_control_explains_is_taken_out() -> None:
     assert partial.p_value > 0.05
 
 
-def test_a_partial_correlation_keeps_its_level_where_the_control_explains_all() -> None:
+@pytest.mark.parametrize("curve", [np.asarray, np.tanh, np.exp])
+def test_a_partial_correlation_keeps_its_level_where_controls_explain_all(
+    curve: Callable[[np.ndarray], np.ndarray],
+) -> None:
+    """Also in the upper tail alone, and among controls that hardly differ: ranks leave a rest."""
+    too_high, too_low = [], []
+    for seed in range(300):
+        control, a, b, *others = generator(seed + 100).standard_normal((5, 40))
+        controls = np.column_stack([control, *(control + other for other in others)])
+        x, y = control + 0.5 * a, curve(control) + 0.5 * b
+        found = rank_correlation(x, y, controls, 199, 0.95, generator(seed))
+        significant = found.p_value <= 0.05
+        too_high.append(significant and found.rho > found.expected)
+        too_low.append(significant and found.rho < found.expected)
+    assert 0.005 <= np.mean(too_high) <= 0.05
+    assert 0.005 <= np.mean(too_low) <= 0.05
+
+
+def test_a_partial_correlation_finds_what_both_sides_share_beyond_the_control() -> None:
+    found = []
+    for seed in range(50):
+        control, a, b, shared = generator(seed).standard_normal((4, 40))
+        x, y = (control + 0.5 * own + 0.8 * shared for own in (a, b))
+        found.append(rank_correlation(x, y, control[:, None], 199, 0.95, generator(seed)))
+    assert np.mean([each.p_value <= 0.05 and each.rho > each.expected for each in found]) > 0.95
+
+
+def test_few_subjects_leave_controls_their_linear_terms() -> None:
+    """With a cubic of each of three controls nothing of ten subjects would be left to permute."""
     p_values = []
     for seed in range(300):
-        control, a, b = generator(seed + 100).standard_normal((3, 25))
-        found = rank_correlation(
-            control + a, control + b, control[:, None], 99, 0.95, generator(seed)
-        )
+        draws = generator(seed).standard_normal((5, 10))
+        found = rank_correlation(draws[0], draws[1], draws[2:].T, 99, 0.95, generator(seed))
         p_values.append(found.p_value)
     assert 0.02 <= np.mean(np.array(p_values) <= 0.05) <= 0.085
 

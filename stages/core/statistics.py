@@ -173,11 +173,15 @@ def spearman(x: np.ndarray, y: np.ndarray, controls: np.ndarray | None = None) -
 
 
 class Correlation(NamedTuple):
-    """Spearman's rho with its interval and its two-sided permutation p-value."""
+    """Spearman's rho with its interval and its two-sided permutation p-value.
+
+    expected: the mean of the permutations, on whose sides the p-value has its two tails.
+    """
 
     rho: float
     low: float
     high: float
+    expected: float
     p_value: float
 
 
@@ -193,30 +197,50 @@ def rank_correlation(
 
     x, y: (n,); controls: (n, k), k = 0 for the plain correlation. All are replaced by their
     ranks, and the ranks of x and y by their residuals from those of the controls: the partial
-    rank correlation. The interval comes from a bootstrap of the n subjects (percentiles). The
-    p-value comes from permuting the residuals of y (Freedman and Lane 1983; Anderson and
-    Robinson 2001), which without controls is the plain permutation test. NaN, with a p-value of
-    1, where nothing is left to vary.
+    rank correlation. The interval comes from a bootstrap of the n subjects (percentiles).
+
+    The p-value comes from permuting y, and with controls from permuting what they leave of y
+    (Freedman and Lane 1983; Anderson and Robinson 2001): y is fitted, in its values, by a
+    polynomial of each control, the residuals are permuted and added to the fit, and the sums are
+    ranked anew. Each goes through the ranks as the data did, so that what the ranks of a control
+    fail to take out of both sides is in the null too, whose mean need not be 0; residuals of
+    ranks, permuted as they are, would call it a correlation. NaN, with a p-value of 1, where
+    nothing is left to vary.
     """
     n = len(x)
     resampled = generator.integers(n, size=(replicates, n))
     estimate = float(spearman(x, y, controls))
     if np.isnan(estimate):
-        return Correlation(estimate, estimate, estimate, 1.0)
+        return Correlation(estimate, estimate, estimate, 0.0, 1.0)
     replicated = spearman(x[resampled], y[resampled], controls[resampled])
     interval = percentile_interval(estimate, replicated[np.isfinite(replicated)], confidence)
 
-    basis = _orthonormal(controls)
-    left, right = (_residual(stats.rankdata(side), basis) for side in (x, y))
-    permuted = generator.permuted(np.broadcast_to(right, (replicates, n)), axis=1)
-    null = _cosine(left, _residual(permuted, basis))
-    return Correlation(estimate, *interval[1:], permutation_p_value(estimate, null))
+    fit = _polynomial_fit(y, controls)
+    permuted = generator.permuted(np.broadcast_to(y - fit, (replicates, n)), axis=1)
+    null = spearman(x, fit + permuted, controls)
+    expected = float(null.mean()) if controls.shape[1] else 0.0
+    p_value = permutation_p_value(estimate - expected, null - expected)
+    return Correlation(estimate, *interval[1:], expected, p_value)
 
 
 def share_interval(count: int, of: int, confidence: float) -> Interval:
     """The share `count / of` with its exact interval (Clopper and Pearson 1934)."""
     found = stats.binomtest(count, of).proportion_ci(confidence, "exact")
     return Interval(count / of, float(found.low), float(found.high))
+
+
+def _polynomial_fit(y: np.ndarray, controls: np.ndarray) -> np.ndarray:
+    """(n,) least squares fit of y by a constant and powers of each of (n, k) controls.
+
+    Cubic where n allows it: the terms never number more than half of the subjects, but that
+    each control has its linear one.
+    """
+    n, k = controls.shape
+    degree = min(max((n // 2 - 1) // max(k, 1), 1), 3)
+    scale = controls.std(axis=0)
+    z = (controls - controls.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
+    design = np.column_stack([np.ones(n), *(z**power for power in range(1, degree + 1))])
+    return design @ np.linalg.lstsq(design, y)[0]
 
 
 def _orthonormal(controls: np.ndarray) -> np.ndarray:

@@ -37,6 +37,7 @@ TOPOLOGICAL = {
 }
 LEAST_CLASSES = 10
 SIGNIFICANCE = 0.05
+RESOLUTION = 2  # permutations are so many that the least p is, by Holm, SIGNIFICANCE over this
 WEAK_RHO = 0.3  # a correlation that explains a tenth of the ranks' variance, or less
 
 
@@ -143,8 +144,9 @@ def correlations_table(
     measures: class, noise, measure, value; drops: class, noise, classifier, drop. Only the
     topological measures are also correlated with the controls taken out (controlled: True).
     Columns: classifier, noise, measure, topological, controlled, classes, rho, low, high,
-    p_value, p_holm: corrected within the topological tests, plain and controlled ones apart;
-    NaN for the plain measures, which are no tests of the question.
+    expected (without a relation), p_value, p_holm: corrected within the topological tests, plain
+    and controlled ones apart; NaN for the plain measures, which are no tests of the question.
+    There are `replicates` resamples, or as many as a significant p-value needs after Holm.
     """
     jobs = []
     for noise in sorted(measures["noise"].unique()):
@@ -157,7 +159,9 @@ def correlations_table(
             for measure in wide.columns:
                 for controlled in (False, True) if is_topological(measure) else (False,):
                     jobs.append((classifier, noise, measure, controlled, table))
-    correlate = partial(_correlate, replicates, confidence, seed)
+    tests = sum(controlled for *_, controlled, _ in jobs)
+    enough = max(replicates, round(RESOLUTION * tests / SIGNIFICANCE))
+    correlate = partial(_correlate, enough, confidence, seed)
     found = pd.DataFrame(parallel_map(correlate, jobs, "correlations"))
     found["p_holm"] = np.nan
     for controlled in (False, True):
@@ -209,7 +213,7 @@ def findings(correlations: pd.DataFrame) -> list[Finding]:
                 f"topology_{'adds' if controlled else 'follows'}_{classifier}",
                 f"across classes, topological change follows the loss of {name} accuracy{beyond}",
                 f"Spearman's rho{' (partial)' if controlled else ''} of the most certain test "
-                "(holds: above 0, Holm's p at most 0.05)",
+                "(holds: above that of chance, Holm's p at most 0.05)",
             )
             rows = correlations[
                 correlations["topological"]
@@ -241,7 +245,7 @@ def _verdict(rows: pd.DataFrame) -> Verdict:
     if rows["classes"].min() < LEAST_CLASSES:
         return "undecided"
     significant = rows[rows["p_holm"] <= SIGNIFICANCE]
-    if (significant["rho"] > 0).any():
+    if (significant["rho"] > significant["expected"]).any():
         return "holds"
     weak = (rows["high"] < WEAK_RHO).all()
     return "fails" if len(significant) or weak else "undecided"
