@@ -157,6 +157,8 @@ def measure(
     scratch: Path,
 ) -> list[str]:
     """Train a candidate and write the cells of its row, from MB on; `scratch` is its own."""
+    # What only the first run of a process or of a network pays for is no part of its pace.
+    fit(candidate, training, 1, stream, held_out, scratch / "start")
     _, pace_s = fit(candidate, training, PACE_STEPS, stream, held_out, scratch / "pace")
     steps = max(round(60 * minutes * PACE_STEPS / pace_s), 1)
     encoder, seconds = fit(candidate, training, steps, stream, held_out, scratch / "run")
