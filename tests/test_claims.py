@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from stages.angles import angles
 from stages.claims import claims
 from stages.classify import classify
+from stages.core.claims import question
 from stages.core.claims.finding import above, among_the_closest, below, place
 from stages.core.statistics import Interval
 from stages.distances import distances
@@ -215,3 +216,22 @@ def test_a_verdict_by_a_place() -> None:
     assert among_the_closest(Interval(0.20, 0.06, 0.4), 1 / 100) == "fails"
     # Among 15 pairs the closest one is at 1/15, which chance alone reaches too often.
     assert among_the_closest(Interval(1 / 15, 1 / 15, 0.4), 1 / 15) == "undecided"
+
+
+def test_many_tests_get_the_permutations_that_a_significant_one_needs() -> None:
+    """Five permutations could give no p-value below 1/6, before Holm multiplies it."""
+    generator = np.random.default_rng(0)
+    names = [*question.CONTROLS, "bottleneck_h0", "bottleneck_h1", "wasserstein_h0"]
+    values = dict(zip(names, generator.standard_normal((len(names), 20)), strict=True))
+    measures = pd.DataFrame(
+        {"class": f"class {i}", "noise": level, "measure": name, "value": value}
+        for level in (0.5, 1.0, 2.0)
+        for name, row in values.items()
+        for i, value in enumerate(row)
+    )
+    of_truth = measures[measures["measure"] == "bottleneck_h0"].rename(columns={"value": "drop"})
+    drops = pd.concat(of_truth.assign(classifier=name) for name in question.CLASSIFIERS)
+    found = question.correlations_table(measures, drops, 5, 0.95, 0)
+    significant = found["p_holm"] <= question.SIGNIFICANCE
+    assert significant[found["measure"] == "bottleneck_h0"].all()
+    assert not significant[found["measure"] == "bottleneck_h1"].any()
