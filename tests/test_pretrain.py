@@ -88,12 +88,18 @@ def run_until(last: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_training_draws_real_pairs_together(tmp_path: Path) -> None:
-    result = run(tmp_path, "--steps", "60", "--checkpoint-steps", "60")
+    """By more than a seed or a processor changes: three seeds came to 0.21 to 0.29 nats.
+
+    With fewer steps or held-out pairs a network as small may land on either side of guessing.
+    """
+    longer = ["--steps", "300", "--checkpoint-steps", "300", "--batch-size", "47", "--noise", "0"]
+    more = ["--round-pairs", "376", "--round-views", "8", "--held-out-pairs", "376"]
+    result = run(tmp_path, *longer, *more)
     assert result.exit_code == 0, result.output
     metrics = json.loads((tmp_path / "pretrain.json").read_text())
-    assert metrics["guessing_loss"] == pytest.approx(math.log(16), rel=1e-5)
-    assert metrics["held_out_loss"] < metrics["guessing_loss"]
-    assert metrics["mean_cosine_real_pairs"] > metrics["mean_cosine_fake_pairs"]
+    assert metrics["guessing_loss"] == pytest.approx(math.log(47), rel=1e-5)
+    assert metrics["held_out_loss"] < metrics["guessing_loss"] - 0.1
+    assert metrics["mean_cosine_real_pairs"] > metrics["mean_cosine_fake_pairs"] + 0.02
     assert {file.name for file in (tmp_path / "plots").iterdir()} == {
         "loss.csv",
         "cosines.csv",
