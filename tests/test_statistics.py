@@ -215,6 +215,28 @@ def test_what_a_control_explains_is_taken_out() -> None:
     assert partial.p_value > 0.05
 
 
+def test_a_partial_correlation_keeps_its_level_with_one_control_and_few_subjects() -> None:
+    p_values = []
+    for seed in range(300):
+        control, a, b = generator(seed + 100).standard_normal((3, 25))
+        found = rank_correlation(
+            control + a, control + b, control[:, None], 99, 0.95, generator(seed)
+        )
+        p_values.append(found.p_value)
+    assert 0.02 <= np.mean(np.array(p_values) <= 0.05) <= 0.085
+
+
+def test_a_control_that_leaves_two_subjects_in_another_order_leaves_nothing_to_test() -> None:
+    """Most permutations then have the control's own ranks, and no correlation at all."""
+    for seed in range(30):
+        x, control = generator(seed).standard_normal((2, 10))
+        y, order = control.copy(), np.argsort(control)
+        y[order[[3, 4]]] = y[order[[4, 3]]]
+        found = rank_correlation(x, y, control[:, None], 199, 0.95, generator(seed))
+        assert np.isfinite(found.expected)
+        assert found.p_value > 0.05
+
+
 @pytest.mark.parametrize("curve", [np.asarray, np.tanh, np.exp])
 def test_a_partial_correlation_keeps_its_level_where_controls_explain_all(
     curve: Callable[[np.ndarray], np.ndarray],

@@ -175,7 +175,8 @@ def spearman(x: np.ndarray, y: np.ndarray, controls: np.ndarray | None = None) -
 class Correlation(NamedTuple):
     """Spearman's rho with its interval and its two-sided permutation p-value.
 
-    expected: the mean of the permutations, on whose sides the p-value has its two tails.
+    expected: rho's mean over the permutations, on whose sides the p-value has its two tails; 0
+        without controls, where permutations are symmetric.
     """
 
     rho: float
@@ -218,6 +219,8 @@ def rank_correlation(
     fit = _polynomial_fit(y, controls)
     permuted = generator.permuted(np.broadcast_to(y - fit, (replicates, n)), axis=1)
     null = spearman(x, fit + permuted, controls)
+    # Where the ranks of a control leave nothing, a permutation tells nothing: it counts as a tie.
+    null = np.where(np.isnan(null), estimate, null)
     expected = float(null.mean()) if controls.shape[1] else 0.0
     p_value = permutation_p_value(estimate - expected, null - expected)
     return Correlation(estimate, *interval[1:], expected, p_value)
