@@ -37,7 +37,7 @@ TOPOLOGICAL = {
 }
 LEAST_CLASSES = 10
 SIGNIFICANCE = 0.05
-RESOLUTION = 2  # permutations are so many that the least p is, by Holm, SIGNIFICANCE over this
+RESOLUTION = 2  # the least p-value possible, times the tests, is SIGNIFICANCE over this or less
 WEAK_RHO = 0.3  # a correlation that explains a tenth of the ranks' variance, or less
 
 
