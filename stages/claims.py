@@ -2,7 +2,7 @@
 
 | output | holds |
 | --- | --- |
-| claims.csv | a row per claim: statement, effect, interval, p-value, verdict |
+| claims.csv | a row per claim: statement, verdict, the rule it follows from, and its numbers |
 | neighbours.csv, closest_pairs.csv, bars.csv, loops.csv, growth.csv, accuracy_steps.csv, | the |
 | correlations.csv | numbers behind them |
 | neighbours.png, ... | a picture of each of these tables |
@@ -28,10 +28,10 @@ from stages.core.claims import (
     question,
     trends,
 )
-from stages.core.claims.finding import VERDICTS, Finding
+from stages.core.claims.finding import NUMBERS, VERDICTS, Finding
 from stages.core.claims.sources import Sources, read_sources
 from stages.core.figures import save_figure
-from stages.core.files import rounded, whole_files, write_csv, write_json
+from stages.core.files import whole_files, write_csv, write_json
 from stages.core.homology import summarise
 from stages.core.params import Count, Section, Seed
 from stages.core.randomness import generator_for
@@ -92,7 +92,7 @@ def claims(
         write_csv(folder / "claims.csv", findings_table(findings))
         for name, table in tables.items():
             write_csv(folder / f"{name}.csv", table)
-        for name, figure in figures.draw(tables):
+        for name, figure in figures.draw(tables, params.confidence):
             save_figure(figure, folder / f"{name}.png")
     write_json(metrics, headline(findings))
     for finding in findings:
@@ -132,7 +132,7 @@ def _closest_pairs(sources: Sources, params: ClaimsParams) -> tuple[Tables, list
         for pair in closest_pairs.PAIRS
         if set(pair) <= set(clean)
     }
-    table = closest_pairs.places_table(sources.pairs, halves, shuffled, params.confidence)
+    table = closest_pairs.ranks_table(sources.pairs, halves, shuffled, params.confidence)
     by_orientation = closest_pairs.zero_pairs_by_orientation(clean)
     return (
         {"closest_pairs": table},
@@ -233,17 +233,17 @@ def _clouds(sources: Sources) -> dict[float, dict[str, np.ndarray]]:
 
 
 def findings_table(findings: list[Finding]) -> pd.DataFrame:
-    """One row per finding."""
+    """One row per finding; the verdict follows from `holds_if` and `fails_if` and the numbers."""
     return pd.DataFrame(
         {
             "number": one.number,
             "claim": one.key,
             "statement": one.statement,
             "verdict": one.verdict,
-            "effect": one.effect,
-            "low": one.low,
-            "high": one.high,
-            "p_value": one.p_value,
+            "holds_if": str(one.rule.holds_if),
+            "fails_if": str(one.rule.fails_if),
+            "decided_by": one.decided_by,
+            **{name: getattr(one, name) for name in NUMBERS},
             "effect_is": one.effect_is,
             "units": one.units,
             "detail": one.detail,
@@ -263,7 +263,7 @@ def headline(findings: list[Finding]) -> dict:
     }
     for one in findings:
         scalars = {
-            key: rounded(value)
+            key: value
             for key in ("effect", "low", "high")
             if (value := getattr(one, key)) is not None
         }
@@ -278,7 +278,7 @@ def described(finding: Finding) -> str:
     """A finding in one line."""
     numbers = ""
     if finding.effect is not None:
-        numbers = f": {finding.effect:.3g} ({finding.low:.3g} to {finding.high:.3g})"
+        numbers = f": {finding.effect:.3g}; {finding.decided_by}, holds if {finding.rule.holds_if}"
     because = f"; {finding.detail}" if finding.detail else ""
     return f"{finding.number} {finding.verdict}: {finding.statement}{numbers}{because}"
 

@@ -4,8 +4,11 @@
 | --- | --- |
 | accuracy@<level> | top-1 accuracy on the test images |
 | drift@<level> | 1 - cosine of an image's noisy and clean embedding, mean |
-| distance@<level> | between a class's clean and noisy diagram, median over classes |
-| claims_hold, claims_fail, claims_undecided | how many |
+| <distance>_h<dim>_over_draws@<level> | distance between a class's clean and noisy diagram, in |
+| | units of its baseline, that of two draws of the same noise; median over classes |
+| <distance>_h<dim>_over_halves@<level> | the same where there is one draw alone; its baseline is |
+| | the distance of two halves of the clean class |
+| claims_hold, claims_fail, claims_undecided, claims_not_applicable | how many |
 | topology_follows, topology_adds | the verdicts on the question: does topological change follow |
 | | the loss of accuracy, and does it beyond what plain measures explain? |
 
@@ -22,6 +25,8 @@ from stages.command import path_option, stage
 from stages.core.errors import StudyError
 from stages.core.files import read_json, rounded, write_json
 from stages.core.params import Section
+
+BASELINES = ("draws", "halves")  # in order of preference
 
 
 class HeadlineParams(Section):
@@ -81,15 +86,25 @@ def gather(
             for level in noisy
         },
         **{
-            f"distance@{short(level)}": distances[level][dim][params.distance]["median"]
+            f"{params.distance}_{dim}_over_{baseline}@{short(level)}": ratio
             for level in noisy
+            for baseline, ratio in over_baseline(distances[level][dim][params.distance])
         },
         "claims_hold": claims["holds"],
         "claims_fail": claims["fails"],
         "claims_undecided": claims["undecided"],
+        "claims_not_applicable": claims["not_applicable"],
         "topology_follows": claims[f"topology_follows_{asked}"]["verdict"],
         "topology_adds": claims[f"topology_adds_{asked}"]["verdict"],
     }
+
+
+def over_baseline(distance: dict[str, float]) -> list[tuple[str, float]]:
+    """[(baseline, distance in its units)] by the first of BASELINES that there is, or []."""
+    known = [
+        (name, distance[f"ratio_to_{name}"]) for name in BASELINES if f"ratio_to_{name}" in distance
+    ]
+    return known[:1]
 
 
 def short(level: str) -> str:

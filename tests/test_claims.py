@@ -13,8 +13,19 @@ from stages.angles import angles
 from stages.claims import claims
 from stages.classify import classify
 from stages.core.claims import question
-from stages.core.claims.finding import above, among_the_closest, below, place
-from stages.core.statistics import Interval
+from stages.core.claims.finding import (
+    AMONG_THE_CLOSEST,
+    COMPARISONS,
+    CORRELATED,
+    NUMBERS,
+    SIGNIFICANCE,
+    Finding,
+    Rule,
+    above,
+    below,
+    counted_above,
+    percentile_rank,
+)
 from stages.distances import distances
 from stages.persistence import persistence
 from tests.conftest import write_embeddings
@@ -198,24 +209,85 @@ def test_other_images_are_refused_by_name(study: Path) -> None:
 # The rules
 
 
-def test_a_verdict_by_an_interval() -> None:
-    assert above(Interval(0.7, 0.6, 0.8), 0.5) == below(Interval(0.3, 0.2, 0.4), 0.5) == "holds"
-    assert above(Interval(0.3, 0.2, 0.4), 0.5) == below(Interval(0.7, 0.6, 0.8), 0.5) == "fails"
-    assert above(Interval(0.6, 0.4, 0.8), 0.5) == below(Interval(0.6, 0.4, 0.8), 0.5) == "undecided"
-    assert above(Interval(0.0, 0.0, 0.0), 0.0) == "undecided"
+def verdict(rule: Rule, **numbers: float) -> str:
+    return Finding(0, "", "", "", rule, **numbers).verdict
 
 
-def test_a_place_by_hand() -> None:
+@pytest.mark.parametrize(
+    ("rule", "numbers", "expected"),
+    [
+        (above(0.5), {"effect": 0.7, "low": 0.6, "high": 0.8}, "holds"),
+        (above(0.5), {"effect": 0.3, "low": 0.2, "high": 0.4}, "fails"),
+        (above(0.5), {"effect": 0.6, "low": 0.4, "high": 0.8}, "undecided"),
+        (above(0.0), {"effect": 0.0, "low": 0.0, "high": 0.0}, "undecided"),
+        (below(0.5), {"effect": 0.3, "low": 0.2, "high": 0.4}, "holds"),
+        (below(0.5), {"effect": 0.7, "low": 0.6, "high": 0.8}, "fails"),
+        (below(0.5), {"effect": 0.7}, "undecided"),
+        (counted_above(0.05), {"effect": 0.06}, "holds"),
+        (counted_above(0.05), {"effect": 0.05}, "fails"),
+        (AMONG_THE_CLOSEST, {"effect": 0.04, "low": 0.01, "p_value": 0.04}, "holds"),
+        (AMONG_THE_CLOSEST, {"effect": 0.20, "low": 0.03, "p_value": 0.20}, "undecided"),
+        (AMONG_THE_CLOSEST, {"effect": 0.20, "low": 0.06, "p_value": 0.20}, "fails"),
+        (AMONG_THE_CLOSEST, {"effect": 0.01}, "undecided"),  # too few pairs: nothing was tested
+        (CORRELATED, {"effect": 0.6, "p_value": 0.05, "largest_high": 0.8}, "holds"),
+        (CORRELATED, {"effect": 0.6, "p_value": 0.051, "largest_high": 0.8}, "undecided"),
+        (CORRELATED, {"effect": 0.1, "p_value": 0.4, "largest_high": 0.29}, "fails"),
+    ],
+)
+def test_a_verdict_follows_from_the_numbers(
+    rule: Rule, numbers: dict[str, float], expected: str
+) -> None:
+    assert verdict(rule, **numbers) == expected
+
+
+def test_the_verdict_is_about_the_numbers_as_they_are_shown() -> None:
+    assert verdict(above(0.5), effect=0.6, low=0.5000001, high=0.7) == "undecided"
+
+
+def verdict_of_the_columns(row: pd.Series) -> str:
+    """What a reader makes of a row of claims.csv."""
+    if row["verdict"] == "not applicable":
+        assert row[list(NUMBERS)].isna().all()
+        return "not applicable"
+    for said, rule in (("holds", row["holds_if"]), ("fails", row["fails_if"])):
+        number, comparison, threshold = rule.split()
+        # A number that is not there meets no condition, as NaN does.
+        if COMPARISONS[comparison](row[number], float(threshold)):
+            return said
+    return "undecided"
+
+
+def test_every_verdict_follows_from_the_columns_beside_it(study: Path) -> None:
+    assert invoke(claims, study, *QUICK).exit_code == 0
+    table = pd.read_csv(study / "plots" / "claims" / "claims.csv")
+    assert [verdict_of_the_columns(row) for _, row in table.iterrows()] == table["verdict"].tolist()
+    assert len(set(table["verdict"])) > 1
+    decided = table[table["verdict"].isin(["holds", "fails"])]
+    assert decided["decided_by"].notna().all()
+
+
+def test_the_shipped_verdicts_follow_from_the_columns_beside_them() -> None:
+    table = pd.read_csv(ROOT / "plots" / "claims" / "claims.csv")
+    assert [verdict_of_the_columns(row) for _, row in table.iterrows()] == table["verdict"].tolist()
+
+
+def test_a_percentile_rank_by_hand() -> None:
     values = np.array([3.0, 1.0, 2.0, 2.0])
-    assert [place(values, which) for which in range(4)] == [1.0, 0.25, 0.75, 0.75]
+    assert [percentile_rank(values, which) for which in range(4)] == [1.0, 0.25, 0.75, 0.75]
 
 
-def test_a_verdict_by_a_place() -> None:
-    assert among_the_closest(Interval(0.04, 0.01, 0.2), 1 / 100) == "holds"
-    assert among_the_closest(Interval(0.20, 0.03, 0.4), 1 / 100) == "undecided"
-    assert among_the_closest(Interval(0.20, 0.06, 0.4), 1 / 100) == "fails"
-    # Among 15 pairs the closest one is at 1/15, which chance alone reaches too often.
-    assert among_the_closest(Interval(1 / 15, 1 / 15, 0.4), 1 / 15) == "undecided"
+def test_classes_that_lose_as_many_images_tie() -> None:
+    """Shares of right answers differ by .05 or by .0499...93, as their last bits fall."""
+    rows = []
+    for name, right in (("a", 38), ("b", 35), ("c", 31), ("d", 27)):
+        for level, count in ((0.0, right), (0.5, right - 2)):
+            said = [name] * count + ["wrong"] * (40 - count)
+            rows += [
+                {"id": f"{name}/{i}", "noise": level, "actual": name, "zero_shot": s, "probe": s}
+                for i, s in enumerate(said)
+            ]
+    drops = question.accuracy_drops(pd.DataFrame(rows))
+    assert set(drops["drop"]) == {2 / 40}
 
 
 def test_many_tests_get_the_permutations_that_a_significant_one_needs() -> None:
@@ -232,6 +304,6 @@ def test_many_tests_get_the_permutations_that_a_significant_one_needs() -> None:
     of_truth = measures[measures["measure"] == "bottleneck_h0"].rename(columns={"value": "drop"})
     drops = pd.concat(of_truth.assign(classifier=name) for name in question.CLASSIFIERS)
     found = question.correlations_table(measures, drops, 5, 0.95, 0)
-    significant = found["p_holm"] <= question.SIGNIFICANCE
+    significant = found["p_holm"] <= SIGNIFICANCE
     assert significant[found["measure"] == "bottleneck_h0"].all()
     assert not significant[found["measure"] == "bottleneck_h1"].any()

@@ -92,7 +92,7 @@ def pair_findings(seed: int, shared: bool) -> list[Finding]:
     pairs = pair_table(principal_angles(bases), list(clouds))
     halves = closest_pairs.half_sample_angles(clouds, ranks, False, 10, seed)
     shuffled = {pair: np.zeros(1) for pair in closest_pairs.PAIRS}
-    table = closest_pairs.places_table(pairs, halves, shuffled, CONFIDENCE)
+    table = closest_pairs.ranks_table(pairs, halves, shuffled, CONFIDENCE)
     return closest_pairs.pair_findings(table)
 
 
@@ -273,7 +273,7 @@ def question_findings(driver: str, seed: int) -> list[Finding]:
     plain, topological = generator.standard_normal((2, 40))
     rows, drops = [], []
     for level in (0.5, 1.0):
-        values = {name: plain + 0.3 * generator.standard_normal(40) for name in question.PLAIN}
+        values = {name: plain + 0.3 * generator.standard_normal(40) for name in question.CONTROLS}
         values["displacement"] = plain
         for name in ("divergence", "bottleneck_h0", "bottleneck_h1", "wasserstein_h0"):
             shared = {"plain": plain, "topology": topological}.get(driver, np.zeros(40))

@@ -11,8 +11,14 @@ EMBED = {"noise_0.00": {}, "noise_0.50": {"cosine_to_clean": 0.9}}
 DISTANCES = {
     "classes": 4,
     "noise_0.50": {
-        "h0": {"bottleneck": {"median": 0.1}, "wasserstein": {"median": 2.0}},
-        "h1": {"bottleneck": {"median": 0.3}, "wasserstein": {"median": 4.0}},
+        "h0": {
+            "bottleneck": {"median": 0.1, "ratio_to_halves": 1.5},
+            "wasserstein": {"median": 2.0, "ratio_to_draws": 1.2},
+        },
+        "h1": {
+            "bottleneck": {"median": 0.3},
+            "wasserstein": {"median": 4.0, "ratio_to_draws": 1.1, "ratio_to_halves": 1.05},
+        },
     },
 }
 CLASSIFY = {
@@ -24,6 +30,7 @@ CLAIMS = {
     "holds": 5,
     "fails": 2,
     "undecided": 1,
+    "not_applicable": 3,
     "topology_follows_zero_shot": {"verdict": "holds"},
     "topology_adds_zero_shot": {"verdict": "undecided"},
     "topology_follows_probe": {"verdict": "fails"},
@@ -41,10 +48,11 @@ def test_the_headline_of_the_default() -> None:
         "accuracy@0": 0.8,
         "accuracy@0.5": 0.6,
         "drift@0.5": 0.1,
-        "distance@0.5": 4.0,
+        "wasserstein_h1_over_draws@0.5": 1.1,
         "claims_hold": 5,
         "claims_fail": 2,
         "claims_undecided": 1,
+        "claims_not_applicable": 3,
         "topology_follows": "holds",
         "topology_adds": "undecided",
     }
@@ -53,8 +61,12 @@ def test_the_headline_of_the_default() -> None:
 def test_the_headline_of_another_classifier_and_distance() -> None:
     found = headline(classifier="probe", distance="bottleneck", dim=0)
     assert found["accuracy@0.5"] == 0.7
-    assert found["distance@0.5"] == 0.1
+    assert found["bottleneck_h0_over_halves@0.5"] == 1.5
     assert found["topology_follows"] == "fails"
+
+
+def test_a_distance_without_a_baseline_is_left_out() -> None:
+    assert not [name for name in headline(distance="bottleneck") if name.startswith("bottleneck")]
 
 
 def test_a_dimension_without_diagrams_is_named() -> None:

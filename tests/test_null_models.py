@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.spatial import KDTree
 
 from stages.core.homology import distance_matrix, finite_bars, persistence_diagrams
 from stages.core.null_models import (
@@ -10,7 +11,9 @@ from stages.core.null_models import (
     _to_tangents,
     persistence_band,
     rotated_clouds,
+    subsample_distances,
 )
+from tests.conftest import unit_rows
 
 
 def generator(seed: int = 0) -> np.random.Generator:
@@ -61,21 +64,41 @@ def test_gaussian_points_cannot_be_told_from_their_null_clouds(decay: float) -> 
     assert stats.chisquare(counts).pvalue > 0.01
 
 
-def test_the_band_by_hand() -> None:
-    """Three points in a row: a resample misses an end by 1, or by 2 if it is the other end."""
+def test_subsamples_by_hand() -> None:
+    """Two of three points in a row miss an end by 1, unless they are the ends themselves."""
     distances = distance_matrix(np.array([[0.0], [1.0], [2.0]]))
-    # All three ends are hit in 6 of 27 resamples; one point alone, an end, in 2 of 27.
-    assert persistence_band(distances, 0.15, 5000, generator()) == 0
-    assert persistence_band(distances, 0.5, 5000, generator()) == 4
-    assert persistence_band(distances, 0.99, 5000, generator()) == 8
+    reach = subsample_distances(distances, 3000, generator())
+    assert set(reach) == {1.0}
+    distances = distance_matrix(np.array([[0.0], [1.0], [3.0]]))  # missed by 1, 1 or 2
+    reach = subsample_distances(distances, 3000, generator())
+    assert set(reach) == {1.0, 2.0}
+    assert (reach == 2.0).mean() == pytest.approx(1 / 3, abs=0.03)
+    assert persistence_band(distances, 0.5, 3000, generator()) == 8
+    assert persistence_band(distances, 0.95, 3000, generator()) == 16
 
 
-def test_a_circle_exceeds_its_band_and_a_disc_does_not() -> None:
-    angle = generator(3).uniform(0, 2 * np.pi, 200)
+@pytest.mark.slow
+@pytest.mark.parametrize("sphere", [1, 2, 4])
+def test_the_cloud_lies_within_its_band_of_the_sphere_it_is_a_sample_of(sphere: int) -> None:
+    """c, a quarter of the band, is beyond the Hausdorff distance at least 95 times in 100."""
+    covered = []
+    for seed in range(200):
+        draw = generator(seed)
+        points, dense = (unit_rows(draw.standard_normal((n, sphere + 1))) for n in (120, 20_000))
+        # The cloud lies on the sphere; how far the sphere lies from it is told by many points.
+        nearest = KDTree(points).query(dense)[0]
+        band = persistence_band(distance_matrix(points), 0.95, 200, draw)
+        covered.append(nearest.max() <= band / 4)
+    assert np.mean(covered) >= 0.95
+
+
+@pytest.mark.parametrize(("n", "tells"), [(200, False), (2000, True)])
+def test_a_circle_exceeds_its_band_where_points_are_many(n: int, tells: bool) -> None:
+    angle = generator(3).uniform(0, 2 * np.pi, n)
     circle = np.column_stack([np.cos(angle), np.sin(angle)])
-    disc = circle * np.sqrt(generator(4).uniform(0, 1, 200))[:, None]
-    for cloud, persists in ((circle, True), (disc, False)):
+    disc = circle * np.sqrt(generator(4).uniform(0, 1, n))[:, None]
+    for cloud, persists in ((circle, tells), (disc, False)):
         distances = distance_matrix(cloud)
         bars = persistence_diagrams(distances, 1)[1]
-        band = persistence_band(distances, 0.95, 500, generator())
+        band = persistence_band(distances, 0.95, 200, generator())
         assert ((bars[:, 1] - bars[:, 0]).max() > band) == persists

@@ -1,6 +1,6 @@
 """Intervals and tests against exact answers, and their error rates on known truth."""
 
-from collections.abc import Callable
+import os
 
 import numpy as np
 import pytest
@@ -215,6 +215,13 @@ def test_what_a_control_explains_is_taken_out() -> None:
     assert partial.p_value > 0.05
 
 
+def test_a_test_of_a_correlation_is_one_sided() -> None:
+    x = np.arange(20.0)
+    for y, expected in ((x, 1 / 1000), (-x, 1.0)):
+        found = rank_correlation(x, y, np.empty((20, 0)), 999, 0.95, generator())
+        assert found.p_value == pytest.approx(expected)
+
+
 def test_a_partial_correlation_keeps_its_level_with_one_control_and_few_subjects() -> None:
     p_values = []
     for seed in range(300):
@@ -233,39 +240,58 @@ def test_a_control_that_leaves_two_subjects_in_another_order_leaves_nothing_to_t
         y, order = control.copy(), np.argsort(control)
         y[order[[3, 4]]] = y[order[[4, 3]]]
         found = rank_correlation(x, y, control[:, None], 199, 0.95, generator(seed))
-        assert np.isfinite(found.expected)
         assert found.p_value > 0.05
 
 
-@pytest.mark.parametrize("curve", [np.asarray, np.tanh, np.exp])
-def test_a_partial_correlation_keeps_its_level_where_controls_explain_all(
-    curve: Callable[[np.ndarray], np.ndarray],
-) -> None:
-    """Also in the upper tail alone, and among controls that hardly differ: ranks leave a rest."""
-    too_high, too_low = [], []
-    for seed in range(300):
-        control, a, b, *others = generator(seed + 100).standard_normal((5, 40))
-        controls = np.column_stack([control, *(control + other for other in others)])
-        x, y = control + 0.5 * a, curve(control) + 0.5 * b
+# How three controls may act on both sides, in what no control explains.
+CONFOUNDERS = {
+    "nothing": lambda c: 0 * c[:, 0],
+    "additive": lambda c: c.sum(axis=1),
+    "cubic": lambda c: (c**3).sum(axis=1),
+    "cubic of the sum": lambda c: c.sum(axis=1) ** 3,
+    "exponential of the sum": lambda c: np.exp(c.sum(axis=1)),
+    "interacting": lambda c: c[:, 0] * c[:, 1] + c[:, 1] * c[:, 2],
+    "saturating": lambda c: np.tanh(2 * c.sum(axis=1)),
+}
+NULLS = int(os.environ.get("REPEATS", "10")) * 10  # REPEATS=100 shows the rates themselves
+
+
+def confounded(kind: str, seed: int, shared: float = 0.0) -> tuple[np.ndarray, ...]:
+    """x, y (47,) and correlated controls (47, 3), which act on both; and a share of their own."""
+    draw = generator(seed)
+    controls = np.sqrt(0.3) * draw.standard_normal((47, 1))
+    controls = controls + np.sqrt(0.7) * draw.standard_normal((47, 3))
+    effect = CONFOUNDERS[kind](controls)
+    effect = (effect - effect.mean()) / max(effect.std(), 1e-9)
+    own = draw.standard_normal((2, 47)) * np.sqrt(1 - shared)
+    x, y = effect + own + np.sqrt(shared) * draw.standard_normal(47)
+    return x, y, controls
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", CONFOUNDERS)
+def test_a_partial_correlation_keeps_its_level_however_controls_act(kind: str) -> None:
+    """At most 6 in 100 of 1,000; of fewer, what a level of 5 gives in 999 of 1,000 runs."""
+    p_values = []
+    for seed in range(NULLS):
+        x, y, controls = confounded(kind, seed)
         found = rank_correlation(x, y, controls, 199, 0.95, generator(seed))
-        significant = found.p_value <= 0.05
-        too_high.append(significant and found.rho > found.expected)
-        too_low.append(significant and found.rho < found.expected)
-    assert 0.005 <= np.mean(too_high) <= 0.05
-    assert 0.005 <= np.mean(too_low) <= 0.05
+        p_values.append(found.p_value)
+    rejected = sum(p <= 0.05 for p in p_values)
+    assert rejected <= (60 if NULLS == 1000 else stats.binom.ppf(0.999, NULLS, 0.05))
 
 
-def test_a_partial_correlation_finds_what_both_sides_share_beyond_the_control() -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["nothing", "additive", "exponential of the sum", "interacting"])
+def test_a_partial_correlation_finds_what_both_sides_share_beyond_controls(kind: str) -> None:
     found = []
     for seed in range(50):
-        control, a, b, shared = generator(seed).standard_normal((4, 40))
-        x, y = (control + 0.5 * own + 0.8 * shared for own in (a, b))
-        found.append(rank_correlation(x, y, control[:, None], 199, 0.95, generator(seed)))
-    assert np.mean([each.p_value <= 0.05 and each.rho > each.expected for each in found]) > 0.95
+        x, y, controls = confounded(kind, seed, shared=0.7)
+        found.append(rank_correlation(x, y, controls, 199, 0.95, generator(seed)).p_value)
+    assert np.mean(np.array(found) <= 0.05) >= 0.8
 
 
-def test_few_subjects_leave_controls_their_linear_terms() -> None:
-    """With a cubic of each of three controls nothing of ten subjects would be left to permute."""
+def test_few_subjects_leave_something_to_permute() -> None:
     p_values = []
     for seed in range(300):
         draws = generator(seed).standard_normal((5, 10))

@@ -52,18 +52,33 @@ def _to_sphere(tangents: np.ndarray, pole: np.ndarray) -> np.ndarray:
 def persistence_band(
     distances: np.ndarray, confidence: float, replicates: int, generator: np.random.Generator
 ) -> float:
-    """The length beyond which a bar of a cloud is no accident of the sample.
+    """The length beyond which a bar of H1 or higher is no accident of the sample.
 
-    distances: (n, n) between the points. The cloud is resampled, and the quantile `confidence`
-    of the Hausdorff distance of a resample from the cloud taken for that of the cloud from what
-    it is a sample of (Fasy et al., "Confidence sets for persistence diagrams", Ann. Statist. 42,
-    2014). Diagrams of a Vietoris-Rips filtration by diameter move by twice that at most
-    (Chazal, de Silva and Oudot, Geom. Dedicata 173, 2014), so that a bar beyond four times that
-    stays off the diagonal however its two ends move.
+    distances: (n, n) between the points. The bar is one of a Vietoris-Rips diagram whose scale is
+    the length of an edge.
+
+    Fasy et al. ("Confidence sets for persistence diagrams", Ann. Statist. 42, 2014, theorem 3):
+    with the confidence asked for, the cloud lies within c of the set that it is a sample of, c
+    being twice that quantile of the Hausdorff distance between the cloud and a random subsample
+    of b points, b = o(n / log n), as R's package TDA computes it (hausdInterval). Diagrams by
+    length of edges move by at most 2 c then (Chazal, de Silva and Oudot, Geom. Dedicata 173,
+    2014), so that a bar longer than 4 c stays off the diagonal however its two ends move.
+    """
+    c = 2 * np.quantile(subsample_distances(distances, replicates, generator), confidence)
+    return float(4 * c)
+
+
+def subsample_distances(
+    distances: np.ndarray, replicates: int, generator: np.random.Generator
+) -> np.ndarray:
+    """(replicates,) Hausdorff distances of random subsamples of n^(2/3) points from the cloud.
+
+    distances: (n, n) between the points. Subsamples are drawn without replacement.
     """
     n = len(distances)
+    size = max(round(n ** (2 / 3)), 1)
     reach = np.empty(replicates)
     for replicate in range(replicates):
-        drawn = np.unique(generator.integers(n, size=n))
+        drawn = generator.choice(n, size, replace=False, shuffle=False)
         reach[replicate] = distances[:, drawn].min(axis=1).max()
-    return 4 * float(np.quantile(reach, confidence))
+    return reach

@@ -3,14 +3,21 @@
 A generator is handed in; the results depend on it and on the data alone.
 """
 
+import warnings
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from scipy import special, stats
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
 
 # Bounds the array of resampled counts: 32 MiB of float64.
 COUNTS_AT_ONCE = 2**22
+
+# Bounds of a Gaussian process's variances, and of its length scale in standard deviations.
+SHARES, LENGTHS = (1e-3, 1e3), (0.3, 1e2)
 
 
 class Interval(NamedTuple):
@@ -173,16 +180,11 @@ def spearman(x: np.ndarray, y: np.ndarray, controls: np.ndarray | None = None) -
 
 
 class Correlation(NamedTuple):
-    """Spearman's rho with its interval and its two-sided permutation p-value.
-
-    expected: rho's mean over the permutations, on whose sides the p-value has its two tails; 0
-        without controls, where permutations are symmetric.
-    """
+    """Spearman's rho with its interval and its one-sided permutation p-value, of so large a rho."""
 
     rho: float
     low: float
     high: float
-    expected: float
     p_value: float
 
 
@@ -201,29 +203,32 @@ def rank_correlation(
     rank correlation. The interval comes from a bootstrap of the n subjects (percentiles).
 
     The p-value comes from permuting y, and with controls from permuting what they leave of y
-    (Freedman and Lane 1983; Anderson and Robinson 2001): y is fitted, in its values, by a
-    polynomial of each control, the residuals are permuted and added to the fit, and the sums are
-    ranked anew. Each goes through the ranks as the data did, so that what the ranks of a control
-    fail to take out of both sides is in the null too, whose mean need not be 0; residuals of
-    ranks, permuted as they are, would call it a correlation. NaN, with a p-value of 1, where
-    nothing is left to vary.
+    (Freedman and Lane 1983; Anderson and Robinson 2001): y is fitted, in its values, by a smooth
+    function of all controls together, the residuals are permuted and added to the fit, and the
+    sums are ranked anew. Each goes through the ranks as the data did, so that what the ranks of
+    the controls fail to take out of both sides, be it curved or an interaction, is in the null
+    too, whose mean need not be 0. NaN, with a p-value of 1, where nothing is left to vary.
     """
     n = len(x)
     resampled = generator.integers(n, size=(replicates, n))
     estimate = float(spearman(x, y, controls))
     if np.isnan(estimate):
-        return Correlation(estimate, estimate, estimate, 0.0, 1.0)
+        return Correlation(estimate, estimate, estimate, 1.0)
     replicated = spearman(x[resampled], y[resampled], controls[resampled])
     interval = percentile_interval(estimate, replicated[np.isfinite(replicated)], confidence)
 
-    fit = _polynomial_fit(y, controls)
+    fit = _smooth_fit(y, controls)
     permuted = generator.permuted(np.broadcast_to(y - fit, (replicates, n)), axis=1)
     null = spearman(x, fit + permuted, controls)
     # Where the ranks of a control leave nothing, a permutation tells nothing: it counts as a tie.
     null = np.where(np.isnan(null), estimate, null)
-    expected = float(null.mean()) if controls.shape[1] else 0.0
-    p_value = permutation_p_value(estimate - expected, null - expected)
-    return Correlation(estimate, *interval[1:], expected, p_value)
+    p_value = permutation_p_value(estimate, null, two_sided=False)
+    return Correlation(estimate, *interval[1:], p_value)
+
+
+def percent(share: float) -> str:
+    """A share or a confidence for readers: 0.95 -> '95%', 0.999 -> '99.9%'."""
+    return f"{100 * share:.4g}%"
 
 
 def share_interval(count: int, of: int, confidence: float) -> Interval:
@@ -232,18 +237,27 @@ def share_interval(count: int, of: int, confidence: float) -> Interval:
     return Interval(count / of, float(found.low), float(found.high))
 
 
-def _polynomial_fit(y: np.ndarray, controls: np.ndarray) -> np.ndarray:
-    """(n,) least squares fit of y by a constant and powers of each of (n, k) controls.
+def _smooth_fit(y: np.ndarray, controls: np.ndarray) -> np.ndarray:
+    """(n,) fit of y by a smooth function of (n, k) controls: a Gaussian process regression.
 
-    Cubic where n allows it: the terms never number more than half of the subjects, but that
-    each control has its linear one.
+    Its kernel is that of a plane plus that of a smooth surface, so that curves, interactions and
+    products of the controls are fitted as far as the data show them; the share of each, its
+    smoothness and the noise are those of the largest marginal likelihood (Rasmussen and Williams
+    2006, chapter 5).
     """
-    n, k = controls.shape
-    degree = min(max((n // 2 - 1) // max(k, 1), 1), 3)
-    scale = controls.std(axis=0)
-    z = (controls - controls.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
-    design = np.column_stack([np.ones(n), *(z**power for power in range(1, degree + 1))])
-    return design @ np.linalg.lstsq(design, y)[0]
+    varies = controls.std(axis=0) > 0
+    if not varies.any():
+        return np.full(len(y), y.mean())
+    z = stats.zscore(controls[:, varies])
+    kernel = (
+        ConstantKernel(1.0, SHARES) * RBF(2.0, LENGTHS)
+        + ConstantKernel(1.0, SHARES) * DotProduct(1.0, "fixed")
+        + WhiteKernel(0.5, SHARES)
+    )
+    with warnings.catch_warnings():
+        # A share at its bound, e.g. none of a surface where the relation is a plane, is a result.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return GaussianProcessRegressor(kernel, normalize_y=True).fit(z, y).predict(z)
 
 
 def _orthonormal(controls: np.ndarray) -> np.ndarray:

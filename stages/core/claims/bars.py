@@ -26,7 +26,7 @@ from stages.core.homology import (
 from stages.core.null_models import persistence_band, rotated_clouds
 from stages.core.parallel import parallel_map
 from stages.core.randomness import generator_for
-from stages.core.statistics import mean_intervals, share_interval
+from stages.core.statistics import mean_intervals, percent, share_interval
 
 # With fewer points a gap or a loop would have to be very large to be seen.
 LEAST_POINTS = 20
@@ -136,20 +136,20 @@ def component_findings(
         3,
         "one_component",
         "H0 has one persistent component at every noise level",
-        "share of classes with a last death beyond a gap that no null cloud has "
-        f"(holds: below {TOLERATED_SHARE:.0%})",
+        "share of classes with a last death beyond a gap that no null cloud has",
+        below(TOLERATED_SHARE),
     )
     steady = partial(
         Finding,
         3,
         "component_scale_steady",
         "the largest finite death of H0 varies only slightly with noise",
-        "mean over classes of the coefficient of variation across levels "
-        f"(holds: below {SLIGHT_VARIATION:g})",
+        "mean over classes of the coefficient of variation across levels",
+        below(SLIGHT_VARIATION),
     )
     if table.empty:
-        few = {"verdict": "undecided", "detail": f"no class has {LEAST_POINTS} images"}
-        return [gap(**few), steady(**few)]
+        few = f"no class has {LEAST_POINTS} images"
+        return [gap(detail=few), steady(detail=few)]
     by_class = table.groupby("class")
     excess = by_class["gap_excess"].first()
     share = share_interval(int(excess.sum()), len(excess), confidence)
@@ -160,15 +160,13 @@ def component_findings(
     units = f"{len(excess)} classes"
     return [
         gap(
-            below(share, TOLERATED_SHARE),
             *share,
             units=units,
             detail=f"essential bars of a class at most {table['essential'].max()}, by definition; "
             f"beyond all null clouds {excess.sum()} classes",
         ),
-        steady(
-            below(mean, SLIGHT_VARIATION) if len(excess) > 1 else "undecided", *mean, units=units
-        ),
+        # The mean of a single class has no uncertainty to state, and decides nothing.
+        steady(*(mean if len(excess) > 1 else mean[:1]), units=units),
     ]
 
 
@@ -178,22 +176,24 @@ def loop_findings(table: pd.DataFrame, confidence: float) -> list[Finding]:
         Finding,
         4,
         "no_loop_beyond_band",
-        "H1 has no bar beyond its cloud's 95% confidence band",
-        f"share of classes with such a bar at any level (holds: below {TOLERATED_SHARE:.0%})",
+        f"H1 has no bar beyond its cloud's {percent(confidence)} confidence band",
+        "share of classes with such a bar at any level",
+        below(TOLERATED_SHARE),
     )
     null = partial(
         Finding,
         4,
         "no_loop_beyond_null",
         "H1 has no bar longer than clouds without structure have",
-        f"share of classes with a bar beyond all null clouds (holds: below {TOLERATED_SHARE:.0%})",
+        "share of classes with a bar beyond all null clouds",
+        below(TOLERATED_SHARE),
     )
     if table.empty:
-        few = {"verdict": "undecided", "detail": f"no class has {LEAST_POINTS} images"}
-        return [band(**few), null(**few)]
+        few = f"no class has {LEAST_POINTS} images"
+        return [band(detail=few), null(detail=few)]
     if "band" not in table:
-        no_loops = {"verdict": "not applicable", "detail": "persistence.max_dim is 0"}
-        return [band(**no_loops), null(**no_loops)]
+        no_loops = "persistence.max_dim is 0"
+        return [make(applicable=False, detail=no_loops) for make in (band, null)]
     return [_band_finding(band, table, confidence), _null_finding(null, table, confidence)]
 
 
@@ -205,14 +205,13 @@ def _band_finding(make: Callable[..., Finding], table: pd.DataFrame, confidence:
     )
     if not can_tell.any():
         return make(
-            "undecided",
             units="0 classes",
             detail=f"{detail}, diameter {table['diameter'].median():.3g}: no bar could exceed it",
         )
     beyond = (table["longest_bar"] > table["band"]).groupby(table["class"]).any()[can_tell]
     share = share_interval(int(beyond.sum()), len(beyond), confidence)
     units = f"{len(beyond)} classes"
-    return make(below(share, TOLERATED_SHARE), *share, units=units, detail=detail)
+    return make(*share, units=units, detail=detail)
 
 
 def _null_finding(make: Callable[..., Finding], table: pd.DataFrame, confidence: float) -> Finding:
@@ -220,7 +219,6 @@ def _null_finding(make: Callable[..., Finding], table: pd.DataFrame, confidence:
     ratio = (table["longest_bar"] / table["longest_null"]).median()
     share = share_interval(int(excess.sum()), len(excess), confidence)
     return make(
-        below(share, TOLERATED_SHARE),
         *share,
         units=f"{len(excess)} classes",
         detail=f"median longest bar {ratio:.2f} times that of null clouds",

@@ -7,17 +7,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.core.claims.finding import CLOSEST_SHARE
+from stages.core.claims.finding import CLOSEST_SHARE, SIGNIFICANCE
 from stages.core.claims.neighbours import SPACES
 from stages.core.claims.question import CLASSIFIERS as QUESTIONED
-from stages.core.claims.question import SIGNIFICANCE, is_topological, name_of
+from stages.core.claims.question import is_topological, name_of
 from stages.core.classification import CLASSIFIERS
 from stages.core.figures import COLOURS, MARKERS, new_figure
+from stages.core.statistics import percent
 from stages.core.topology_figures import UNIT, draw_spread
 
 
-def draw(tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, Figure]]:
-    """(name, figure) of each picture; one that has nothing to show says so."""
+def draw(tables: Mapping[str, pd.DataFrame], confidence: float) -> Iterator[tuple[str, Figure]]:
+    """(name, figure) of each picture; one that has nothing to show says so.
+
+    confidence: of the intervals in the tables, for titles.
+    """
     for name, figure_of, nothing in (
         ("neighbours", neighbours, "dotted and polka-dotted are not both there"),
         ("closest_pairs", closest_pairs, "none of the claimed pairs is there"),
@@ -28,10 +32,10 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, Figure]]:
         ("correlations", correlations, "there is nothing to correlate"),
     ):
         table = tables[name]
-        yield name, _message(nothing) if table.empty else figure_of(table)
+        yield name, _message(nothing) if table.empty else figure_of(table, percent(confidence))
 
 
-def neighbours(table: pd.DataFrame) -> Figure:
+def neighbours(table: pd.DataFrame, confidence: str) -> Figure:
     """Claim 1: both ranks at every seed, a column per space and direction."""
     figure, axes = new_figure(10.5, 4.6)
     names, place = [], 0
@@ -64,36 +68,38 @@ def neighbours(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def closest_pairs(table: pd.DataFrame) -> Figure:
+def closest_pairs(table: pd.DataFrame, confidence: str) -> Figure:
     """Claim 2: where the claimed pairs stand among all, by smallest angle."""
     figure, axes = new_figure(9, 1.6 + 0.7 * len(table))
     for row, found in enumerate(table.itertuples()):
         axes.plot([100 * found.low, 100 * found.high], [row, row], color=COLOURS[0], linewidth=2)
-        axes.plot(100 * found.place, row, "o", color=COLOURS[0])
+        axes.plot(100 * found.percentile_rank, row, "o", color=COLOURS[0])
         axes.annotate(
             f"{found.smallest_deg:.2f} degrees, {found.shuffled_deg:.2f} with shuffled labels",
-            (100 * found.place, row),
+            (100 * found.percentile_rank, row),
             (0, 7),
             textcoords="offset points",
-            ha="right" if found.place > 0.5 else "left",
+            ha="right" if found.percentile_rank > 0.5 else "left",
             fontsize=9,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},  # over the dashed line
         )
     axes.axvline(100 * CLOSEST_SHARE, color=COLOURS[7], linestyle="--")
-    axes.text(100 * CLOSEST_SHARE, -0.62, " the closest 5%", fontsize=9, va="top")
+    axes.text(
+        100 * CLOSEST_SHARE, -0.62, f" the closest {percent(CLOSEST_SHARE)}", fontsize=9, va="top"
+    )
     axes.set_yticks(range(len(table)), table["class_a"] + " - " + table["class_b"])
     axes.set_ylim(len(table) - 0.4, -0.8)
     axes.set_xlim(-1, 101)
     axes.grid(False, axis="y")
     axes.set_xlabel(
         f"share of the {table['pairs'].iloc[0]:,} pairs that are at least as close (%); "
-        "line: 95% over halves of the images"
+        f"line: {confidence} over halves of the images"
     )
     axes.set_title("Claim 2. Are these the closest pairs by smallest principal angle? Clean images")
     return figure
 
 
-def bars(table: pd.DataFrame) -> Figure:
+def bars(table: pd.DataFrame, confidence: str) -> Figure:
     """Claims 3 and 4: gaps of H0, and the longest bars of H1, beside null clouds."""
     panels = 2 if "longest_bar" in table else 1
     figure, grid = new_figure(6.2 * panels, 4.6, 1, panels, squeeze=False)
@@ -109,7 +115,11 @@ def bars(table: pd.DataFrame) -> Figure:
     if panels == 2:
         axes = grid[0, 1]
         for i, (column, name) in enumerate(
-            (("longest_bar", "classes"), ("longest_null", "null clouds"), ("band", "95% band"))
+            (
+                ("longest_bar", "classes"),
+                ("longest_null", "null clouds"),
+                ("band", f"{confidence} band"),
+            )
         ):
             draw_spread(axes, _wide(table, column), COLOURS[i], name, thin=column == "longest_bar")
         _level_axis(axes, table)
@@ -123,7 +133,7 @@ def bars(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def loops(table: pd.DataFrame) -> Figure:
+def loops(table: pd.DataFrame, confidence: str) -> Figure:
     """Claim 5: spread and mean death of the points of H1 by noise level."""
     figure, grid = new_figure(10.5, 4.4, 1, 2)
     for axes, column, label, title in (
@@ -140,7 +150,7 @@ def loops(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def growth(table: pd.DataFrame) -> Figure:
+def growth(table: pd.DataFrame, confidence: str) -> Figure:
     """Claim 6: how many classes lie above their yardsticks, by noise level."""
     figure, grid = new_figure(10.5, 4.6, 1, 2, sharey=True)
     for axes, column, title in (
@@ -169,7 +179,7 @@ def growth(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def accuracy_steps(table: pd.DataFrame) -> Figure:
+def accuracy_steps(table: pd.DataFrame, confidence: str) -> Figure:
     """Claim 7: each step's drop of accuracy, with its interval."""
     steps = list(dict.fromkeys(zip(table["from_noise"], table["to_noise"], strict=True)))
     figure, axes = new_figure(8.5, 1.9 + 0.65 * len(steps))
@@ -190,7 +200,7 @@ def accuracy_steps(table: pd.DataFrame) -> Figure:
     axes.set_ylim(len(steps) - 0.5, -0.5)
     axes.grid(False, axis="y")
     axes.set_ylabel("noise level")
-    axes.set_xlabel("drop of top-1 accuracy (percentage points), joint 95% intervals")
+    axes.set_xlabel(f"drop of top-1 accuracy (percentage points), joint {confidence} intervals")
     axes.set_title(
         f"Claim 7. Does accuracy fall at every step? {table['images'].max():,} test images"
     )
@@ -198,7 +208,7 @@ def accuracy_steps(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def correlations(table: pd.DataFrame) -> Figure:
+def correlations(table: pd.DataFrame, confidence: str) -> Figure:
     """Claim 8, the question: rho of every measure with the loss of accuracy, level by level."""
     levels = sorted(table["noise"].unique())
     measures = sorted(table["measure"].unique(), key=lambda name: (not is_topological(name), name))
@@ -221,7 +231,7 @@ def correlations(table: pd.DataFrame) -> Figure:
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     figure.suptitle(
         "Claim 8. Does a class whose topology changes more lose more accuracy? "
-        f"{table['classes'].max()} classes, 95% intervals"
+        f"{table['classes'].max()} classes, {confidence} intervals"
     )
     return figure
 
@@ -248,10 +258,16 @@ def _draw_correlations(axes: Axes, rows: pd.DataFrame, measures: list[str]) -> N
             label=label,
         )
         sure = (some["p_holm"] <= SIGNIFICANCE).to_numpy()
+        ring = f"ringed: Holm's p at most {SIGNIFICANCE:g}"
         axes.plot(
-            rho[sure], places[sure], "o", markersize=10, markerfacecolor="none", color=colour,
-            label=None if controlled or not of_topology else "ringed: Holm's p at most 0.05",
-        )  # fmt: skip
+            rho[sure],
+            places[sure],
+            "o",
+            markersize=10,
+            markerfacecolor="none",
+            color=colour,
+            label=None if controlled or not of_topology else ring,
+        )
     axes.set_yticks(range(len(measures)), [name_of(name) for name in measures], fontsize=8)
     axes.set_ylim(len(measures) - 0.5, -0.5)
     axes.set_xlim(-1.02, 1.02)

@@ -1,22 +1,79 @@
-"""A finding: an effect, its uncertainty, and the verdict that follows from both by rule.
+"""A finding: an effect, its uncertainty, and the verdict that follows from both by its rule.
 
-A claim says that an effect lies beyond a threshold. It holds where the whole interval lies
-beyond it, fails where the whole interval lies on the other side, and is undecided otherwise:
-with few classes or images intervals are wide, and nothing is decided.
+A rule compares numbers of the finding with thresholds, and both are written beside the verdict,
+so that a reader can check it. Most claims say that an effect lies beyond a threshold: they hold
+where the whole interval does, fail where the whole interval lies on the other side, and are
+undecided otherwise: with few classes or images intervals are wide, and nothing is decided.
 """
 
+import operator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from stages.core.statistics import Interval
+from stages.core.files import rounded
 
 Verdict = Literal["holds", "fails", "undecided", "not applicable"]
 VERDICTS: tuple[Verdict, ...] = ("holds", "fails", "undecided", "not applicable")
+NUMBERS = ("effect", "low", "high", "p_value", "largest_high")
 
 # Of the pairs of classes, those that count as the closest; also the level of that test.
 CLOSEST_SHARE = 0.05
+SIGNIFICANCE = 0.05
+WEAK_RHO = 0.3  # a correlation that explains a tenth of the ranks' variance, or less
+
+COMPARISONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A number of a finding against a threshold, e.g. low > 0.5."""
+
+    number: str  # one of NUMBERS
+    comparison: str  # one of COMPARISONS
+    threshold: float
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.comparison} {self.threshold:g}"
+
+    def met_by(self, value: float | None) -> bool:
+        """Whether a value meets the condition; None, a number that is not there, does not."""
+        return value is not None and COMPARISONS[self.comparison](value, self.threshold)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When a claim holds and when it fails; it is undecided where neither is met."""
+
+    holds_if: Condition
+    fails_if: Condition
+
+
+def above(threshold: float) -> Rule:
+    """The claim that an effect is more than a threshold, decided by its interval."""
+    return Rule(Condition("low", ">", threshold), Condition("high", "<", threshold))
+
+
+def below(threshold: float) -> Rule:
+    """The claim that an effect is less than a threshold, decided by its interval."""
+    return Rule(Condition("high", "<", threshold), Condition("low", ">", threshold))
+
+
+def counted_above(threshold: float) -> Rule:
+    """The claim that a count, which has no uncertainty, is more than a threshold."""
+    return Rule(Condition("effect", ">", threshold), Condition("effect", "<=", threshold))
+
+
+# A pair is among the closest by a test against names dealt at random; it is not where its
+# percentile rank is beyond that share in nearly all subsamples.
+AMONG_THE_CLOSEST = Rule(
+    Condition("p_value", "<=", CLOSEST_SHARE), Condition("low", ">", CLOSEST_SHARE)
+)
+# Some measure correlates by a test that is corrected for their number; or all do weakly at most.
+CORRELATED = Rule(
+    Condition("p_value", "<=", SIGNIFICANCE), Condition("largest_high", "<", WEAK_RHO)
+)
 
 
 @dataclass(frozen=True)
@@ -24,55 +81,59 @@ class Finding:
     """What is known of one claim.
 
     number: of the claim in the list of `stages/core/claims/__init__.py`; key: its name in metrics.
-    effect_is: what the effect measures, its unit and the threshold.
-    low, high: the ends of its interval. None where there is no effect to state.
+    effect_is: what the effect measures, and its unit.
+    effect, low, high: the effect and the ends of its interval. None where there is none to state.
+    largest_high: where a claim rests on several tests, the largest upper end of their intervals.
     units: what the effect is taken over, e.g. '47 classes'; detail: what else a reader wants.
+    applicable: whether the data have what the claim is about; if not, `detail` says what lacks.
+
+    All numbers are kept as they are shown, to six significant digits: the verdict is about those.
     """
 
     number: int
     key: str
     statement: str
     effect_is: str
-    verdict: Verdict
+    rule: Rule
     effect: float | None = None
     low: float | None = None
     high: float | None = None
     p_value: float | None = None
+    largest_high: float | None = None
     units: str = ""
     detail: str = ""
+    applicable: bool = True
+
+    def __post_init__(self) -> None:
+        for name in NUMBERS:
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, rounded(value))
+
+    @property
+    def verdict(self) -> Verdict:
+        """What follows from the numbers by the rule."""
+        if not self.applicable:
+            return "not applicable"
+        for verdict, condition in (("holds", self.rule.holds_if), ("fails", self.rule.fails_if)):
+            if condition.met_by(getattr(self, condition.number)):
+                return verdict
+        return "undecided"
+
+    @property
+    def decided_by(self) -> str:
+        """The number that the rule looks at first, in words: 'p 0.0167', '0.28 to 0.58'."""
+        name = self.rule.holds_if.number
+        if getattr(self, name) is None:
+            return ""
+        if name in ("low", "high"):
+            return f"{self.low:.3g} to {self.high:.3g}"
+        return f"p {self.p_value:.3g}" if name == "p_value" else f"{self.effect:.3g}"
 
 
-def above(interval: Interval, threshold: float) -> Verdict:
-    """The verdict on a claim that an effect is more than a threshold."""
-    if interval.low > threshold:
-        return "holds"
-    return "fails" if interval.high < threshold else "undecided"
-
-
-def below(interval: Interval, threshold: float) -> Verdict:
-    """The verdict on a claim that an effect is less than a threshold."""
-    if interval.high < threshold:
-        return "holds"
-    return "fails" if interval.low > threshold else "undecided"
-
-
-def place(values: np.ndarray, which: int) -> float:
+def percentile_rank(values: np.ndarray, which: int) -> float:
     """The share of the P values (P,) that are at most the one at `which`; 1 / P for the least.
 
-    Where that one is as any other, a place is at most q with a chance of at most q: the place is
-    the p-value of a test against names dealt at random.
+    Where that one is as any other, its percentile rank is at most q with a chance of at most q:
+    it is the p-value of a test against names dealt at random.
     """
     return float((values <= values[which]).mean())
-
-
-def among_the_closest(place: Interval, least: float) -> Verdict:
-    """The verdict on a claim that a pair is among the closest.
-
-    Holds where its place over all data is, fails where it is not in nearly any part of them.
-    least: the place that the closest pair may have; among few pairs that is no exception.
-    """
-    if least > CLOSEST_SHARE:
-        return "undecided"
-    if place.estimate <= CLOSEST_SHARE:
-        return "holds"
-    return "fails" if place.low > CLOSEST_SHARE else "undecided"

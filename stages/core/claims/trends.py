@@ -52,23 +52,21 @@ def loop_findings(table: pd.DataFrame, has_loops: bool, confidence: float) -> li
             5,
             key,
             statement,
-            f"share of classes whose {falls} with noise (holds: over half)",
+            f"share of classes whose {falls} with noise",
+            above(0.5),
         )
         if not has_loops:
-            found.append(make("not applicable", detail="persistence.max_dim is 0"))
+            found.append(make(applicable=False, detail="persistence.max_dim is 0"))
             continue
         wide = table.pivot_table(index="class", columns="noise", values=quantity)
         if wide.empty:
-            found.append(
-                make("undecided", detail=f"no class has {LEAST_BARS} loops at every level")
-            )
+            found.append(make(detail=f"no class has {LEAST_BARS} loops at every level"))
             continue
         trend = spearman(wide.to_numpy(), wide.columns.to_numpy(dtype=float))
         share = share_interval(int((trend < 0).sum()), len(trend), confidence)
         change = (wide.iloc[:, -1] / wide.iloc[:, 0] - 1).median()
         found.append(
             make(
-                above(share, 0.5),
                 *share,
                 units=f"{len(trend)} classes",
                 detail=f"median change from clean to noisiest {change:+.0%}",
@@ -120,11 +118,13 @@ def growth_findings(
             6,
             f"{metric}_h{dim}_grows",
             f"the {METRICS[metric]} distance of clean and noisy H{dim} grows with noise",
-            f"share of classes that grow at every level (holds: over half; by chance "
-            f"{1 / factorial(len(levels)):.0%})",
+            "share of classes that grow at every level "
+            f"(by chance {1 / factorial(len(levels)):.0%})",
+            above(0.5),
         )
         if len(levels) < 2:
-            found.append(make("not applicable", detail="one noisy level has nothing to grow from"))
+            nothing = "one noisy level has nothing to grow from"
+            found.append(make(applicable=False, detail=nothing))
             continue
         table = distances[
             (distances["metric"] == metric)
@@ -135,7 +135,6 @@ def growth_findings(
         share = share_interval(int(grows.sum()), len(grows), confidence)
         found.append(
             make(
-                above(share, 0.5),
                 *share,
                 units=f"{len(grows)} classes",
                 detail=_first_level(by_level, confidence),
