@@ -15,6 +15,7 @@ import pytest
 from stages.core.claims import accuracy_steps, bars, closest_pairs, neighbours, question, trends
 from stages.core.claims.finding import Finding
 from stages.core.homology import distance_matrix, persistence_diagrams
+from stages.core.null_models import persistence_band
 from stages.core.subspaces import class_bases, pair_table, principal_angles
 from tests.conftest import unit_rows
 
@@ -52,19 +53,24 @@ def clouds_about(centres: np.ndarray, seed: int, images: int = 20) -> dict[str, 
     }
 
 
-@pytest.mark.parametrize("near", [True, False])
-def test_neighbours(near: bool) -> None:
-    def simulate(seed: int) -> list[Finding]:
+@pytest.mark.parametrize("space", neighbours.SPACES)
+def test_neighbours(space: str) -> None:
+    """On the layouts themselves, three for each repeat."""
+
+    def simulate(near: bool, seed: int) -> list[Finding]:
         centres = np.random.default_rng(seed).standard_normal((len(CLASSES), 10))
         if near:
             a, b = (CLASSES.index(name) for name in neighbours.PAIR)
             centres[a] = centres[b] + 0.3 * centres[a]
-        drawn = neighbours.samples(clouds_about(centres, seed), 10, 5, seed)
-        ranks = neighbours._ranks(("embedding", drawn))
-        return neighbours.findings(dict.fromkeys(neighbours.SPACES, ranks), CLASSES, CONFIDENCE)
+        drawn = neighbours.samples(clouds_about(centres, seed), 10, 3, seed)
+        ranks = {space: neighbours.ranks_of_layouts((space, drawn))}
+        return [neighbours.finding(ranks, space, CLASSES, CONFIDENCE)]
 
-    found = rate("polka_dotted_near_dotted_tsne", simulate)
-    assert found >= 1 - max(0.05, 1 / REPEATS) if near else found <= max(0.05, 1 / REPEATS)
+    assert_tells(
+        f"polka_dotted_near_dotted_{space}",
+        lambda seed: simulate(True, seed),
+        lambda seed: simulate(False, seed),
+    )
 
 
 def subspace_clouds(seed: int, shared: bool) -> dict[str, np.ndarray]:
@@ -109,7 +115,7 @@ def test_closest_pairs(pair: str) -> None:
 
 
 def shaped_classes(shape: str, seed: int, images: int, dimension: int) -> list[bars.ClassClouds]:
-    """47 classes at 2 levels: a Gaussian, two clusters, a circle, or a disc, about an axis."""
+    """47 classes at 2 levels: a Gaussian, two clusters, or a circle, about an axis."""
     classes = []
     for number in range(47):
         generator = np.random.default_rng([seed, number])
@@ -118,10 +124,7 @@ def shaped_classes(shape: str, seed: int, images: int, dimension: int) -> list[b
             cloud = (0.05 + 0.02 * level) * generator.standard_normal((images, dimension))
             cloud[:, 0] += 1
             angle = generator.uniform(0, 2 * np.pi, images)
-            if shape == "disc":
-                radius = np.sqrt(generator.uniform(0, 0.25, images))
-                cloud[:, 1:3] = radius[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
-            elif shape == "circle":
+            if shape == "circle":
                 cloud[:, 1:3] += 0.6 * np.column_stack([np.cos(angle), np.sin(angle)])
             elif shape == "clusters":
                 cloud[: images // 2, 1] += 0.8
@@ -149,16 +152,34 @@ def test_components_and_loops_against_null_clouds() -> None:
 
 
 def test_loops_beyond_the_band() -> None:
-    """On a sphere of two dimensions, where 120 points lie close enough for a band to tell."""
+    """In the plane, where 1,000 points lie close enough for a band to tell."""
 
-    def simulate(shape: str, seed: int) -> list[Finding]:
-        table = bars.bars_table(shaped_classes(shape, seed, 120, 3), 1, 100, CONFIDENCE, seed)
-        return bars.loop_findings(table, CONFIDENCE)
+    def simulate(loops: bool, seed: int) -> list[Finding]:
+        rows = []
+        for number in range(14):
+            generator = np.random.default_rng([seed, number])
+            angle = generator.uniform(0, 2 * np.pi, 1000)
+            radius = 1 if loops else np.sqrt(generator.uniform(0, 1, 1000))
+            distances = distance_matrix(
+                np.column_stack([radius * np.cos(angle), radius * np.sin(angle)])
+            )
+            rows.append(
+                {
+                    "class": f"class {number}",
+                    "noise": 0.0,
+                    "longest_bar": bars.longest_bar(persistence_diagrams(distances, 1)[1]),
+                    "band": persistence_band(distances, CONFIDENCE, 100, generator),
+                    "diameter": distances.max(),
+                    "longest_null": 1.0,
+                    "bar_excess": False,
+                }
+            )
+        return bars.loop_findings(pd.DataFrame(rows), CONFIDENCE)
 
     assert_tells(
         "no_loop_beyond_band",
-        lambda seed: simulate("disc", seed),
-        lambda seed: simulate("circle", seed),
+        lambda seed: simulate(False, seed),
+        lambda seed: simulate(True, seed),
     )
 
 

@@ -16,8 +16,9 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, Wh
 # Bounds the array of resampled counts: 32 MiB of float64.
 COUNTS_AT_ONCE = 2**22
 
-# Bounds of a Gaussian process's variances, and of its length scale in standard deviations.
-SHARES, LENGTHS = (1e-3, 1e3), (0.3, 1e2)
+# Bounds of a Gaussian process's variances, and of its length scale in standard deviations; of a
+# shorter one a surface could not be told from noise. And how often the process is fitted.
+SHARES, LENGTHS, FITS = (1e-3, 1e3), (1.0, 1e2), 3
 
 
 class Interval(NamedTuple):
@@ -202,12 +203,14 @@ def rank_correlation(
     ranks, and the ranks of x and y by their residuals from those of the controls: the partial
     rank correlation. The interval comes from a bootstrap of the n subjects (percentiles).
 
-    The p-value comes from permuting y, and with controls from permuting what they leave of y
+    The p-value comes from permuting y, and with controls from permuting what they leave of it
     (Freedman and Lane 1983; Anderson and Robinson 2001): y is fitted, in its values, by a smooth
     function of all controls together, the residuals are permuted and added to the fit, and the
     sums are ranked anew. Each goes through the ranks as the data did, so that what the ranks of
     the controls fail to take out of both sides, be it curved or an interaction, is in the null
-    too, whose mean need not be 0. NaN, with a p-value of 1, where nothing is left to vary.
+    too, whose mean need not be 0. The same with x in place of y gives a second p-value, and the
+    larger one counts: a poor fit of one side alone makes no correlation significant. NaN, with a
+    p-value of 1, where nothing is left to vary.
     """
     n = len(x)
     resampled = generator.integers(n, size=(replicates, n))
@@ -217,13 +220,27 @@ def rank_correlation(
     replicated = spearman(x[resampled], y[resampled], controls[resampled])
     interval = percentile_interval(estimate, replicated[np.isfinite(replicated)], confidence)
 
-    fit = _smooth_fit(y, controls)
-    permuted = generator.permuted(np.broadcast_to(y - fit, (replicates, n)), axis=1)
-    null = spearman(x, fit + permuted, controls)
+    p_value = _permutation_test(estimate, x, y, controls, replicates, generator)
+    if controls.shape[1]:
+        p_value = max(p_value, _permutation_test(estimate, y, x, controls, replicates, generator))
+    return Correlation(estimate, *interval[1:], p_value)
+
+
+def _permutation_test(
+    estimate: float,
+    kept: np.ndarray,
+    permuted: np.ndarray,
+    controls: np.ndarray,
+    replicates: int,
+    generator: np.random.Generator,
+) -> float:
+    """The one-sided p-value of rho where what (n, k) controls leave of one side is permuted."""
+    residual = _smooth_residual(permuted, controls)
+    shuffled = generator.permuted(np.broadcast_to(residual, (replicates, len(kept))), axis=1)
+    null = spearman(kept, permuted - residual + shuffled, controls)
     # Where the ranks of a control leave nothing, a permutation tells nothing: it counts as a tie.
     null = np.where(np.isnan(null), estimate, null)
-    p_value = permutation_p_value(estimate, null, two_sided=False)
-    return Correlation(estimate, *interval[1:], p_value)
+    return permutation_p_value(estimate, null, two_sided=False)
 
 
 def percent(share: float) -> str:
@@ -237,17 +254,19 @@ def share_interval(count: int, of: int, confidence: float) -> Interval:
     return Interval(count / of, float(found.low), float(found.high))
 
 
-def _smooth_fit(y: np.ndarray, controls: np.ndarray) -> np.ndarray:
-    """(n,) fit of y by a smooth function of (n, k) controls: a Gaussian process regression.
+def _smooth_residual(y: np.ndarray, controls: np.ndarray) -> np.ndarray:
+    """(n,) what a smooth function of (n, k) controls leaves of y: a Gaussian process regression.
 
     Its kernel is that of a plane plus that of a smooth surface, so that curves, interactions and
     products of the controls are fitted as far as the data show them; the share of each, its
     smoothness and the noise are those of the largest marginal likelihood (Rasmussen and Williams
-    2006, chapter 5).
+    2006, chapter 5). A fit falls short of what it fits; what it leaves is therefore fitted again,
+    twice (Buhlmann and Yu, "Boosting with the L2 loss", J. Am. Stat. Assoc. 98, 2003).
     """
     varies = controls.std(axis=0) > 0
-    if not varies.any():
-        return np.full(len(y), y.mean())
+    residual = y - y.mean()
+    if not varies.any() or not residual.any():
+        return residual
     z = stats.zscore(controls[:, varies])
     kernel = (
         ConstantKernel(1.0, SHARES) * RBF(2.0, LENGTHS)
@@ -257,7 +276,10 @@ def _smooth_fit(y: np.ndarray, controls: np.ndarray) -> np.ndarray:
     with warnings.catch_warnings():
         # A share at its bound, e.g. none of a surface where the relation is a plane, is a result.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return GaussianProcessRegressor(kernel, normalize_y=True).fit(z, y).predict(z)
+        fitted = GaussianProcessRegressor(kernel).fit(z, residual / y.std()).kernel_
+    for _ in range(FITS):
+        residual = fitted.k2.noise_level * np.linalg.solve(fitted(z), residual)
+    return residual
 
 
 def _orthonormal(controls: np.ndarray) -> np.ndarray:

@@ -91,7 +91,9 @@ def _measure(
             "gap_null": max(gaps[-1][1:]),
         }
         if max_dim:
-            longest.append([_longest(by_dim[1]), *(_longest(diagrams[1]) for diagrams in null)])
+            longest.append(
+                [longest_bar(by_dim[1]), *(longest_bar(diagrams[1]) for diagrams in null)]
+            )
             generator = generator_for(seed, "band", one.name, level)
             distances = distance_matrix(points[one.rows])
             row["longest_bar"] = longest[-1][0]
@@ -117,7 +119,8 @@ def _gap(diagram: np.ndarray) -> float:
     return (largest - second) / second
 
 
-def _longest(diagram: np.ndarray) -> float:
+def longest_bar(diagram: np.ndarray) -> float:
+    """The length of the longest of (m, 2) bars; 0 where there is none."""
     return float((diagram[:, 1] - diagram[:, 0]).max(initial=0.0))
 
 

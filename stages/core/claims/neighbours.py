@@ -64,7 +64,7 @@ def ranks_by_space(drawn: list[Sample]) -> dict[str, np.ndarray]:
     """{space: (seeds, C, C)}: [s, a, b] is the rank of b among the others by nearness to a."""
     # UMAP compiles itself in every process that runs it: it gets one, which starts first.
     jobs = [("umap", drawn), *(("tsne", [sample]) for sample in drawn), ("embedding", drawn)]
-    found = parallel_map(_ranks, jobs, "projecting")
+    found = parallel_map(ranks_of_layouts, jobs, "projecting")
     return {
         space: np.concatenate(
             [ranks for (of, _), ranks in zip(jobs, found, strict=True) if of == space]
@@ -73,7 +73,8 @@ def ranks_by_space(drawn: list[Sample]) -> dict[str, np.ndarray]:
     }
 
 
-def _ranks(job: tuple[str, list[Sample]]) -> np.ndarray:
+def ranks_of_layouts(job: tuple[str, list[Sample]]) -> np.ndarray:
+    """(seeds, C, C) as in `ranks_by_space`, of (space, samples)."""
     space, drawn = job
     return np.stack([nearest_ranks(_class_distances(space, *sample)) for sample in drawn])
 
@@ -124,10 +125,10 @@ def findings(
     ranks: dict[str, np.ndarray] | None, classes: list[str], confidence: float
 ) -> list[Finding]:
     """One finding per space; not applicable where `ranks` is None, for want of the two classes."""
-    return [_finding(ranks, space, classes, confidence) for space in SPACES]
+    return [finding(ranks, space, classes, confidence) for space in SPACES]
 
 
-def _finding(
+def finding(
     ranks: dict[str, np.ndarray] | None, space: str, classes: list[str], confidence: float
 ) -> Finding:
     make = partial(
