@@ -30,7 +30,7 @@ from stages.core.dataset.layout import (
 )
 from stages.core.dataset.release import extract, obtain, official_release, require_complete
 from stages.core.errors import StudyError
-from stages.core.figures import new_figure, save_figure
+from stages.core.figures import new_figure, save_figure, short_name
 from stages.core.files import whole_files, whole_folder, write_csv, write_json
 from stages.core.painter import ATTRIBUTES, paint
 from stages.core.parallel import parallel_map
@@ -273,7 +273,7 @@ def draw_contact_sheet(layout: Layout, folder: Path, kind: str, file: Path) -> N
     for axis, name in zip(axes.flat, shown, strict=False):
         square = ImageOps.fit(read_image(folder / first[name]), (THUMBNAIL_PX, THUMBNAIL_PX))
         axis.imshow(np.asarray(square))
-        axis.set_title(name, fontsize=9, pad=2)
+        axis.set_title(short_name(name, 16), fontsize=9, pad=2)
     source = {"textures": "painted textures", "dtd": "DTD r1.0.1", "folder": "own images"}[kind]
     of_classes = (
         f"{len(shown)} of {len(layout.classes)}" if len(layout.classes) > len(shown) else len(shown)
