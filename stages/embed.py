@@ -128,7 +128,7 @@ def embed(
     deviation = relative_deviation([encoder.encode_images(each) for each in sample], exact)
     text = encode_classes(encoder, classes, params.templates)
 
-    with whole_folder(embeddings, "encoder.json") as folder, whole_files(plots) as pictures:
+    with whole_folder(embeddings, "embed") as folder, whole_files(plots) as pictures:
         arrays = allocate(folder, params, len(ids), text.shape[1])
         sweep(encoder, images, ids, params, arrays)
         write_csv(folder / "images.csv", table[["id", "class", "split"]])

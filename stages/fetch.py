@@ -18,7 +18,6 @@ from pydantic import Field
 from stages.command import path_option, stage
 from stages.core.dataset.images import CONVERSIONS, UnreadableImage, decode, read_image
 from stages.core.dataset.layout import (
-    ANNOTATIONS,
     SPLITS,
     Layout,
     balanced_choice,
@@ -39,7 +38,6 @@ from stages.core.randomness import generator_for
 
 PAINTED_PER_CLASS = 120
 JPEG_QUALITY = 92
-MARK = f"labels/{ANNOTATIONS}"  # of a folder that this stage wrote
 CHUNK = 20  # images to a piece of parallel work
 LISTED_IMAGES = 20
 THUMBNAIL_PX = 144
@@ -75,7 +73,7 @@ def fetch(
 ) -> None:
     """Put a data set in the layout of the Describable Textures Dataset (DTD)."""
     kind = params.source if params.source in ("textures", "dtd") else "folder"
-    with whole_folder(images, MARK) as folder, whole_files(plots) as pictures:
+    with whole_folder(images, "fetch") as folder, whole_files(plots) as pictures:
         if kind == "textures":
             layout, seen = paint_textures(params, folder / "images")
         elif kind == "dtd":
