@@ -47,7 +47,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     require_file_or_nothing(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = _beside(path, "unfinished")
+    unfinished = beside(path, "unfinished")
     try:
         with _naming(path):
             yield unfinished
@@ -93,7 +93,7 @@ def whole_folder(path: Path, stage: str) -> Iterator[Path]:
     """
     require_replaceable(path, stage)
     path = resolved(path)
-    unfinished, replaced = _beside(path, "unfinished"), _beside(path, "replaced")
+    unfinished, replaced = beside(path, "unfinished"), beside(path, "replaced")
     if replaced.exists() and not path.exists():  # killed between the two renames below
         replaced.rename(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ def whole_folder(path: Path, stage: str) -> Iterator[Path]:
         shutil.rmtree(replaced, ignore_errors=True)
 
 
-def _beside(path: Path, what: str) -> Path:
+def beside(path: Path, what: str) -> Path:
     """A hidden name beside `path` that nobody else gives, so that it may be removed."""
     return path.with_name(f".{path.name}.{PROJECT}.{what}")
 
