@@ -24,7 +24,6 @@ from stages.core.dataset.layout import (
     Layout,
     balanced_choice,
     class_of,
-    normal_form,
     passed_over,
     read_layout,
     require_every_split,
@@ -59,7 +58,7 @@ from stages.core.files import (
 )
 from stages.core.painter import ATTRIBUTES, paint
 from stages.core.parallel import parallel_map
-from stages.core.params import Section, Seed
+from stages.core.params import ClassName, Section, Seed
 from stages.core.randomness import generator_for
 
 PAINTED_PER_CLASS = 120
@@ -80,7 +79,7 @@ class FetchParams(Section):
     seed: Seed
     image_size: int = Field(ge=32, le=1024, description="side of a painted image, in pixels")
     split: int = Field(ge=1, le=10, description="which of the ten train/val/test splits to use")
-    classes: list[str] = Field(description="the classes to keep; empty keeps all")
+    classes: list[ClassName] = Field(description="the classes to keep; empty keeps all")
     images_per_class: int | None = Field(
         ge=3,
         description="how many images of each class to keep at most (textures: to paint); null "
@@ -331,7 +330,6 @@ def choose(layout: Layout, params: FetchParams, where: Path) -> Layout:
 
 def chosen_classes(wanted: Sequence[str], available: Sequence[str]) -> list[str]:
     """The wanted classes, sorted; all that are available where none is named."""
-    wanted = [normal_form(name) for name in wanted]
     for name in wanted:
         if name not in available:
             near = get_close_matches(name, available, 1, cutoff=0)[0]

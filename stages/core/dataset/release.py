@@ -218,13 +218,15 @@ def extract(archive: Path, folder: Path) -> Path:
     try:
         with (
             GzipFile(archive) as packed,
-            tarfile.open(fileobj=_Bounded(packed), mode="r:") as tar,
+            tarfile.open(fileobj=(stream := _Bounded(packed)), mode="r:") as tar,
         ):
             for number, member in enumerate(progress(tar, f"unpack {archive.name}")):
                 if number >= MOST_MEMBERS:
                     raise tarfile.ReadError(f"more than {MOST_MEMBERS:,} members")
                 _require_plain(member, archive)
                 _unpack(tar, member, folder, archive)
+        if stream.last.strip(b"\0"):  # tarfile takes a header that it cannot read for the end
+            raise tarfile.ReadError("a header that cannot be read")
     except StudyError:
         raise
     except Exception as error:  # of hostile headers tarfile raises nearly anything
@@ -239,19 +241,20 @@ def extract(archive: Path, folder: Path) -> Path:
 
 
 class _Bounded(io.RawIOBase):
-    """What a gzip file unpacks to, no further than any release goes.
+    """What a gzip file unpacks to, no further than any release goes; `last`: what was read last.
 
     Headers say how much is to be read; tarfile believes them, whatever they say.
     """
 
     def __init__(self, stream: GzipFile) -> None:
-        self.stream = stream
+        self.stream, self.last = stream, b""
 
     def read(self, size: int = -1) -> bytes:
         if not 0 <= size <= MOST_HEADER_BYTES:
             raise tarfile.ReadError(f"a header claims {size:,} bytes")
         self._require_within(self.stream.tell() + size)
-        return self.stream.read(size)
+        self.last = self.stream.read(size)
+        return self.last
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         self._require_within(offset)
@@ -274,7 +277,7 @@ def _require_plain(member: tarfile.TarInfo, archive: Path) -> None:
         why = "is a name that no file can have"
     elif not (member.isdir() or member.type in tarfile.REGULAR_TYPES) or member.sparse is not None:
         why = "is neither a file nor a folder"
-    elif member.size < 0:
+    elif not 0 <= member.size <= MOST_BYTES:
         why = f"claims {member.size:,} bytes"
     if why:
         name = printable(repr(member.name))
