@@ -67,6 +67,7 @@ CHUNK = 20  # images to a piece of parallel work
 LISTED_IMAGES = 20
 THUMBNAIL_PX = 144
 THUMBNAILS = 60
+SHEET_INCHES = 4.4  # wide enough for its title
 
 
 class FetchParams(Section):
@@ -409,7 +410,8 @@ def draw_contact_sheet(layout: Layout, folder: Path, kind: str, file: Path) -> N
     shown = layout.classes[:THUMBNAILS]
     columns = min(8, len(shown))
     rows = math.ceil(len(shown) / columns)
-    figure, axes = new_figure(1.2 * columns + 0.2, 1.4 * rows + 0.5, rows, columns, squeeze=False)
+    width = max(1.2 * columns + 0.2, SHEET_INCHES)
+    figure, axes = new_figure(width, 1.4 * rows + 0.7, rows, columns, squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, name in zip(axes.flat, shown, strict=False):
@@ -421,7 +423,7 @@ def draw_contact_sheet(layout: Layout, folder: Path, kind: str, file: Path) -> N
         f"{len(shown)} of {len(layout.classes)}" if len(layout.classes) > len(shown) else len(shown)
     )
     figure.suptitle(
-        f"One image of each class: {of_classes} classes, {len(layout.ids):,} images ({source})"
+        f"One image of each class:\n{of_classes} classes, {len(layout.ids):,} images ({source})"
     )
     save_figure(figure, file)
 

@@ -22,8 +22,11 @@ from stages.core.dataset import read_annotations, read_image, read_index
 from stages.core.dataset.images import UnreadableImage, decode
 from stages.core.dataset.layout import Layout, list_images, read_imdb, read_layout, write_layout
 from stages.core.files import MARKER, is_clutter
-from stages.fetch import digest_of, fetch, identical_images
+from stages.core.params import Section, read_params
+from stages.fetch import FetchParams, digest_of, fetch, identical_images
+from stages.project import ProjectParams
 from tests.refusals import refusal
+from tests.study import ROOT
 
 NFC = unicodedata.normalize("NFC", "Käse")
 NFD = unicodedata.normalize("NFD", "Käse")
@@ -231,6 +234,17 @@ def test_files_that_are_one_in_the_normal_form(project: Path, own: Path) -> None
     for name in (NFC, NFD):
         (own / "images" / "wood" / f"{name}.png").write_bytes(png(1, 2, 3))
     assert "differs from another file in its Unicode form alone" in refused()
+
+
+@pytest.mark.parametrize(
+    ("section", "key"), [(FetchParams, "classes"), (ProjectParams, "kept_classes")]
+)
+@pytest.mark.parametrize("written", [NFC, NFD], ids=["NFC", "NFD"])
+def test_settings_name_classes_in_the_form_of_the_data(
+    section: type[Section], key: str, written: str
+) -> None:
+    params = read_params(section, ROOT / "params.yaml", {key: [written, "stone"]})
+    assert getattr(params, key) == [NFC, "stone"]
 
 
 def test_a_class_asked_for_twice_in_two_forms(project: Path, own: Path) -> None:

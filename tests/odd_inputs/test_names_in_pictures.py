@@ -1,5 +1,8 @@
 """Names that mean something to Matplotlib or to a font: pictures hold them as literal text."""
 
+import html
+import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import vl_convert
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
@@ -26,6 +30,7 @@ from stages.core.projection_figures import layout_figure
 from stages.core.subspace_figures import angle_matrix, closest_pairs_bars
 from stages.core.topology_figures import diagrams_figure, homology_group
 from stages.fetch import draw_contact_sheet
+from tests.study import ROOT
 
 KINDS = {
     "one dollar": ["tile$5", "wood"],
@@ -149,6 +154,46 @@ def test_a_contact_sheet_of_any_names(names: list[str], tmp_path: Path) -> None:
     draw_contact_sheet(whole, tmp_path, "folder", tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert min(sheet.size) > 100
+
+
+def confusion_rows(names: list[str]) -> list[dict]:
+    return [{"rev": "a", "actual": name, "predicted": name} for name in names]
+
+
+def projection_rows(names: list[str]) -> list[dict]:
+    return [
+        {"rev": "a", "noise": "0.0", "class": name, "x": str(i), "y": str(-i)}
+        for i, name in enumerate(names)
+    ]
+
+
+def pair_rows(names: list[str]) -> list[dict]:
+    return [
+        {"rev": "a", "noise": "0.0", "class_a": name, "class_b": "z", "smallest_deg": str(i)}
+        for i, name in enumerate(names)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("template", "rows_of"),
+    [
+        ("confusion", confusion_rows),
+        ("projection", projection_rows),
+        ("closest_pairs", pair_rows),
+    ],
+)
+def test_dvcs_plots_take_every_name_as_text(
+    template: str, rows_of: Callable[[list[str]], list[dict]]
+) -> None:
+    names = sorted(
+        {"0", "1", "10", "01", "1e5", "NA", "None", "null", "true", "NaN", "2020-01-01"}
+        | {"tile$5", "a.b", "a[0]", 'q"q', "it's", "<b>", r"back\slash", "_x", "木纹", "a,b"}
+    )
+    spec = (ROOT / ".dvc" / "plots" / f"{template}.json").read_text()
+    spec = spec.replace('"<DVC_METRIC_DATA>"', json.dumps(rows_of(names)))  # strings, as of a CSV
+    svg = vl_convert.vegalite_to_svg(spec)
+    written = {html.unescape(text) for text in re.findall(r">([^<>]+)</text>", svg)}
+    assert set(names) <= {text.removesuffix(" and z") for text in written}
 
 
 @pytest.mark.parametrize(
