@@ -355,6 +355,18 @@ def test_label_files_that_are_no_regular_files(
     assert f"{Path(file).name}: {reason}; repair it or remove it" in refused()
 
 
+def test_all_label_files_that_cannot_be_read_are_told_at_once(project: Path, own: Path) -> None:
+    classes(own, "wood", "stone")
+    write_layout(read_layout(own, 0), own)
+    files = ["labels/train2.txt", "labels/labels_joint_anno.txt", "imdb/imdb.mat"]
+    for name, make in zip(files, (os.mkfifo, endless, dangling), strict=True):
+        (own / name).unlink()
+        make(own / name)
+    line = refused()
+    for name in files:
+        assert f"own/{name}: a " in line
+
+
 @pytest.mark.parametrize("name", ["labels", "imdb"])
 @pytest.mark.parametrize("make", [dangling, looping, os.mkfifo, Path.touch])
 def test_a_folder_of_labels_that_is_none(

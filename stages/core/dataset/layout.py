@@ -25,6 +25,7 @@ from stages.core.dataset.reading import (
     printable,
     read_bounded,
     refuse,
+    require_regular,
     some,
 )
 from stages.core.errors import StudyError
@@ -232,6 +233,8 @@ def read_layout(folder: Path, seed: int, report: Report = refuse) -> Layout:
     for inner in (labels, imdb.parent):
         if os.path.lexists(inner) and not inner.is_dir():
             raise StudyError(f"{inner}: no folder; {REPAIR}")
+    texts = sorted(labels.glob("*.txt"))
+    _require_regular(dict.fromkeys(texts, MOST_LABEL_BYTES) | {imdb: MOST_IMDB_BYTES})
     splits = read_splits(labels, ids, report)
     if os.path.lexists(imdb):
         if splits is None:
@@ -252,6 +255,18 @@ def read_layout(folder: Path, seed: int, report: Report = refuse) -> Layout:
         {name: _with_class(name, attributes.get(name, [])) for name in splits.index},
         {name: files[name] for name in splits.index if files[name] != name},
     )
+
+
+def _require_regular(limits: dict[Path, int]) -> None:
+    """Raise StudyError that lists the files, of those there are, that cannot be read safely."""
+    faults = []
+    for file, most_bytes in limits.items():
+        try:
+            if os.path.lexists(file):
+                require_regular(file, most_bytes)
+        except UnreadableFile as error:
+            faults.append(Fault("splits", str(file), str(error), REPAIR))
+    refuse(faults)
 
 
 def _with_class(image_id: str, attributes: list[str]) -> list[str]:
