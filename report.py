@@ -78,7 +78,7 @@ def write_report(base: str) -> None:
         }
     tables = describe_changes(base) if known else describe_workspace(base)
     vega = vl_convert.javascript_bundle()
-    with whole_folder(FOLDER, "comment.md") as folder:
+    with whole_folder(FOLDER, "report") as folder:
         (folder / "vega.js").write_text(vega)
         (folder / "page.html").write_text(page(tables, specs, images, vega))
         (folder / "comment.md").write_text(comment(tables, specs))

@@ -29,7 +29,7 @@ from stages.core.encoder import (
     with_precision,
 )
 from stages.core.errors import StudyError
-from stages.core.figures import COLOURS, new_figure, save_figure
+from stages.core.figures import COLOURS, new_figure, save_figure, short_name
 from stages.core.files import rounded, whole_files, whole_folder, write_csv, write_json
 from stages.core.noise import level_unit, noise_generator, noisy, require_defined
 from stages.core.parallel import available_cores, progress
@@ -128,7 +128,7 @@ def embed(
     deviation = relative_deviation([encoder.encode_images(each) for each in sample], exact)
     text = encode_classes(encoder, classes, params.templates)
 
-    with whole_folder(embeddings, "encoder.json") as folder, whole_files(plots) as pictures:
+    with whole_folder(embeddings, "embed") as folder, whole_files(plots) as pictures:
         arrays = allocate(folder, params, len(ids), text.shape[1])
         sweep(encoder, images, ids, params, arrays)
         write_csv(folder / "images.csv", table[["id", "class", "split"]])
@@ -405,7 +405,7 @@ def sample_figure(encoder: Encoder, folder: Path, shown: list[str], params: Embe
         if row == 0:
             axis.set_title(f"{levels[column]:.2f}")
         if column == 0:
-            axis.set_ylabel(shown[row].split("/")[0])
+            axis.set_ylabel(short_name(shown[row].split("/")[0], 20))
     unit = level_unit(params.noise_kind, params.noise_space)
     figure.suptitle(
         f"What the encoder sees ({images.shape[4]} x {images.shape[3]} pixels)\n"
@@ -417,7 +417,8 @@ def sample_figure(encoder: Encoder, folder: Path, shown: list[str], params: Embe
 
 def _of_what(encoder: Encoder, params: EmbedParams, images: int) -> str:
     weights = params.pretrained or ("" if encoder.trained else "untrained")
-    return f"{params.model}{f' ({weights})' if weights else ''}, {images} images"
+    written = f"{short_name(params.model, 48)}{f' ({short_name(weights, 48)})' if weights else ''}"
+    return f"{written}, {images} images"
 
 
 def _spaced(items: list, count: int) -> list:

@@ -52,7 +52,7 @@ from stages.core.homology import (
 from stages.core.parallel import available_cores, parallel_map
 from stages.core.params import Section, Seed
 from stages.core.randomness import generator_for
-from stages.core.topology_figures import diagrams_figure, summaries_figure
+from stages.core.topology_figures import diagrams_figure, homology_group, summaries_figure
 
 GIB = 2**30
 DRAWN_CLASSES = 4
@@ -333,7 +333,7 @@ def draw(
         "diagrams_classes",
         diagrams_figure(
             "Persistence diagrams of classes (finite bars), from the least to the most total "
-            f"$H_{summaries['dim'].max()}$ persistence when clean",
+            f"{homology_group(summaries['dim'].max())} persistence when clean",
             {f"{name} ({len(groups[name][WHOLE])} images)": panels(name) for name in chosen},
             side=2.6,
         ),

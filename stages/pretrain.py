@@ -124,7 +124,7 @@ def pretrain(
 ) -> None:
     """Train CLIP with the symmetric cross-entropy over real and fake pairs."""
     open_clip.add_model_config(ARCHITECTURES)
-    require_replaceable(model, CONFIG_FILE)  # before the long work, not after it
+    require_replaceable(model, "pretrain")  # before the long work, not after it
     device = choose_device(params.device, "pretrain.device")
     encoder = load_encoder(params.architecture, params.init, model, params.seed, device, KEYS)
     bf16 = params.precision != "fp32" and choose_precision(params.precision, device) == "bf16"
@@ -376,7 +376,7 @@ def _write_model(folder: Path, architecture: str, encoder: Encoder) -> None:
         name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous().cpu()
         for name, tensor in encoder.model.state_dict().items()
     }
-    with whole_folder(folder, CONFIG_FILE) as unfinished:
+    with whole_folder(folder, "pretrain") as unfinished:
         config = open_clip.get_model_config(architecture)
         write_json(
             unfinished / CONFIG_FILE,

@@ -29,7 +29,7 @@ from stages.core.errors import StudyError
 from stages.core.figures import class_styles, save_figure
 from stages.core.files import rounded, whole_files, write_csv, write_json
 from stages.core.parallel import parallel_map
-from stages.core.params import Count, Section, Seed
+from stages.core.params import ClassName, Count, Section, Seed
 from stages.core.projection_figures import layout_figure
 from stages.core.projections import (
     Measures,
@@ -79,7 +79,9 @@ class ProjectParams(Section):
     sampled_images_per_class: int = Field(
         ge=2, description="images of each class in the pictures of a class sample"
     )
-    kept_classes: list[str] = Field(description="classes that the sample keeps where they exist")
+    kept_classes: list[ClassName] = Field(
+        description="classes that the sample keeps where they exist"
+    )
     perplexity: float = Field(
         strict=False, gt=1, description="perplexity of t-SNE, at most a third of the points"
     )

@@ -220,9 +220,9 @@ def test_list_images_by_class(tmp_path: Path) -> None:
     touch(tmp_path, "b/2.jpg", "b/1 (copy).jpg", "a-c/1.png", "a/1.jpg")
     touch(tmp_path, ".DS_Store", "b/.directory", "b/Thumbs.db")
     assert list_images(tmp_path) == {
-        "a": ["a/1.jpg"],
-        "a-c": ["a-c/1.png"],
-        "b": ["b/1 (copy).jpg", "b/2.jpg"],
+        "a": {"a/1.jpg": "a/1.jpg"},
+        "a-c": {"a-c/1.png": "a-c/1.png"},
+        "b": {name: name for name in ("b/1 (copy).jpg", "b/2.jpg")},
     }
 
 
@@ -230,7 +230,7 @@ def test_list_images_by_class(tmp_path: Path) -> None:
     ("name", "message"),
     [
         ("loose.jpg", r"loose\.jpg: lies outside a class; move it"),
-        ("a/b/c.jpg", "a/b: a folder inside a class; move its images"),
+        ("a/b/c.jpg", "a/b: a folder inside a class, .*; move it out of"),
         ("oak bark/1.jpg", "oak bark: a class name holds no blanks.*rename it with hyphens"),
         ("a/b\nc.jpg", r"a/b\\nc\.jpg: a file name holds no line breaks.*; rename it"),
         ("a/b.jpg ", "no blank at its end; rename it"),

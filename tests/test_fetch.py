@@ -6,9 +6,7 @@ import io
 import json
 import os
 import tarfile
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -31,13 +29,15 @@ from stages.core.dataset.release import (
     Release,
     download,
     extract,
+    missing_of,
     obtain,
     official_release,
-    require_complete,
 )
 from stages.core.errors import StudyError
+from stages.core.files import MARKER
 from stages.core.painter import Painting
 from stages.fetch import FetchParams, choose, fetch, paint_textures, source_folder
+from tests.release import Site, served
 
 DEFAULTS = {
     "source": "textures",
@@ -130,10 +130,18 @@ def test_a_folder_of_images(project: Path, tmp_path: Path) -> None:
             "deep": 0,
             "rotated": 0,
         },
+        "identical": {
+            "of_test_in_train": 0,
+            "of_test_in_val": 0,
+            "of_val_in_train": 0,
+            "repeated_within_a_split": 0,
+            "in_several_classes": 0,
+        },
+        "disagreements": {"images": 0, "splits": 0, "annotations": 0, "imdb": 0},
     }
     with Image.open(project / "plots" / "fetch" / "contact_sheet.png") as sheet:
         assert min(sheet.size) > 100
-    assert sorted(file.name for file in project.rglob(".*")) == []
+    assert [file.name for file in project.rglob(".*")] == [MARKER]
 
 
 def test_the_output_is_a_source_that_gives_the_same_output(project: Path, tmp_path: Path) -> None:
@@ -196,16 +204,16 @@ def test_all_unreadable_images_are_listed_at_once(project: Path, tmp_path: Path)
     assert f"{source}/images: 3 images cannot be read: ash/000.png (empty file); " in message
     assert "oak/007.png (no image of a known format" in message
     assert "oak/009.png (truncated" in message
-    assert message.endswith("Repair or remove them\n")
+    assert message.endswith("; repair or remove them\n")
 
 
 def test_of_many_unreadable_images_twenty_are_listed(project: Path, tmp_path: Path) -> None:
-    source = own_images(tmp_path / "own", oak=25)
+    source = own_images(tmp_path / "own", oak=25, ash=3)
     for file in (source / "images" / "oak").iterdir():
         file.write_bytes(b"")
     message = refused(run(source=str(source)))
     assert message.count("(empty file)") == 20
-    assert "; and 5 more. Repair" in message
+    assert "; and 5 more; repair" in message
 
 
 @pytest.mark.parametrize(
@@ -233,7 +241,7 @@ def test_a_refusal_leaves_earlier_outputs(
 
 
 def test_a_split_that_the_label_files_lack(project: Path, tmp_path: Path) -> None:
-    source = own_images(tmp_path / "own", oak=3)
+    source = own_images(tmp_path / "own", oak=3, ash=3)
     layout = read_layout(source, 0)
     write_layout(Layout(layout.splits[[1, 4]], layout.attributes), source)
     assert "own/labels; it has 1, 4" in refused(run(source=str(source), split=2))
@@ -253,19 +261,19 @@ def test_a_split_that_gives_a_class_no_test_images(project: Path, tmp_path: Path
 
 @pytest.mark.parametrize("source", ["data/images", "data/images/images/oak", "data"])
 def test_a_source_that_overlaps_the_output(source: str, project: Path, tmp_path: Path) -> None:
-    assert run(source=str(own_images(tmp_path / "own", oak=3))).exit_code == 0
+    assert run(source=str(own_images(tmp_path / "own", oak=3, ash=3))).exit_code == 0
     before = files_of(project / "data")
     assert f"{source!r} overlaps data/images" in refused(run(source=source))
     assert files_of(project / "data") == before
 
 
 def test_a_source_beside_the_output_is_fine(project: Path) -> None:
-    own_images(project / "data" / "images_of_wood", oak=3)
+    own_images(project / "data" / "images_of_wood", oak=3, ash=3)
     assert source_folder("data/images_of_wood", Path("data/images")).name == "images_of_wood"
 
 
 def test_a_full_disk(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = own_images(tmp_path / "own", oak=3)
+    source = own_images(tmp_path / "own", oak=3, ash=3)
     assert run(source=str(source)).exit_code == 0
     before = files_of(project)
 
@@ -305,7 +313,7 @@ def test_all_attributes_are_painted_120_times(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     painted = []
-    monkeypatch.setattr("stages.fetch._paint_some", lambda *given: painted.extend(given[-1]))
+    monkeypatch.setattr("stages.fetch._paint_some", lambda *given: painted.extend(given[-1]) or {})
     layout, _ = paint_textures(settings(), project / "images")
     assert painted == layout.ids
     assert len(layout.ids) == 47 * 120
@@ -322,10 +330,11 @@ def test_the_same_bytes_for_any_number_of_workers(tmp_path: Path) -> None:
     assert files_of(tmp_path / "2") == one
 
     # Neither more images nor other classes change an image; another seed does.
-    paint_textures(settings(images_per_class=3, classes=["woven"]), tmp_path / "few", 1)
-    few = files_of(tmp_path / "few")
-    assert few == {name: one[name] for name in few}
-    paint_textures(settings(images_per_class=3, classes=["woven"], seed=1), tmp_path / "other", 1)
+    fewer = {"images_per_class": 3, "classes": ["woven", "dotted"]}
+    paint_textures(settings(**fewer), tmp_path / "few", 1)
+    few = {name: data for name, data in files_of(tmp_path / "few").items() if name in one}
+    assert few == {f"woven/woven_{i:04d}.jpg": one[f"woven/woven_{i:04d}.jpg"] for i in (1, 2, 3)}
+    paint_textures(settings(**fewer, seed=1), tmp_path / "other", 1)
     assert not set(files_of(tmp_path / "other").values()) & set(one.values())
 
 
@@ -348,43 +357,10 @@ def release_of(archive: Path, url: str | None = None) -> Release:
     return Release(url or archive.as_uri(), md5, classes=2, per_split=2)
 
 
-class Site:
-    """A web server whose one file can break off before its end."""
-
-    def __init__(self, content: bytes) -> None:
-        self.content, self.breaks_at, self.requests = content, len(content), 0
-        site = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                site.requests += 1
-                if not self.path.endswith("dtd-r1.0.1.tar.gz"):
-                    self.send_error(404)
-                    return
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(site.content)))
-                self.end_headers()
-                self.wfile.write(site.content[: site.breaks_at])
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/dtd-r1.0.1.tar.gz"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
-        self.thread.start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
-
-
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(official(tmp_path / "site").read_bytes())
-    yield site
-    site.close()
+    with served(official(tmp_path / "site").read_bytes(), ranges=False) as site:
+        yield site
 
 
 def test_torchvision_names_the_official_release() -> None:
@@ -405,13 +381,15 @@ def test_the_release_is_downloaded_once(
     assert files_of(project / "data" / "downloads") == {"dtd-r1.0.1.tar.gz": site.content}
     published = files_of(tmp_path / "site" / "dtd")
     published.pop("images/dotted/.directory")
-    assert files_of(project / "data" / "images") == published
+    fetched = files_of(project / "data" / "images")
+    assert json.loads(fetched.pop(MARKER))["files"] == sorted(fetched)
+    assert fetched == published
     assert json.loads((project / "metrics" / "fetch.json").read_text())["source"] == "dtd"
 
     first = files_of(project)
     assert run(source="dtd", split=10).exit_code == 0
     assert files_of(project) == first
-    assert site.requests == 1
+    assert site.asked == [None]
 
 
 def test_a_broken_download_starts_anew(
@@ -419,15 +397,14 @@ def test_a_broken_download_starts_anew(
 ) -> None:
     release = release_of(tmp_path / "site" / "dtd-r1.0.1.tar.gz", site.url)
     monkeypatch.setattr("stages.fetch.official_release", lambda: release)
-    site.breaks_at = 500
+    site.breaks = [500]
     message = refused(run(source="dtd"))
     assert f"{site.url}: broken off at 500 of {len(site.content):,} bytes; check the" in message
     assert not (project / "data" / "images").exists()
-    assert files_of(project / "data" / "downloads") == {}
+    partial = ".dtd-r1.0.1.tar.gz.clip-texture-topology.partial"
+    assert files_of(project / "data" / "downloads") == {partial: site.content[:500]}
 
-    # What a killed download leaves is not taken for the archive either.
-    (project / "data" / "downloads" / ".dtd-r1.0.1.tar.gz.unfinished").write_bytes(b"half")
-    site.breaks_at = len(site.content)
+    # Nor is it taken for the archive; this server gives no parts.
     assert run(source="dtd").exit_code == 0
     assert list(files_of(project / "data" / "downloads")) == ["dtd-r1.0.1.tar.gz"]
 
@@ -512,20 +489,22 @@ def test_archives_that_are_none(tmp_path: Path) -> None:
         extract(other, tmp_path / "other")
 
 
-def test_a_release_must_be_complete(tmp_path: Path) -> None:
+def test_what_a_release_lacks_is_counted(tmp_path: Path) -> None:
     layout = read_layout(own_images(tmp_path, banded=6, dotted=6), 0)
     release = Release("file:///dtd", "", classes=2, per_split=2)
-    require_complete(layout, release, Path("dtd"))
-    with pytest.raises(StudyError, match="dtd: 11 images of 2 classes instead of 12 of 2; remove"):
-        require_complete(layout.keep(layout.ids[1:]), release, Path("dtd"))
-    few = Layout(layout.splits[[1, 2]], layout.attributes)
-    with pytest.raises(StudyError, match="dtd: not all of the ten splits"):
-        require_complete(few, release, Path("dtd"))
-    layout.splits.loc["banded/000.png"] = "train"
-    layout.splits.loc["banded/001.png"] = "train"
-    layout.splits.loc["banded/002.png"] = "train"
-    with pytest.raises(StudyError, match="dtd: split 1 does not hold 2 train, val and test images"):
-        require_complete(layout, release, Path("dtd"))
+
+    def missing(layout: Layout) -> list[str]:
+        return [fault.what for fault in missing_of(layout, release, Path("dtd"))]
+
+    assert missing(layout) == []
+    fewer = missing(layout.keep(layout.ids[1:]))
+    assert fewer[0] == "11 images of 2 classes instead of 12 of 2"
+    assert len(fewer) == 11  # and no split is complete
+    assert missing(Layout(layout.splits[[1, 2]], layout.attributes)) == [
+        "not all of the ten splits: 3, 4, 5, 6, 7 and 3 more missing"
+    ]
+    layout.splits.loc[["banded/000.png", "banded/001.png", "banded/002.png"], 1] = "train"
+    assert missing(layout) == ["split 1 does not hold 2 train, val and test images of every class"]
 
 
 # Real images

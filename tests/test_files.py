@@ -1,6 +1,7 @@
 """Outputs that appear whole or not at all, and never in the place of what is not the study's."""
 
 import errno
+import json
 import re
 import shutil
 import sys
@@ -15,7 +16,7 @@ from click.testing import CliRunner
 
 from stages.command import stage
 from stages.core.errors import StudyError
-from stages.core.files import whole_file, whole_files, whole_folder
+from stages.core.files import MARKER, whole_file, whole_files, whole_folder
 from stages.core.params import Section
 from tests.study import run
 
@@ -35,30 +36,30 @@ def fail_in(context: AbstractContextManager[Path]) -> None:
 def test_a_folder_takes_the_place_of_the_one_that_was_written_before(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "out"
     for text in ("first", "second"):
-        with whole_folder(target, "mark.txt") as folder:
-            (folder / "mark.txt").write_text(text)
+        with whole_folder(target, "embed") as folder:
             (folder / f"{text}.txt").touch()
-    assert names(tmp_path / "deep") == ["out", "out/mark.txt", "out/second.txt"]
-    assert (target / "mark.txt").read_text() == "second"
+    assert names(tmp_path / "deep") == ["out", f"out/{MARKER}", "out/second.txt"]
+    assert json.loads((target / MARKER).read_text())["files"] == ["second.txt"]
 
 
 def test_a_folder_stays_as_it_was_where_the_work_fails(tmp_path: Path) -> None:
-    with whole_folder(tmp_path / "out", "mark.txt") as folder:
-        (folder / "mark.txt").touch()
-    for context in (whole_folder(tmp_path / "out", "mark.txt"), whole_files(tmp_path / "out")):
+    with whole_folder(tmp_path / "out", "embed") as folder:
+        (folder / "a.txt").touch()
+    for context in (whole_folder(tmp_path / "out", "embed"), whole_files(tmp_path / "out")):
         with pytest.raises(KeyError):
             fail_in(context)
-    assert names(tmp_path) == ["out", "out/mark.txt"]
+    assert names(tmp_path) == ["out", f"out/{MARKER}", "out/a.txt"]
 
 
 def test_what_a_kill_leaves_between_two_renames_is_mended(tmp_path: Path) -> None:
-    (tmp_path / ".out.replaced").mkdir()
-    (tmp_path / ".out.replaced" / "mark.txt").touch()
-    (tmp_path / ".out.unfinished").mkdir()
-    (tmp_path / ".out.unfinished" / "half.txt").touch()
+    with whole_folder(tmp_path / "out", "embed") as folder:
+        (folder / "a.txt").touch()
+    (tmp_path / "out").rename(tmp_path / ".out.clip-texture-topology.replaced")
+    (tmp_path / ".out.clip-texture-topology.unfinished").mkdir()
+    (tmp_path / ".out.clip-texture-topology.unfinished" / "half.txt").touch()
     with pytest.raises(KeyError):
-        fail_in(whole_folder(tmp_path / "out", "mark.txt"))
-    assert names(tmp_path) == ["out", "out/mark.txt"]
+        fail_in(whole_folder(tmp_path / "out", "embed"))
+    assert names(tmp_path) == ["out", f"out/{MARKER}", "out/a.txt"]
 
 
 @pytest.mark.parametrize("target", [".", "..", "../..", "{home}", "{home}/..", "/"])
@@ -68,24 +69,14 @@ def test_the_working_and_the_home_folder_are_never_replaced(
     work, home = tmp_path / "a" / "work", tmp_path / "users" / "me"
     for folder in (work, home):
         folder.mkdir(parents=True)
-        (folder / "mark.txt").touch()
+        (folder / "embed").touch()
     monkeypatch.chdir(work)
     monkeypatch.setattr(Path, "home", lambda: home)
     before = names(tmp_path)
     path = Path(target.format(home=home))
     with pytest.raises(StudyError, match=r"would be replaced as a whole, and holds .*; give"):
-        whole_folder(path, "mark.txt").__enter__()
+        whole_folder(path, "embed").__enter__()
     assert names(tmp_path) == before
-
-
-def test_a_folder_that_no_stage_wrote_is_never_replaced(tmp_path: Path) -> None:
-    (tmp_path / "thesis").mkdir()
-    (tmp_path / "thesis" / "chapter.tex").touch()
-    with pytest.raises(StudyError, match=r"thesis: .* no mark.txt, .*; give a folder of its own"):
-        whole_folder(tmp_path / "thesis", "mark.txt").__enter__()
-    with pytest.raises(StudyError, match=r"chapter.tex: is a file, where a folder has to go"):
-        whole_folder(tmp_path / "thesis" / "chapter.tex", "mark.txt").__enter__()
-    assert names(tmp_path) == ["thesis", "thesis/chapter.tex"]
 
 
 def test_files_move_in_beside_what_is_there(
@@ -93,8 +84,8 @@ def test_files_move_in_beside_what_is_there(
 ) -> None:
     (tmp_path / "params.yaml").touch()
     (tmp_path / "table.csv").write_text("old")
-    (tmp_path / ".unfinished").mkdir()
-    (tmp_path / ".unfinished" / "half.csv").touch()
+    (tmp_path / f"{MARKER}.unfinished").mkdir()
+    (tmp_path / f"{MARKER}.unfinished" / "half.csv").touch()
     monkeypatch.chdir(tmp_path)
     with whole_files(Path()) as folder:
         (folder / "table.csv").write_text("new")

@@ -260,5 +260,5 @@ def test_a_folder_of_something_else_is_refused_before_the_training(
     monkeypatch.delattr(stages.pretrain, "load_encoder")
     done = run(tmp_path)
     assert done.exit_code == 1
-    assert "no open_clip_config.json, so that no stage wrote it" in done.output
+    assert "holds files but no marker of pretrain" in done.output
     assert (tmp_path / "model" / "notes.txt").exists()

@@ -23,6 +23,7 @@ from report import (
     relative_change,
     report,
 )
+from stages.core.files import whole_folder
 from tests.browser import drawn_plots
 from tests.study import ROOT, commit_all, dvc, git, run
 
@@ -135,9 +136,9 @@ def test_without_a_base_the_workspace_is_reported_alone(small: Path) -> None:
 
 
 def test_an_earlier_report_is_replaced(small: Path) -> None:
-    FOLDER.mkdir()
-    (FOLDER / "comment.md").write_text("earlier")
-    (FOLDER / "gone.png").touch()
+    with whole_folder(FOLDER, "report") as folder:
+        (folder / "comment.md").write_text("earlier")
+        (folder / "gone.png").touch()
     assert make().exit_code == 0
     assert not (FOLDER / "gone.png").exists()
 
@@ -194,7 +195,7 @@ def test_a_folder_that_is_not_a_report_is_kept(small: Path) -> None:
     (FOLDER / "thesis.txt").touch()
     result = make()
     assert result.exit_code == 1
-    assert "holds files but no comment.md" in result.output
+    assert "holds files but no marker of report" in result.output
     assert (FOLDER / "thesis.txt").exists()
 
 

@@ -1,5 +1,7 @@
 """One look for every picture."""
 
+import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 
 import matplotlib
@@ -8,10 +10,13 @@ matplotlib.use("Agg")  # no display in CI; set before pyplot is imported
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from stages.core.files import whole_file
 
@@ -21,8 +26,58 @@ DPI = 120
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
+# Fonts of other scripts, as systems and office programs install them. Colour emoji fonts, which
+# hold pictures instead of outlines, cannot be drawn.
+OTHER_SCRIPTS = (
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Noto Sans CJK KR",
+    "Noto Sans SC",
+    "Noto Sans JP",
+    "Noto Sans KR",
+    "Source Han Sans SC",
+    "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei",
+    "Droid Sans Fallback",
+    "PingFang SC",
+    "Hiragino Sans",
+    "Apple SD Gothic Neo",
+    "Microsoft YaHei",
+    "Yu Gothic",
+    "Malgun Gothic",
+    "SimHei",
+    "Noto Sans Arabic",
+    "Noto Sans Hebrew",
+    "Noto Sans Devanagari",
+    "Noto Sans Bengali",
+    "Noto Sans Tamil",
+    "Noto Sans Thai",
+    "Nirmala UI",
+    "Leelawadee UI",
+    "Segoe UI",
+    "FreeSans",
+    "Unifont",
+    "Arial Unicode MS",
+    "Noto Emoji",
+    "Symbola",
+    "Segoe UI Symbol",
+)
+BOXES = "Last Resort High-Efficiency"  # comes with Matplotlib: a box for every character
+
+
+def _font_families() -> list[str]:
+    """The default font, then those installed of OTHER_SCRIPTS; each gives what the last lacks.
+
+    With BOXES at the end no character is ever missing, of which Matplotlib would warn each time.
+    """
+    installed = set(font_manager.get_font_names())
+    return ["DejaVu Sans", *(name for name in OTHER_SCRIPTS if name in installed), BOXES]
+
+
 plt.rcParams.update(
     {
+        "font.family": _font_families(),
+        "text.parse_math": False,  # a name that holds $ is a name
         "figure.dpi": DPI,
         "figure.constrained_layout.use": True,
         "font.size": 10,
@@ -55,6 +110,58 @@ def level_colours(levels: list[float]) -> dict[float, tuple]:
     """{noise level: colour}, from dark (clean) to light, ordered for any colour vision."""
     positions = np.linspace(0.0, 0.85, len(levels))
     return {level: plt.get_cmap("viridis")(x) for level, x in zip(levels, positions, strict=True)}
+
+
+def short_name(name: str, width: int = 24) -> str:
+    """A name as it stands in pictures: one line, at most `width` characters wide.
+
+    Of a longer one the middle is left out, since names often differ at their ends alone. Line
+    breaks and what else cannot be printed become U+FFFD; Chinese, Japanese and Korean characters
+    are two wide.
+    """
+    name = "".join(char if _drawable(char) else "\ufffd" for char in name)
+    if text_width(name) <= width:
+        return name
+    head, tail = name, name
+    while text_width(head) > width // 2:
+        head = head[:-1]
+    while text_width(tail) > width - text_width(head) - 1:
+        tail = tail[1:]
+    return f"{head}…{tail}"
+
+
+def _drawable(char: str) -> bool:
+    return char.isprintable() or char in "\u200c\u200d"  # the joiners shape a word or an emoji
+
+
+def text_width(text: str) -> int:
+    """How many columns a text takes where every Latin letter takes one."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def pair_names(table: pd.DataFrame) -> list[str]:
+    """The name in pictures of each pair in the columns class_a and class_b."""
+    pairs = zip(table["class_a"], table["class_b"], strict=True)
+    return [f"{short_name(first)} - {short_name(second)}" for first, second in pairs]
+
+
+def characters_without_font(texts: Iterable[str]) -> list[str]:
+    """The characters of `texts`, sorted, that no font in use has: they are drawn as boxes."""
+    families = [name for name in plt.rcParams["font.family"] if name != BOXES]
+    fonts = [font_manager.get_font(font_manager.findfont(name)) for name in families]
+    characters = {char for text in texts for char in text if char.isprintable()}
+    return sorted(
+        char for char in characters if not any(font.get_char_index(ord(char)) for font in fonts)
+    )
+
+
+def log_axis(axes: Axes, which: str) -> None:
+    """Make the axis `which` ("x" or "y") logarithmic, its ticks in digits, not in mathematics."""
+    axes.set(**{f"{which}scale": "log"})
+    axis = {"x": axes.xaxis, "y": axes.yaxis}[which]
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -91,11 +198,12 @@ def class_legend(
 ) -> Legend:
     """A legend of classes by marker and colour at the figure's right, in columns."""
     handles = [
-        Line2D([], [], linestyle="none", marker=marker, color=colour, markersize=6, label=name)
-        for name, (colour, marker) in styles.items()
+        Line2D([], [], linestyle="none", marker=marker, color=colour, markersize=6)
+        for colour, marker in styles.values()
     ]
     return figure.legend(
-        handles=handles,
+        handles,  # with labels beside them: a handle whose own label begins with _ may be hidden
+        [short_name(name) for name in styles],
         loc="outside right center",
         ncols=int(np.ceil(len(styles) / entries_per_column)),
         fontsize=9,

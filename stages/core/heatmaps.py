@@ -7,6 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.image import AxesImage
 
+from stages.core.figures import short_name, text_width
+
 CELL_INCHES = 0.21
 LABEL_POINTS = 9
 
@@ -38,9 +40,10 @@ def draw_heatmap(
     axes.set_facecolor("#dddddd")
     scale = PowerNorm(gamma, low, high)
     image = axes.imshow(values, norm=scale, cmap=colours, aspect="auto")
-    axes.set_xticks(range(len(columns)), columns, fontsize=LABEL_POINTS)
-    axes.set_yticks(range(len(rows)), rows, fontsize=LABEL_POINTS)
-    if max(map(len, columns)) > 5:
+    row_names, column_names = map(short_name, rows), [short_name(name) for name in columns]
+    axes.set_xticks(range(len(columns)), column_names, fontsize=LABEL_POINTS)
+    axes.set_yticks(range(len(rows)), row_names, fontsize=LABEL_POINTS)
+    if max(map(text_width, column_names)) > 5:
         axes.tick_params(axis="x", rotation=90)
     axes.tick_params(length=0)
     axes.grid(False)

@@ -3,17 +3,21 @@
 Each stage defines its own section, so that a new setting makes that stage alone run again.
 """
 
+import unicodedata
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from stages.core.errors import StudyError
 
 Seed = Annotated[int, Field(ge=0, description="seed of every random choice of this stage")]
 Count = Annotated[int, Field(ge=1)]
+# In the form of Unicode (NFC) that the classes of a data set are in, whatever form a user typed.
+ClassName = Annotated[str, AfterValidator(partial(unicodedata.normalize, "NFC"))]
 
 
 class Section(BaseModel):

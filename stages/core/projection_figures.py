@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from scipy.spatial.distance import cdist
 
-from stages.core.figures import class_legend, panel_grid
+from stages.core.figures import class_legend, panel_grid, short_name, text_width
 
 PANEL_SIDE = 4.6  # inches
 LABEL_SIZE = 9  # points
@@ -95,11 +95,12 @@ def _write_names(axes: Axes, places: dict[str, tuple[float, float, float]], limi
     x, y, radius = np.array(list(places.values())).T
     point = 2 * limit / (72 * PANEL_SIDE * 0.9)  # 1/72 inch in units of the axes, nearly
     wanted = y + np.minimum(2 * radius, 0.2) + 0.9 * LABEL_SIZE * point
-    half_widths = np.array([len(name) for name in places]) * 0.32 * LABEL_SIZE * point
+    shown = [short_name(name) for name in places]
+    half_widths = np.array([text_width(name) for name in shown]) * 0.32 * LABEL_SIZE * point
     text_x = np.clip(x, half_widths - limit, limit - half_widths)
     line = 1.25 * LABEL_SIZE * point
     text_y = separated(wanted, text_x - half_widths, text_x + half_widths, line)
-    for i, name in enumerate(places):
+    for i, name in enumerate(shown):
         if text_y[i] > wanted[i]:
             axes.plot([text_x[i], x[i]], [text_y[i], y[i]], color="black", linewidth=0.6)
         axes.text(

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages.core.figures import level_colours, new_figure
+from stages.core.figures import level_colours, new_figure, pair_names
 from stages.core.heatmaps import draw_heatmap, inches_for
 
 
@@ -44,8 +44,8 @@ def closest_pairs_bars(tables: Mapping[float, pd.DataFrame], where: str) -> Figu
     )
     colours = level_colours(list(tables))
     for panel, (level, table) in zip(axes.flat, tables.items(), strict=False):
-        names = table["class_a"] + " - " + table["class_b"]
-        panel.barh(names, table["smallest_deg"], color=colours[level])
+        panel.barh(range(len(table)), table["smallest_deg"], color=colours[level])
+        panel.set_yticks(range(len(table)), pair_names(table))
         for place, angle in enumerate(table["smallest_deg"]):
             panel.text(angle, place, f" {angle:.1f}", va="center", fontsize=8)
         panel.invert_yaxis()

@@ -9,7 +9,7 @@ import persim
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.core.figures import COLOURS, new_figure
+from stages.core.figures import COLOURS, new_figure, short_name
 from stages.core.homology import finite_bars
 
 UNIT = "chordal distance"
@@ -20,6 +20,12 @@ QUANTITIES = {
 }
 MEDIAN, BAND = {"linewidth": 2.2, "marker": "o", "markersize": 4}, {"alpha": 0.25, "linewidth": 0}
 THIN = {"linewidth": 0.5, "alpha": 0.35}
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+def homology_group(dim: int) -> str:
+    """H with the dimension as its subscript, in plain text."""
+    return f"H{str(dim).translate(SUBSCRIPTS)}"
 
 
 def diagrams_figure(
@@ -55,7 +61,7 @@ def diagrams_figure(
         for (name, by_dim), axes in zip(panels.items(), line, strict=True):
             _draw_diagrams(axes, by_dim, limits)
             axes.set(title=name if axes in grid[0] else "", xlabel="", ylabel="")
-        line[0].set_ylabel(label)
+        line[0].set_ylabel(short_name(label, 34))
     # Beside the panels: where points lie in them depends on the model.
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside right upper", markerscale=2)
     figure.suptitle(title)
@@ -68,7 +74,7 @@ def _draw_diagrams(axes: Axes, by_dim: list[np.ndarray], limits: list[float]) ->
     with plt.rc_context():  # persim resets every setting of Matplotlib
         persim.plot_diagrams(
             by_dim,
-            labels=[f"$H_{dim}$" for dim in range(len(by_dim))],
+            labels=[homology_group(dim) for dim in range(len(by_dim))],
             xy_range=limits,
             size=9,
             legend=False,
@@ -100,7 +106,7 @@ def summaries_figure(summaries: pd.DataFrame, overall: str) -> Figure:
                     of_all.index, of_all, "--s", color=COLOURS[5], label="sample of all classes"
                 )
             _level_axis(axes, by_class.index)
-            axes.set(ylabel=label, title=f"$H_{dim}$: {quantity.replace('_', ' ')}")
+            axes.set(ylabel=label, title=f"{homology_group(dim)}: {quantity.replace('_', ' ')}")
     handles, labels = grid[0, -1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(handles))
     figure.suptitle(f"Vietoris-Rips diagrams of {by_class.shape[1]} classes by noise level")
@@ -132,7 +138,7 @@ def distances_figure(
             draw_spread(axes, measured, COLOURS[0], names[comparison])
             draw_spread(axes, reference, COLOURS[1], names[yardstick], thin=False, line="--")
             _level_axis(axes, measured.index)
-            axes.set(title=f"$H_{dim}$: {panel_title}", ylim=(0, None))
+            axes.set(title=f"{homology_group(dim)}: {panel_title}", ylim=(0, None))
             axes.set_ylabel(f"distance ({UNIT})")
     for axes in grid[-1]:
         place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.18)}

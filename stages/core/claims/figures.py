@@ -12,9 +12,9 @@ from stages.core.claims.neighbours import SPACES
 from stages.core.claims.question import CLASSIFIERS as QUESTIONED
 from stages.core.claims.question import is_topological, name_of
 from stages.core.classification import CLASSIFIERS
-from stages.core.figures import COLOURS, MARKERS, new_figure
+from stages.core.figures import COLOURS, MARKERS, log_axis, new_figure, pair_names
 from stages.core.statistics import percent
-from stages.core.topology_figures import UNIT, draw_spread
+from stages.core.topology_figures import UNIT, draw_spread, homology_group
 
 
 def draw(tables: Mapping[str, pd.DataFrame], confidence: float) -> Iterator[tuple[str, Figure]]:
@@ -87,7 +87,7 @@ def closest_pairs(table: pd.DataFrame, confidence: str) -> Figure:
     axes.text(
         100 * CLOSEST_SHARE, -0.62, f" the closest {percent(CLOSEST_SHARE)}", fontsize=9, va="top"
     )
-    axes.set_yticks(range(len(table)), table["class_a"] + " - " + table["class_b"])
+    axes.set_yticks(range(len(table)), pair_names(table))
     axes.set_ylim(len(table) - 0.4, -0.8)
     axes.set_xlim(-1, 101)
     axes.grid(False, axis="y")
@@ -110,7 +110,7 @@ def bars(table: pd.DataFrame, confidence: str) -> Figure:
     )
     _level_axis(axes, table)
     axes.set(ylabel="(last death - the one before) / the one before", ylim=(0, None))
-    axes.set_title("Claim 3. $H_0$: does the last component stand apart?")
+    axes.set_title("Claim 3. H₀: does the last component stand apart?")
     axes.legend(fontsize=8)
     if panels == 2:
         axes = grid[0, 1]
@@ -123,9 +123,10 @@ def bars(table: pd.DataFrame, confidence: str) -> Figure:
         ):
             draw_spread(axes, _wide(table, column), COLOURS[i], name, thin=column == "longest_bar")
         _level_axis(axes, table)
-        axes.set_ylabel(f"longest bar of $H_1$ ({UNIT})")
-        axes.set(yscale="log", ylim=(0.5 * max(_least(table), 1e-3), 2 * table["band"].max()))
-        axes.set_title("Claim 4. $H_1$: is there a loop that persists?")
+        axes.set_ylabel(f"longest bar of H₁ ({UNIT})")
+        log_axis(axes, "y")
+        axes.set_ylim(0.5 * max(_least(table), 1e-3), 2 * table["band"].max())
+        axes.set_title("Claim 4. H₁: is there a loop that persists?")
         axes.legend(fontsize=8, loc="center right")
     figure.suptitle(
         f"Diagrams of {table['class'].nunique()} classes beside clouds without structure"
@@ -144,9 +145,7 @@ def loops(table: pd.DataFrame, confidence: str) -> Figure:
         _level_axis(axes, table)
         axes.set(ylabel=label, title=title)
     grid[1].legend(fontsize=9)
-    figure.suptitle(
-        f"Claim 5. The points of $H_1$ of {table['class'].nunique()} classes under noise"
-    )
+    figure.suptitle(f"Claim 5. The points of H₁ of {table['class'].nunique()} classes under noise")
     return figure
 
 
@@ -163,7 +162,7 @@ def growth(table: pd.DataFrame, confidence: str) -> Figure:
                 100 * rows[column],
                 color=COLOURS[i],
                 marker=MARKERS[i],
-                label=f"{metric.capitalize()}, $H_{dim}$",
+                label=f"{metric.capitalize()}, {homology_group(dim)}",
             )
         axes.axhline(50, color=COLOURS[7], linestyle="--", label="half of the classes")
         if table[column].isna().all():

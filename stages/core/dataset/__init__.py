@@ -7,8 +7,8 @@
 | labels/labels_joint_anno.txt | an image and all its attributes a line |
 | imdb/imdb.mat | ids, names, classes and split 1 for MATLAB |
 
-An image's id is `<class>/<file>`. The index beside the layout (images.csv) holds id, class and
-the split in use of every image, sorted by id.
+An image's id is `<class>/<file>`, in Unicode's composed form (NFC). The index beside the layout
+(images.csv) holds id, class and the split in use of every image, sorted by id.
 """
 
 from stages.core.dataset.images import read_image

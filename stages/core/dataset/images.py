@@ -1,6 +1,7 @@
 """Image files of any mode as upright RGB, and what is wrong with those that cannot be read."""
 
 import io
+import os
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -8,10 +9,17 @@ from typing import NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from stages.core.dataset.reading import UnreadableFile, read_bounded
 from stages.core.errors import StudyError
 
 # Decoders beyond these either start other programs (EPS) or read formats without an agreed white.
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "PPM")
+
+MOST_BYTES = 1 << 28  # 89 million pixels, Pillow's limit, take this much without compression
+LONGEST_SIDE_PX = 20_000
+# An encoder scales the shorter side to its input and then cuts out the middle: of a narrow strip
+# it would see nearly nothing, and the scaled strip would take all memory.
+LARGEST_ASPECT = 20
 
 # What may have to happen on the way to upright 8-bit RGB.
 CONVERSIONS = ("greyscale", "palette", "cmyk", "alpha", "deep", "rotated")
@@ -44,7 +52,7 @@ PNG_END = b"IEND\xaeB`\x82"
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 
-class UnreadableImage(ValueError):
+class UnreadableImage(UnreadableFile):
     """The bytes are no image, or not a whole one; the message says why, without a name."""
 
 
@@ -62,25 +70,27 @@ def read_image(path: Path) -> Image.Image:
     scaled to 8 bits, and the orientation in the EXIF data is applied. Of several frames the first
     is taken.
 
-    Raises StudyError that names the file where it is missing, empty, truncated or no image.
+    Raises StudyError that names the file where it is missing, no regular file, empty, truncated,
+    no image, or too large.
     """
+    if not os.path.lexists(path):
+        raise StudyError(f"{path}: not found; run 'dvc repro fetch'")
     try:
-        return decode(path.read_bytes()).image
-    except FileNotFoundError:
-        raise StudyError(f"{path}: not found; run 'dvc repro fetch'") from None
-    except UnreadableImage as error:
+        return decode(read_bounded(path, MOST_BYTES)).image
+    except UnreadableFile as error:
         raise StudyError(f"{path}: {error}; repair or remove it") from None
 
 
 def decode(data: bytes) -> Decoded:
     """Decode the contents of an image file fully, as `read_image` does.
 
-    Raises UnreadableImage.
+    Raises UnreadableImage, of what is too large or too narrow before it is decoded.
     """
     if not data:
         raise UnreadableImage("empty file")
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
+        _require_bounded(*image.size)
         turned = _orientation(image) in ORIENTATIONS  # Pillow itself turns TIFF files in load()
         image.load()
         if image.format == "PNG" and PNG_END not in data:  # Pillow is content with all pixels
@@ -97,6 +107,14 @@ def decode(data: bytes) -> Decoded:
         raise
     except Exception as error:  # on damaged data decoders raise nearly anything
         raise UnreadableImage(" ".join(str(error).split()) or type(error).__name__) from None
+
+
+def _require_bounded(width: int, height: int) -> None:
+    size, (shorter, longer) = f"{width:,} x {height:,} pixels", sorted((width, height))
+    if longer > LONGEST_SIDE_PX:
+        raise UnreadableImage(f"{size}, beyond {LONGEST_SIDE_PX:,} a side")
+    if longer > LARGEST_ASPECT * shorter:
+        raise UnreadableImage(f"{size}, one side more than {LARGEST_ASPECT} times the other")
 
 
 def _upright_rgb(image: Image.Image, turned: bool) -> Decoded:

@@ -1,16 +1,35 @@
-"""Which images there are, their splits and attributes: read, checked, made, chosen, written."""
+"""Which images there are, their splits and attributes: read, checked, made, chosen, written.
+
+Names of a user's may come in either of Unicode's two forms, in which an accent is a letter's own
+or a character beside it; macOS, archives and label files differ in it. Ids are in the composed
+form (NFC) everywhere, and a file is found by the name that it has on disk.
+"""
 
 import io
+import os
 import re
+import unicodedata
+import zlib
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import scipy.io
 
+from stages.core.dataset.reading import (
+    Fault,
+    Report,
+    UnreadableFile,
+    printable,
+    read_bounded,
+    refuse,
+    require_regular,
+    some,
+)
 from stages.core.errors import StudyError
+from stages.core.files import is_clutter
 from stages.core.randomness import generator_for
 
 SPLITS = ("train", "val", "test")
@@ -20,8 +39,11 @@ SMALLEST_CLASS = 3  # one image for each of train, val and test
 ANNOTATIONS = "labels_joint_anno.txt"
 MAT_HEADER = b"MATLAB 5.0 MAT-file, a data set in the layout of DTD"
 
-# What file managers leave in folders; names that begin with a dot are passed over as well.
-CLUTTER = ("Thumbs.db", "desktop.ini")
+MOST_LABEL_BYTES = 1 << 27  # of a label file; a million images take some 40 MB
+MOST_IMDB_BYTES = 1 << 28  # of imdb.mat, compressed or not
+
+EVERYTHING = "all"  # what later stages call all classes together
+REPAIR = "repair it or remove it"
 
 
 @dataclass(frozen=True)
@@ -31,10 +53,12 @@ class Layout:
     splits: DataFrame; its index the ids, sorted; a column for each split number; values train,
         val or test.
     attributes: {id: attributes}, the image's class among them.
+    files: {id: path within images/}, of the images whose name on disk is not their id.
     """
 
     splits: pd.DataFrame
     attributes: dict[str, list[str]]
+    files: dict[str, str] = field(default_factory=dict)
 
     @property
     def ids(self) -> list[str]:
@@ -58,12 +82,18 @@ class Layout:
         attributes = {
             name: [word for word in self.attributes[name] if word in classes] for name in ids
         }
-        return Layout(self.splits.loc[ids], attributes)
+        files = {name: self.files[name] for name in ids if name in self.files}
+        return Layout(self.splits.loc[ids], attributes, files)
 
 
 def class_of(image_id: str) -> str:
     """The class in an id: 'banded/banded_0002.jpg' -> 'banded'."""
     return image_id.partition("/")[0]
+
+
+def normal_form(name: str) -> str:
+    """A name in the composed form of Unicode (NFC), in which ids and classes are compared."""
+    return unicodedata.normalize("NFC", name)
 
 
 def read_index(file: Path) -> pd.DataFrame:
@@ -93,75 +123,150 @@ def read_index(file: Path) -> pd.DataFrame:
     return table.sort_values("id", ignore_index=True)
 
 
-def list_images(folder: Path) -> dict[str, list[str]]:
-    """{class: ids of its images, sorted}, from a folder that holds <class>/<file>.
+def list_images(folder: Path, report: Report = refuse) -> dict[str, dict[str, str]]:
+    """{class: {id: path within `folder`}}, both sorted, from a folder that holds <class>/<file>.
 
-    Raises StudyError for what would be lost in silence (files outside a class, folders within a
-    class) and for names that label files cannot hold.
+    What systems leave in folders, and hidden files, are passed over. Reported, and then left out,
+    is what would be lost in silence (files outside a class, folders within a class), names that
+    label files cannot hold, names that later stages take for something else, and names that are
+    one in Unicode's normal form.
     """
     if not folder.is_dir():
         raise StudyError(f"{folder}: no such folder; put the images in {folder}/<class>/")
-    found = {}
+    found: dict[str, dict[str, str]] = {}
+    faults = []
     for entry in _visible(folder):
-        if not entry.is_dir():
-            raise StudyError(f"{entry}: lies outside a class; move it into {folder}/<class>/")
-        if not entry.name.isprintable() or re.search(r"\s", entry.name):
-            raise StudyError(
-                f"{folder}/{_printable(entry.name)}: a class name holds no blanks, since they "
-                "separate names in label files; rename it with hyphens"
-            )
-        found[entry.name] = [_image_id(file) for file in _visible(entry)]
+        name = normal_form(entry.name)
+        fault = _fault_of_class(entry, name, name in found)
+        if fault:
+            faults.append(_fault_of(entry, *fault))
+            continue
+        found[name] = {}
+        for file in _visible(entry):
+            image_id = f"{name}/{normal_form(file.name)}"
+            fault = _fault_of_file(file, image_id in found[name])
+            if fault:
+                faults.append(_fault_of(file, *fault))
+            else:
+                found[name][image_id] = f"{entry.name}/{file.name}"
+    report(faults)
     if not found:
         raise StudyError(f"{folder}: no classes; put the images in {folder}/<class>/")
-    return found
+    return {name: dict(sorted(files.items())) for name, files in sorted(found.items())}
+
+
+def passed_over(folder: Path) -> list[str]:
+    """The names, sorted and each once, that `list_images` passes over in a folder."""
+    folders = [folder, *(entry for entry in _visible(folder) if entry.is_dir())]
+    return sorted({entry.name for each in folders for entry in each.iterdir() if _hidden(entry)})
 
 
 def _visible(folder: Path) -> list[Path]:
-    entries = (entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    return sorted(entry for entry in entries if entry.name not in CLUTTER)
+    return sorted(entry for entry in folder.iterdir() if not _hidden(entry))
 
 
-def _image_id(file: Path) -> str:
-    if file.is_dir():
-        raise StudyError(f"{file}: a folder inside a class; move its images into {file.parent}")
-    if not file.name.isprintable() or file.name != file.name.strip():
-        raise StudyError(
-            f"{file.parent}/{_printable(file.name)}: a file name holds no line breaks or other "
-            "unprintable characters and no blank at its end; rename it"
+def _hidden(entry: Path) -> bool:
+    return entry.name.startswith(".") or is_clutter(entry.name)
+
+
+def _fault_of(entry: Path, what: str, mend: str) -> Fault:
+    return Fault("images", f"{entry.parent}/{printable(entry.name)}", what, mend)
+
+
+def _fault_of_class(entry: Path, name: str, known: bool) -> tuple[str, str] | None:
+    """(what is wrong, how to mend it) of an entry where class folders are."""
+    if not entry.is_dir():
+        if entry.is_symlink() and not entry.exists():
+            return "a link to what is not there", "repair or remove it"
+        where = f"{entry.parent}/<class>/"
+        return "lies outside a class", f"move it into {where}, or away if it is no image"
+    if not _writable(name) or re.search(r"\s", name):
+        return (
+            "a class name holds no blanks, since they separate names in label files, and nothing "
+            "unprintable",
+            "rename it with hyphens",
         )
-    return f"{file.parent.name}/{file.name}"
+    if name == EVERYTHING:
+        return "later stages call all classes together so", "rename the class"
+    if known:
+        return "differs from another class in its Unicode form alone (NFC, NFD)", "rename one"
+    return None
 
 
-def _printable(name: str) -> str:
-    return name.encode("unicode_escape", "surrogateescape").decode("ascii", "replace")
+def _fault_of_file(file: Path, known: bool) -> tuple[str, str] | None:
+    """(what is wrong, how to mend it) of an entry where images are."""
+    if file.is_dir():
+        folder = file.parent.parent
+        return "a folder inside a class, which holds images alone", f"move it out of {folder}"
+    if not _writable(file.name) or file.name != file.name.strip():
+        return (
+            "a file name holds no line breaks or other unprintable characters and no blank at its "
+            "end",
+            "rename it",
+        )
+    if known:
+        return "differs from another file in its Unicode form alone (NFC, NFD)", "rename one"
+    return None
 
 
-def read_layout(folder: Path, seed: int) -> Layout:
+def _writable(name: str) -> bool:
+    """Whether a line of a label file can hold the name; joiners shape letters and emoji."""
+    return all(char.isprintable() or char in "\u200c\u200d" for char in name)
+
+
+def read_layout(folder: Path, seed: int, report: Report = refuse) -> Layout:
     """Read and check a data set: images/, and labels/ and imdb/ where they exist.
 
     Without split files in labels/, ten stratified splits are made from the seed; without joint
     annotations an image has the attribute of its class alone. Where imdb/imdb.mat exists, it must
     agree with the split files. Raises StudyError that names the file and what is wrong in it.
-    """
-    by_class = list_images(folder / "images")
-    require_enough({name: len(ids) for name, ids in by_class.items()}, folder / "images")
-    ids = sorted(name for names in by_class.values() for name in names)
 
-    splits = read_splits(folder / "labels", ids)
-    imdb = folder / "imdb" / "imdb.mat"
-    if imdb.exists() and splits is None:
-        raise StudyError(
-            f"{imdb}: states a split, but {folder}/labels holds no split files to check it "
-            "against; add them, or remove imdb.mat to have splits made"
-        )
-    if imdb.exists():
-        _require_agreement(imdb, read_imdb(imdb), splits)
+    report: is told of everything that images, label files and imdb.mat disagree in. Where it lets
+    that pass, split files decide: images that are not in every split are left out.
+    """
+    by_class = list_images(folder / "images", report)
+    require_enough({name: len(files) for name, files in by_class.items()}, folder / "images")
+    files = {name: file for of_class in by_class.values() for name, file in of_class.items()}
+    ids = sorted(files)
+
+    labels, imdb = folder / "labels", folder / "imdb" / "imdb.mat"
+    for inner in (labels, imdb.parent):
+        if os.path.lexists(inner) and not inner.is_dir():
+            raise StudyError(f"{inner}: no folder; {REPAIR}")
+    texts = sorted(labels.glob("*.txt"))
+    _require_regular(dict.fromkeys(texts, MOST_LABEL_BYTES) | {imdb: MOST_IMDB_BYTES})
+    splits = read_splits(labels, ids, report)
+    if os.path.lexists(imdb):
+        if splits is None:
+            what = f"states a split, but {labels} holds no split files to check it against"
+            mend = "add them, or remove imdb.mat to have splits made"
+            report([Fault("imdb", str(imdb), what, mend)])
+        else:
+            _check_imdb(imdb, splits, report)
     if splits is None:
         splits = stratified_splits(ids, seed)
+    splits = splits.dropna()
 
-    annotations = folder / "labels" / ANNOTATIONS
-    attributes = read_annotations(annotations, ids) if annotations.exists() else {}
-    return Layout(splits, {name: _with_class(name, attributes.get(name, [])) for name in ids})
+    annotations = labels / ANNOTATIONS
+    known = os.path.lexists(annotations)
+    attributes = read_annotations(annotations, ids, report) if known else {}
+    return Layout(
+        splits,
+        {name: _with_class(name, attributes.get(name, [])) for name in splits.index},
+        {name: files[name] for name in splits.index if files[name] != name},
+    )
+
+
+def _require_regular(limits: dict[Path, int]) -> None:
+    """Raise StudyError that lists the files, of those there are, that cannot be read safely."""
+    faults = []
+    for file, most_bytes in limits.items():
+        try:
+            if os.path.lexists(file):
+                require_regular(file, most_bytes)
+        except UnreadableFile as error:
+            faults.append(Fault("splits", str(file), str(error), REPAIR))
+    refuse(faults)
 
 
 def _with_class(image_id: str, attributes: list[str]) -> list[str]:
@@ -174,7 +279,7 @@ def require_enough(counts: dict[str, int], where: str | Path) -> None:
     small = [f"{name} ({count})" for name, count in counts.items() if count < SMALLEST_CLASS]
     if small:
         raise StudyError(
-            f"{where}: fewer than {SMALLEST_CLASS} images in {_some(small)}; "
+            f"{where}: fewer than {SMALLEST_CLASS} images in {some(small)}; "
             "add images, or remove the class"
         )
 
@@ -186,17 +291,17 @@ def require_every_split(index: pd.DataFrame, where: str | Path) -> None:
         without = counts.index[counts[split] == 0].tolist()
         if without:
             raise StudyError(
-                f"{where}: no {split} images of {_some(without)}; choose another split, or remove "
+                f"{where}: no {split} images of {some(without)}; choose another split, or remove "
                 "the split files to have splits made"
             )
 
 
-def read_splits(folder: Path, ids: Sequence[str]) -> pd.DataFrame | None:
+def read_splits(folder: Path, ids: Sequence[str], report: Report = refuse) -> pd.DataFrame | None:
     """Read {train,val,test}{1..10}.txt; None where the folder holds no such files.
 
-    Returns the DataFrame of `Layout.splits`, with the split numbers that exist. Raises StudyError
-    where a file of a split is missing, or a split names an image that is not in `ids`, names one
-    twice, or leaves one out.
+    Returns the DataFrame of `Layout.splits`, with the split numbers that exist. Reported is where
+    a file of a split is missing or misnamed, or a split names an image that is not in `ids`, names
+    one twice, or leaves one out, whose value is then missing.
     """
     names = sorted(file.name for file in folder.glob("*.txt") if file.name != ANNOTATIONS)
     if not names:
@@ -204,52 +309,78 @@ def read_splits(folder: Path, ids: Sequence[str]) -> pd.DataFrame | None:
     number_of = {
         name: int(match[1])
         for name in names
-        if (match := re.fullmatch(r"(?:train|val|test)(\d+)\.txt", name))
+        if (match := re.fullmatch(r"(?:train|val|test)([1-9][0-9]?)\.txt", name))
     }
-    numbers = sorted(set(number_of.values()))
-    if not numbers or not set(numbers) <= set(NUMBERS):
-        wrong = [name for name, number in number_of.items() if number not in NUMBERS] or names
-        raise StudyError(
-            f"{folder}: {_some(wrong)}: no split file; their names run from train1.txt, "
-            "val1.txt, test1.txt to train10.txt, val10.txt, test10.txt"
+    numbers = sorted(set(number_of.values()) & set(NUMBERS))
+    # Names that are nearly right, as train01.txt, would be passed over in silence.
+    wrong = [
+        name
+        for name in names
+        if number_of.get(name) not in NUMBERS and re.match(r"(?i)train|val|test", name)
+    ]
+    if wrong or not numbers:
+        _check(
+            report,
+            "splits",
+            folder,
+            wrong or names,
+            "no split file",
+            "their names run from train1.txt, val1.txt, test1.txt to train10.txt, val10.txt, "
+            "test10.txt",
+            names_first=True,
         )
-    return pd.DataFrame({number: _read_split(folder, number, ids) for number in numbers}, list(ids))
+    columns = {}
+    for number in numbers:
+        files = [folder / f"{split}{number}.txt" for split in SPLITS]
+        missing = [file for file in files if not os.path.lexists(file)]
+        mend = "a split has a train, a val and a test file"
+        report([Fault("splits", str(file), "not found", mend) for file in missing])
+        if not missing:
+            columns[number] = _read_split(folder, number, ids, report)
+    return pd.DataFrame(columns, list(ids)) if columns else None
 
 
-def _read_split(folder: Path, number: int, ids: Sequence[str]) -> pd.Series:
+def _read_split(folder: Path, number: int, ids: Sequence[str], report: Report) -> pd.Series:
     """Index: the ids; values: train, val or test, in one of the splits."""
     split_of: dict[str, str] = {}
+    known = set(ids)
     for split in SPLITS:
         file = folder / f"{split}{number}.txt"
-        if not file.exists():
-            raise StudyError(f"{file}: not found; a split has a train, a val and a test file")
-        named = [line.strip() for line in _lines(file)]
-        _refuse(file, set(named) - set(ids), "names images that are missing", "add or unlist them")
-        _refuse(file, _repeated(named), "lists images more than once", "list each once")
+        named = [normal_form(line.strip()) for line in _lines(file)]
+
+        def check(names: Collection[str], fault: str, mend: str, file: Path = file) -> None:
+            _check(report, "splits", file, names, fault, mend)
+
+        check(set(named) - known, "names images that are missing", "add or unlist them")
+        check(_repeated(named), "lists images more than once", "list each once")
         both = set(named) & set(split_of)
         others = " and ".join(sorted({f"{split_of[name]}{number}.txt" for name in both}))
-        _refuse(file, both, f"shares images with {others}", "list each in one split")
-        split_of |= dict.fromkeys(named, split)
-    _refuse(
+        check(both, f"shares images with {others}", "list each in one split")
+        split_of |= {name: split for name in named if name in known and name not in split_of}
+    _check(
+        report,
+        "splits",
         folder,
-        set(ids) - set(split_of),
+        known - set(split_of),
         f"split {number} leaves images out",
         "list them, or remove the split files to have splits made",
     )
-    return pd.Series(split_of)
+    return pd.Series(split_of, dtype=str)
 
 
-def read_annotations(file: Path, ids: Collection[str]) -> dict[str, list[str]]:
+def read_annotations(
+    file: Path, ids: Collection[str], report: Report = refuse
+) -> dict[str, list[str]]:
     """Read the joint annotations: {id: attributes, in the order of the file}.
 
     ids: the images there are; with them, file names that hold blanks are told from attributes.
-    Raises StudyError for images that are not in `ids` or have more than one line.
+    Reported are images that are not in `ids` or have more than one line.
     """
     known = set(ids)
     attributes: dict[str, list[str]] = {}
     unknown, repeated = set(), set()
     for line in _lines(file):
-        words = line.split(" ")
+        words = normal_form(line).split(" ")
         ends = range(len(words), 0, -1)
         end = next((end for end in ends if " ".join(words[:end]) in known), None)
         if end is None:
@@ -259,64 +390,107 @@ def read_annotations(file: Path, ids: Collection[str]) -> dict[str, list[str]]:
         if name in attributes:
             repeated.add(name)
         attributes[name] = [word for word in words[end:] if word]
-    _refuse(file, unknown, "names images that are missing", "add or unlist them")
-    _refuse(file, repeated, "lists images more than once", "list each once")
+    for names, fault, mend in (
+        (unknown, "names images that are missing", "add or unlist them"),
+        (repeated, "lists images more than once", "list each once"),
+    ):
+        _check(report, "annotations", file, names, fault, mend)
     return attributes
 
 
 def _lines(file: Path) -> list[str]:
     """The lines of a label file, empty ones left out."""
+    if not os.path.lexists(file):
+        raise StudyError(f"{file}: not found; run 'dvc repro fetch'")
     try:
-        text = file.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise StudyError(f"{file}: not found; run 'dvc repro fetch'") from None
+        text = read_bounded(file, MOST_LABEL_BYTES).decode("utf-8-sig")
+    except UnreadableFile as error:
+        raise StudyError(f"{file}: {error}; {REPAIR}") from None
     except UnicodeDecodeError as error:
         raise StudyError(f"{file}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
     return [line for line in text.splitlines() if line.strip()]
 
 
-def read_imdb(file: Path) -> pd.DataFrame:
+def read_imdb(file: Path, report: Report = refuse) -> pd.DataFrame | None:
     """Read imdb.mat (MATLAB 5): index the ids; columns class and split (of split 1).
 
-    Raises StudyError where it is damaged or lacks a field.
+    Reported is where it is no regular file, damaged, too large or lacks a field, and None is then
+    returned; and an image that is listed twice, of which the first entry then counts.
     """
     try:
-        content = scipy.io.loadmat(file, simplify_cells=True)
+        table = _imdb_table(read_bounded(file, MOST_IMDB_BYTES))
+    except UnreadableFile as error:
+        report([Fault("imdb", str(file), str(error), REPAIR)])
+        return None
+    _check(report, "imdb", file, _repeated(table.index), "lists images more than once", REPAIR)
+    return table[~table.index.duplicated()]
+
+
+def _imdb_table(data: bytes) -> pd.DataFrame:
+    _require_small(data)
+    try:
+        content = scipy.io.loadmat(
+            io.BytesIO(data), simplify_cells=True, variable_names=["images", "meta"]
+        )
         images, meta = content["images"], content["meta"]
-        table = pd.DataFrame(
+        return pd.DataFrame(
             {
                 "class": _pick(meta["classes"], images["class"]),
                 "split": _pick(SPLITS, images["set"]),
             },
-            index=[str(name) for name in np.atleast_1d(images["name"])],
+            index=[normal_form(str(name)).strip() for name in np.atleast_1d(images["name"])],
         )
-    except OSError:
-        raise
     except Exception as error:  # on damaged data SciPy raises nearly anything
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise StudyError(
-            f"{file}: not an imdb.mat of DTD ({reason}); repair it or remove it"
-        ) from None
-    _refuse(file, _repeated(table.index), "lists images more than once", "repair it or remove it")
-    return table
+        reason = printable(" ".join(reason.split()) or type(error).__name__)
+        raise UnreadableFile(f"not an imdb.mat of DTD ({reason})") from None
+
+
+def _require_small(content: bytes) -> None:
+    """Raise UnreadableFile where the compressed variables of a MATLAB 5 file are too large.
+
+    Such a file is a header of 128 bytes and then elements, each a type, a length and contents; of
+    zeros zlib makes a thousandth.
+    """
+    data = memoryview(content)
+    start, room = 128, MOST_IMDB_BYTES  # bytes
+    order = "big" if data[126:128] == b"MI" else "little"
+    while start + 8 <= len(data):
+        kind, size = (int.from_bytes(data[i : i + 4], order) for i in (start, start + 4))
+        if kind == 15:  # miCOMPRESSED
+            try:
+                contents = zlib.decompressobj().decompress(data[start + 8 :], room + 1)
+            except zlib.error as error:
+                raise UnreadableFile(f"not an imdb.mat of DTD ({error})") from None
+            room -= len(contents)
+            if room < 0:
+                raise UnreadableFile(f"larger than {MOST_IMDB_BYTES >> 20} MiB once decompressed")
+        start += 8 + size
 
 
 def _pick(names: Sequence[str], positions: np.ndarray) -> list[str]:
     """The names at positions that count from 1, as MATLAB does."""
-    names = dict(enumerate(np.atleast_1d(names), start=1))
-    return [str(names[int(position)]) for position in np.atleast_1d(positions)]
+    names = {i: normal_form(str(name)) for i, name in enumerate(np.atleast_1d(names), start=1)}
+    return [names[int(position)].strip() for position in np.atleast_1d(positions)]
 
 
-def _require_agreement(file: Path, imdb: pd.DataFrame, splits: pd.DataFrame) -> None:
-    """Raise StudyError unless imdb.mat lists the images, their classes and split 1."""
-    mend = "repair it or remove it"
-    _refuse(file, set(imdb.index) - set(splits.index), "names images that are missing", mend)
-    _refuse(file, set(splits.index) - set(imdb.index), "leaves images out", mend)
+def _check_imdb(file: Path, splits: pd.DataFrame, report: Report) -> None:
+    """Report whatever else imdb.mat says of the images, their classes and split 1."""
+    imdb = read_imdb(file, report)
+    if imdb is None:
+        return
+
+    def check(names: Iterable[str], fault: str) -> None:
+        _check(report, "imdb", file, set(names), fault, REPAIR)
+
+    check(set(imdb.index) - set(splits.index), "names images that are missing")
+    check(set(splits.index) - set(imdb.index), "leaves images out")
     other = imdb.index[imdb["class"] != imdb.index.map(class_of)]
-    _refuse(file, set(other), "gives a class that is not the folder to", mend)
+    check(other, "gives a class that is not the folder to")
     if 1 in splits:
-        other = imdb.index[imdb["split"] != splits[1].reindex(imdb.index)]
-        _refuse(file, set(other), "contradicts train1.txt, val1.txt, test1.txt on", mend)
+        known = imdb[imdb.index.isin(splits.index)]
+        other = known.index[known["split"] != splits[1].reindex(known.index)]
+        check(other, "contradicts train1.txt, val1.txt, test1.txt on")
 
 
 def _repeated(names: Iterable[str]) -> set[str]:
@@ -324,15 +498,20 @@ def _repeated(names: Iterable[str]) -> set[str]:
     return set(names[names.duplicated()])
 
 
-def _refuse(where: Path, names: Collection[str], fault: str, mend: str) -> None:
+def _check(
+    report: Report,
+    part: str,
+    where: Path,
+    names: Collection[str],
+    what: str,
+    mend: str,
+    names_first: bool = False,
+) -> None:
+    """Report a fault of the images (or files) `names`, if there are any."""
     if names:
-        raise StudyError(f"{where}: {fault}: {_some(sorted(names))}; {mend}")
-
-
-def _some(names: Sequence[str], limit: int = 5) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
+        listed = some(sorted(names))
+        what = f"{listed}: {what}" if names_first else f"{what}: {listed}"
+        report([Fault(part, str(where), what, mend, len(names))])
 
 
 def stratified_splits(ids: Sequence[str], seed: int) -> pd.DataFrame:

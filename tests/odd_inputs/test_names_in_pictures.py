@@ -1,0 +1,250 @@
+"""Names that mean something to Matplotlib or to a font: pictures hold them as literal text."""
+
+import html
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import vl_convert
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from PIL import Image
+
+from stages.core.claims import figures as claim_figures
+from stages.core.classification_figures import confusion_pair, per_class_accuracy
+from stages.core.dataset.layout import Layout, class_of, stratified_splits
+from stages.core.figures import (
+    characters_without_font,
+    class_legend,
+    class_styles,
+    new_figure,
+    short_name,
+    text_width,
+)
+from stages.core.projection_figures import layout_figure
+from stages.core.subspace_figures import angle_matrix, closest_pairs_bars
+from stages.core.topology_figures import diagrams_figure, homology_group
+from stages.fetch import draw_contact_sheet
+from tests.study import ROOT
+
+KINDS = {
+    "one dollar": ["tile$5", "wood"],
+    "mathematics": ["tile$5_$9", "wood"],
+    "broken mathematics": [r"$\frac{$", "$$"],
+    "backslash": [r"a\$b", r"\alpha"],
+    "hidden by Matplotlib": ["_wood", "_nolegend_", "__"],
+    "Chinese": ["木纹", "石头", "布"],
+    "Arabic": ["خشب", "حجر"],
+    "emoji": ["🪵", "🧱🙂"],
+    "no script at all": ["\U000e0fff\u0378", "\U0010fffd"],
+    "numbers": ["0", "1", "2"],
+    "numbers with zeros": ["01", "1", "1.0", "1e0"],
+    "nothing": ["NA", "None", "nan"],
+    "line break": ["one\ntwo", "tab\there"],
+    "long": ["a" * 255, "a" * 254 + "b", "木" * 80],
+    "percent and brackets": ["100%", "{0}", "<b>", '"q"'],
+}
+
+
+ALL = sorted({name for kind in KINDS.values() for name in kind})
+
+
+@pytest.fixture(autouse=True)
+def _close_figures() -> Iterator[None]:
+    yield
+    plt.close("all")
+
+
+def legend(names: list[str]) -> Figure:
+    figure, _ = new_figure(6, 4)
+    class_legend(figure, class_styles(names))
+    return figure
+
+
+def layout(names: list[str]) -> Figure:
+    of = np.repeat(names, 4)
+    points = np.random.default_rng(0).normal(scale=0.1, size=(len(of), 2))
+    return layout_figure("title", "t-SNE", {"clean": points}, of, class_styles(names), names)
+
+
+def pairs_of(names: list[str]) -> pd.DataFrame:
+    first, second = np.triu_indices(len(names), 1)
+    named = np.array(names, dtype=object)
+    table = pd.DataFrame({"class_a": named[first], "class_b": named[second]})
+    return table.assign(smallest_deg=30.0, shuffled_deg=40.0, place=0.2, low=0.1, high=0.3, pairs=9)
+
+
+def matrix(names: list[str]) -> Figure:
+    return angle_matrix(pairs_of(names), "smallest_deg", names, "Smallest", "feature space")
+
+
+def confusion(names: list[str]) -> Figure:
+    return confusion_pair({0.0: np.eye(len(names)), 1.0: np.ones((len(names),) * 2)}, names)
+
+
+def accuracy(names: list[str]) -> Figure:
+    table = pd.DataFrame({"class": names, "noise": 0.0, "classifier": "probe", "accuracy": 0.5})
+    return per_class_accuracy(table, names, ["probe"])
+
+
+def closest(names: list[str]) -> Figure:
+    return closest_pairs_bars({0.0: pairs_of(names), 1.0: pairs_of(names)}, "feature space")
+
+
+def claimed_pairs(names: list[str]) -> Figure:
+    return claim_figures.closest_pairs(pairs_of(names))
+
+
+def diagrams(names: list[str]) -> Figure:
+    bars = [np.array([[0.0, 0.5], [0.0, 0.7]]), np.array([[0.4, 0.6]])]
+    return diagrams_figure("title", {name: {"clean": bars, "noise 1": bars} for name in names})
+
+
+def texts(figure: Figure) -> list[str]:
+    """Every text of a figure, none of which Matplotlib reads as mathematics."""
+    found = figure.findobj(Text)
+    assert not any(text.get_parse_math() for text in found)
+    return [text.get_text() for text in found]
+
+
+@pytest.mark.parametrize("names", KINDS.values(), ids=KINDS.keys())
+def test_every_name_in_a_legend_is_literal(names: list[str]) -> None:
+    figure = legend(names)
+    figure.canvas.draw()  # pytest turns a warning into an error
+    written = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert written == [short_name(name) for name in names]
+    assert set(written) <= set(texts(figure))
+
+
+@pytest.mark.parametrize(
+    ("draw", "width"),
+    [
+        (legend, 24),
+        (layout, 24),
+        (matrix, 24),
+        (confusion, 24),
+        (accuracy, 24),
+        (closest, 24),
+        (claimed_pairs, 24),
+        (diagrams, 34),
+    ],
+)
+def test_every_picture_draws_every_name_literally(
+    draw: Callable[[list[str]], Figure], width: int
+) -> None:
+    figure = draw(ALL[:12] if draw in (closest, claimed_pairs, diagrams) else ALL)
+    figure.canvas.draw()
+    drawn = " | ".join(texts(figure))
+    for name in ALL[:12]:
+        assert short_name(name, width) in drawn
+
+
+@pytest.mark.parametrize("names", KINDS.values(), ids=KINDS.keys())
+def test_a_contact_sheet_of_any_names(names: list[str], tmp_path: Path) -> None:
+    ids = [f"{name}/{i}.png" for name in names for i in range(3)]
+    for name in ids:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8), "red").save(tmp_path / name)
+    whole = Layout(stratified_splits(ids, 0), {name: [class_of(name)] for name in ids})
+    draw_contact_sheet(whole, tmp_path, "folder", tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert min(sheet.size) > 100
+
+
+def confusion_rows(names: list[str]) -> list[dict]:
+    return [{"rev": "a", "actual": name, "predicted": name} for name in names]
+
+
+def projection_rows(names: list[str]) -> list[dict]:
+    return [
+        {"rev": "a", "noise": "0.0", "class": name, "x": str(i), "y": str(-i)}
+        for i, name in enumerate(names)
+    ]
+
+
+def pair_rows(names: list[str]) -> list[dict]:
+    return [
+        {"rev": "a", "noise": "0.0", "class_a": name, "class_b": "z", "smallest_deg": str(i)}
+        for i, name in enumerate(names)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("template", "rows_of"),
+    [
+        ("confusion", confusion_rows),
+        ("projection", projection_rows),
+        ("closest_pairs", pair_rows),
+    ],
+)
+def test_dvcs_plots_take_every_name_as_text(
+    template: str, rows_of: Callable[[list[str]], list[dict]]
+) -> None:
+    names = sorted(
+        {"0", "1", "10", "01", "1e5", "NA", "None", "null", "true", "NaN", "2020-01-01"}
+        | {"tile$5", "a.b", "a[0]", 'q"q', "it's", "<b>", r"back\slash", "_x", "木纹", "a,b"}
+    )
+    spec = (ROOT / ".dvc" / "plots" / f"{template}.json").read_text()
+    spec = spec.replace('"<DVC_METRIC_DATA>"', json.dumps(rows_of(names)))  # strings, as of a CSV
+    svg = vl_convert.vegalite_to_svg(spec)
+    written = {html.unescape(text) for text in re.findall(r">([^<>]+)</text>", svg)}
+    assert set(names) <= {text.removesuffix(" and z") for text in written}
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("polka-dotted", "polka-dotted"),
+        ("a" * 24, "a" * 24),
+        ("a" * 25 + "z", "a" * 12 + "…" + "a" * 10 + "z"),
+        ("木" * 12, "木" * 12),
+        ("木" * 13, "木" * 6 + "…" + "木" * 5),
+        ("one\ntwo", "one\ufffdtwo"),
+        ("caf\udce9", "caf\ufffd"),
+        ("木\u200c木", "木\u200c木"),
+    ],
+)
+def test_short_names_by_hand(name: str, shown: str) -> None:
+    assert short_name(name) == shown
+    assert text_width(shown) <= 24
+
+
+def test_the_middle_of_a_name_is_left_out_for_any_width() -> None:
+    for width in range(3, 30):
+        assert text_width(short_name("0123456789木木木木木木abcdefghij", width)) <= width
+
+
+def test_characters_that_no_font_has_are_known() -> None:
+    assert characters_without_font(["wood", "Käse", "H₁", "a\nb"]) == []
+    assert characters_without_font(["b\u0e3b", "a\u0e3b"]) == []  # unassigned: not printable
+    assert characters_without_font(["a\U00012000b"]) == ["\U00012000"]  # cuneiform
+
+
+@pytest.mark.parametrize(("dim", "written"), [(0, "H₀"), (1, "H₁"), (12, "H₁₂")])
+def test_our_own_mathematics_is_plain_text(dim: int, written: str) -> None:
+    assert homology_group(dim) == written
+    assert characters_without_font([written]) == []
+
+
+def test_a_logarithmic_axis_has_ticks_in_digits() -> None:
+    table = pd.DataFrame(
+        {
+            "class": ["a", "b"] * 2,
+            "noise": [0.0, 0.0, 1.0, 1.0],
+            "gap": 0.1,
+            "gap_null": 0.2,
+            "longest_bar": 0.02,
+            "longest_null": 0.2,
+            "band": 3.0,
+        }
+    )
+    figure = claim_figures.bars(table)
+    figure.canvas.draw()
+    ticks = [label.get_text() for label in figure.axes[1].get_yticklabels()]
+    assert {"0.01", "0.1", "1"} <= set(ticks)
+    assert not any("$" in text for text in texts(figure))
