@@ -1,10 +1,12 @@
 """Intervals and tests against exact answers, and their error rates on known truth."""
 
 import os
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from scipy import stats
+from threadpoolctl import threadpool_limits
 
 from stages.core import statistics
 from stages.core.statistics import (
@@ -19,6 +21,13 @@ from stages.core.statistics import (
     share_interval,
     spearman,
 )
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """The matrices are so small that threads would only wait for each other."""
+    with threadpool_limits(1):
+        yield
 
 
 def generator(seed: int = 0) -> np.random.Generator:

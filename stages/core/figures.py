@@ -16,7 +16,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from stages.core.files import whole_file
 
@@ -153,15 +152,6 @@ def characters_without_font(texts: Iterable[str]) -> list[str]:
     return sorted(
         char for char in characters if not any(font.get_char_index(ord(char)) for font in fonts)
     )
-
-
-def log_axis(axes: Axes, which: str) -> None:
-    """Make the axis `which` ("x" or "y") logarithmic, its ticks in digits, not in mathematics."""
-    axes.set(**{f"{which}scale": "log"})
-    axis = {"x": axes.xaxis, "y": axes.yaxis}[which]
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.set_major_formatter("{x:g}")
-    axis.set_minor_formatter(NullFormatter())
 
 
 def save_figure(figure: Figure, path: Path) -> None:

@@ -12,7 +12,7 @@ from stages.core.claims.neighbours import SPACES
 from stages.core.claims.question import CLASSIFIERS as QUESTIONED
 from stages.core.claims.question import is_topological, name_of
 from stages.core.classification import CLASSIFIERS
-from stages.core.figures import COLOURS, MARKERS, log_axis, new_figure, pair_names
+from stages.core.figures import COLOURS, MARKERS, new_figure, pair_names
 from stages.core.statistics import percent
 from stages.core.topology_figures import UNIT, draw_spread, homology_group
 
@@ -113,25 +113,25 @@ def bars(table: pd.DataFrame, confidence: str) -> Figure:
     axes.set_title("Claim 3. H₀: does the last component stand apart?")
     axes.legend(fontsize=8)
     if panels == 2:
-        axes = grid[0, 1]
-        for i, (column, name) in enumerate(
-            (
-                ("longest_bar", "classes"),
-                ("longest_null", "null clouds"),
-                ("band", f"{confidence} band"),
-            )
-        ):
-            draw_spread(axes, _wide(table, column), COLOURS[i], name, thin=column == "longest_bar")
-        _level_axis(axes, table)
-        axes.set_ylabel(f"longest bar of H₁ ({UNIT})")
-        log_axis(axes, "y")
-        axes.set_ylim(0.5 * max(_least(table), 1e-3), 2 * table["band"].max())
-        axes.set_title("Claim 4. H₁: is there a loop that persists?")
-        axes.legend(fontsize=8, loc="center right")
+        _draw_loops_against_null(grid[0, 1], table, confidence)
     figure.suptitle(
         f"Diagrams of {table['class'].nunique()} classes beside clouds without structure"
     )
     return figure
+
+
+def _draw_loops_against_null(axes: Axes, table: pd.DataFrame, confidence: str) -> None:
+    draw_spread(axes, _wide(table, "longest_bar"), COLOURS[0], "classes")
+    draw_spread(axes, _wide(table, "longest_null"), COLOURS[1], "null clouds", thin=False)
+    longest = table[["longest_bar", "longest_null"]].to_numpy().max()
+    if table["band"].min() < 2 * longest:
+        draw_spread(axes, _wide(table, "band"), COLOURS[2], f"{confidence} band", thin=False)
+    else:  # it would flatten what it is held against
+        axes.plot([], [], " ", label=f"{confidence} band: {table['band'].median():.3g} (median)")
+    _level_axis(axes, table)
+    axes.set(ylabel=f"longest bar of H₁ ({UNIT})", ylim=(0, None))
+    axes.set_title("Claim 4. H₁: is there a loop that persists?")
+    axes.legend(fontsize=8, loc="upper right")
 
 
 def loops(table: pd.DataFrame, confidence: str) -> Figure:
@@ -276,12 +276,6 @@ def _draw_correlations(axes: Axes, rows: pd.DataFrame, measures: list[str]) -> N
 def _wide(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """Rows noise, columns class."""
     return table.pivot_table(index="noise", columns="class", values=column)
-
-
-def _least(table: pd.DataFrame) -> float:
-    """The smallest positive longest bar."""
-    lengths = table[["longest_bar", "longest_null"]].to_numpy()
-    return float(lengths[lengths > 0].min(initial=1.0))
 
 
 def _level_axis(axes: Axes, table: pd.DataFrame) -> None:
