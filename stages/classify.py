@@ -3,12 +3,10 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import click
 import numpy as np
 import pandas as pd
-from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from stages.command import path_option, stage
@@ -34,9 +32,9 @@ from stages.core.embeddings import Embeddings, level_key, read_embeddings
 from stages.core.errors import StudyError
 from stages.core.figures import save_figure
 from stages.core.files import rounded, whole_file, whole_files, write_csv, write_json
-from stages.core.params import Count, Section, Seed
 from stages.core.randomness import generator_for
 from stages.core.statistics import accuracy_intervals
+from stages.settings.classify import ClassifyParams
 
 # Right answers are counted among so many best-scored classes, or all where there are fewer.
 TOP = 5
@@ -57,22 +55,6 @@ class Level:
     margin: np.ndarray
     calibration: pd.DataFrame
     draw_accuracies: list[float]
-
-
-class ClassifyParams(Section):
-    name = "classify"
-    seed: Seed
-    bootstrap_replicates: int = Field(ge=100, description="resamples behind every interval")
-    confidence: float = Field(strict=False, gt=0, lt=1, description="level of the intervals")
-    calibration_bins: Count = Field(description="bins of the expected calibration error")
-    probe_strengths: list[Annotated[float, Field(strict=False, gt=0)]] = Field(
-        min_length=1, description="inverse regularisation strengths C tried on val (linear probe)"
-    )
-    knn_neighbours: list[Count] = Field(
-        min_length=1,
-        description="neighbour counts tried on val; those above the number of training images "
-        "are passed over",
-    )
 
 
 @stage(ClassifyParams)

@@ -13,7 +13,6 @@ import click
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
-from pydantic import Field
 
 from stages.command import path_option, stage
 from stages.core.dataset.images import CONVERSIONS, UnreadableImage, decode, read_image
@@ -34,8 +33,8 @@ from stages.core.figures import new_figure, save_figure
 from stages.core.files import whole_files, whole_folder, write_csv, write_json
 from stages.core.painter import ATTRIBUTES, paint
 from stages.core.parallel import parallel_map
-from stages.core.params import Section, Seed
 from stages.core.randomness import generator_for
+from stages.settings.fetch import FetchParams
 
 PAINTED_PER_CLASS = 120
 JPEG_QUALITY = 92
@@ -44,24 +43,6 @@ CHUNK = 20  # images to a piece of parallel work
 LISTED_IMAGES = 20
 THUMBNAIL_PX = 144
 THUMBNAILS = 60
-
-
-class FetchParams(Section):
-    name = "fetch"
-    source: str = Field(
-        description="'textures' (painted), 'dtd' (downloaded), or a folder that holds "
-        "images/<class>/*",
-        min_length=1,
-    )
-    seed: Seed
-    image_size: int = Field(ge=32, le=1024, description="side of a painted image, in pixels")
-    split: int = Field(ge=1, le=10, description="which of the ten train/val/test splits to use")
-    classes: list[str] = Field(description="the classes to keep; empty keeps all")
-    images_per_class: int | None = Field(
-        ge=3,
-        description="how many images of each class to keep at most (textures: to paint); null "
-        "keeps all (textures: paints 120)",
-    )
 
 
 @stage(FetchParams)

@@ -60,7 +60,9 @@ def test_a_dependency_on_code_is_imported(stage: str) -> None:
 
 
 def section_of(stage: str) -> type[Section]:
-    return getattr(importlib.import_module(f"stages.{stage}"), f"{stage.capitalize()}Params")
+    return getattr(
+        importlib.import_module(f"stages.settings.{stage}"), f"{stage.capitalize()}Params"
+    )
 
 
 def test_params_hold_one_section_for_every_stage_and_nothing_else() -> None:
