@@ -28,11 +28,12 @@ from stages.core.dataset.layout import (
     write_layout,
 )
 from stages.core.dataset.release import extract, obtain, official_release, require_complete
-from stages.core.errors import StudyError
+from stages.core.errors import StudyError, quoted
 from stages.core.figures import new_figure, save_figure
 from stages.core.files import whole_files, whole_folder, write_csv, write_json
 from stages.core.painter import ATTRIBUTES, paint
 from stages.core.parallel import parallel_map
+from stages.core.paths import user_path
 from stages.core.randomness import generator_for
 from stages.settings.fetch import FetchParams
 
@@ -119,17 +120,17 @@ def _paint_some(folder: Path, seed: int, size: int, ids: Sequence[str]) -> None:
 
 def source_folder(source: str, images: Path) -> Path:
     """The folder that params name as the source; it must not overlap the output `images`."""
-    folder = Path(source).expanduser()
+    folder = user_path(source, "fetch.source")
     if not folder.is_dir():
         near = get_close_matches(source, ("textures", "dtd"), 1)
         raise StudyError(
-            f"fetch.source: {source!r} is neither 'textures', nor 'dtd', nor a folder; "
+            f"fetch.source: {quoted(source)} is neither 'textures', nor 'dtd', nor a folder; "
             + (f"did you mean {near[0]!r}?" if near else "give one of these")
         )
     inner, outer = folder.resolve(), images.resolve()
     if inner.is_relative_to(outer) or outer.is_relative_to(inner / "images"):
         raise StudyError(
-            f"fetch.source: {source!r} overlaps {images}, which is about to be replaced; "
+            f"fetch.source: {quoted(source)} overlaps {images}, which is about to be replaced; "
             "move it elsewhere"
         )
     return folder
@@ -210,9 +211,9 @@ def chosen_classes(wanted: Sequence[str], available: Sequence[str]) -> list[str]
     for name in wanted:
         if name not in available:
             near = get_close_matches(name, available, 1, cutoff=0)[0]
-            raise StudyError(f"fetch.classes: no class {name!r}; did you mean {near!r}?")
+            raise StudyError(f"fetch.classes: no class {quoted(name)}; did you mean {near!r}?")
         if wanted.count(name) > 1:
-            raise StudyError(f"fetch.classes: {name!r} is repeated; give each class once")
+            raise StudyError(f"fetch.classes: {quoted(name)} is repeated; give each class once")
     return sorted(wanted or available)
 
 

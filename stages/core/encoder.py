@@ -24,6 +24,7 @@ from torchvision.transforms import Compose, Normalize, ToTensor
 import stages.core.texture_net  # noqa: F401, makes the architecture known to timm
 from stages.core.errors import StudyError
 from stages.core.packing import can_pack, pack
+from stages.core.paths import user_path
 
 SHIPPED_MODEL = "texture-clip"
 CONFIG_FILE = "open_clip_config.json"
@@ -215,8 +216,9 @@ def load_encoder(
     if name not in open_clip.list_models():
         if model == SHIPPED_MODEL:
             return _load_folder(model, pretrained, model_folder, device, keys)
-        if Path(model).is_dir():
-            return _load_folder(model, pretrained, Path(model), device, keys)
+        folder = user_path(model, keys.model)
+        if folder.is_dir():
+            return _load_folder(model, pretrained, folder, device, keys)
         known = [*open_clip.list_models(), SHIPPED_MODEL]
         raise StudyError(
             f"{keys.model}: {model!r} is no architecture of open_clip and no folder; "
@@ -338,7 +340,7 @@ def _find_weights(name: str, pretrained: str, quick_gelu: bool, keys: Keys) -> t
             bool(settings.get("quick_gelu")), quick_gelu, name, f"tag {pretrained!r}", keys
         )
         return settings, _download(name, pretrained, settings, keys)
-    file = Path(pretrained).expanduser()
+    file = user_path(pretrained, keys.pretrained)
     if file.is_file():
         if file.suffix not in CHECKPOINT_SUFFIXES:
             raise StudyError(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from stages.core.errors import StudyError
+from stages.core.paths import home
 
 FULL_DISK_BYTES = 2**20
 
@@ -84,7 +85,7 @@ def require_replaceable(path: Path, mark: str) -> None:
     working folder, the home folder, what holds them, and a folder without the file `mark`.
     """
     mend = "give a folder of its own"
-    for kept in (Path.cwd(), Path.home()):
+    for kept in filter(None, (Path.cwd(), home())):
         if kept.resolve().is_relative_to(path.resolve()):
             raise StudyError(f"{path}: would be replaced as a whole, and holds {kept}; {mend}")
     if path.exists() and not path.is_dir():

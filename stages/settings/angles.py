@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from stages.core.params import Count, Section
+from stages.core.params import Count, Number, Section
 
 
 class AnglesParams(Section):
@@ -12,8 +12,8 @@ class AnglesParams(Section):
     rank: Count | None = Field(
         description="dimension of every class subspace; null goes by explained_variance"
     )
-    explained_variance: float = Field(
-        strict=False, gt=0, le=1, description="share of squared norm a subspace keeps (rank: null)"
+    explained_variance: Number = Field(
+        gt=0, le=1, description="share of squared norm a subspace keeps (rank: null)"
     )
     centre: bool = Field(description="subtract the class mean first")
     space: Literal["feature", "sample"] = Field(

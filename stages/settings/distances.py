@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from stages.core.params import Section
+from stages.core.params import Number, Section
 
 
 class DistancesParams(Section):
@@ -12,6 +12,4 @@ class DistancesParams(Section):
     wasserstein_engine: Literal["pot", "hera"] = Field(
         description="pot is exact; hera is slower, but needs little memory for very many bars"
     )
-    hera_delta: float = Field(
-        strict=False, gt=0, allow_inf_nan=False, description="relative error allowed to Hera"
-    )
+    hera_delta: Number = Field(gt=0, description="relative error allowed to Hera")

@@ -4,21 +4,21 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from stages.core.params import Count, Section, Seed
+from stages.core.errors import quoted
+from stages.core.params import Count, Number, Section, Seed, Text
 
 
 class EmbedParams(Section):
     name = "embed"
-    model: str = Field(
+    model: Text = Field(
         description="an open_clip architecture, 'texture-clip' for the model in data/model, or "
         "a folder that holds an open_clip model",
-        min_length=1,
     )
-    pretrained: str | None = Field(
+    pretrained: Text | None = Field(
         description="a pretrained tag of open_clip or a checkpoint file; null leaves an "
         "architecture untrained"
     )
-    templates: list[str] = Field(min_length=1, description="prompts; {} stands for the class name")
+    templates: list[Text] = Field(min_length=1, description="prompts; {} stands for the class name")
     noise_kind: Literal["gaussian", "uniform", "salt-and-pepper", "shot", "blur"] = Field(
         description="what the images suffer"
     )
@@ -26,12 +26,12 @@ class EmbedParams(Section):
         description="unit of the level: CLIP-normalised pixels (gaussian, uniform), or [0, 1] "
         "pixels with clipping"
     )
-    noise_levels: list[Annotated[float, Field(strict=False, ge=0, allow_inf_nan=False)]] = Field(
+    noise_levels: list[Annotated[Number, Field(ge=0, le=1000)]] = Field(
         min_length=1, description="noise levels; 0.0 (clean) must be one of them"
     )
     draws: int = Field(ge=1, le=10, description="independent noise draws at each level")
     seed: Seed
-    device: str = Field(description="'auto', 'cpu', 'cuda', 'cuda:1', 'mps', ...", min_length=1)
+    device: Text = Field(description="'auto', 'cpu', 'cuda', 'cuda:1', 'mps', ...")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         description="number format of the model; auto takes bf16 where the hardware has it"
     )
@@ -42,7 +42,9 @@ class EmbedParams(Section):
     def _one_place_for_the_name(cls, templates: list[str]) -> list[str]:
         for template in templates:
             if template.count("{}") != 1:
-                raise ValueError(f"{template!r} must hold {{}} once, where the class name goes")
+                raise ValueError(
+                    f"{quoted(template)} must hold {{}} once, where the class name goes"
+                )
         return templates
 
     @field_validator("noise_levels")

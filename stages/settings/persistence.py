@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from stages.core.params import Section, Seed
+from stages.core.params import LARGEST, Number, Section, Seed
 
 
 class PersistenceParams(Section):
@@ -12,20 +12,20 @@ class PersistenceParams(Section):
     engine: Literal["gudhi", "ripser"] = Field(description="library that reduces the matrix")
     max_dim: int = Field(ge=0, le=2, description="highest homology dimension")
     points_per_class: int | None = Field(
-        ge=4, description="landmarks of a class's cloud, chosen by maxmin; null takes all points"
+        ge=4,
+        le=LARGEST,
+        description="landmarks of a class's cloud, chosen by maxmin; null takes all points",
     )
-    points_overall: int = Field(ge=4, description="sample across all classes, in points")
+    points_overall: int = Field(
+        ge=4, le=LARGEST, description="sample across all classes, in points"
+    )
     seed: Seed
-    memory_gib: float = Field(
-        strict=False,
+    memory_gib: Number = Field(
         gt=0,
-        allow_inf_nan=False,
         description="memory for the diagrams computed at once, in GiB; refuse one estimated to "
         "need more",
     )
-    minutes: float = Field(
-        strict=False,
+    minutes: Number = Field(
         gt=0,
-        allow_inf_nan=False,
         description="refuse diagrams that together are estimated to take longer, in minutes",
     )

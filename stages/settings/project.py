@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from stages.core.params import Count, Section, Seed
+from stages.core.params import LARGEST, Count, Number, Section, Seed, Text
 
 
 class ProjectParams(Section):
@@ -10,17 +10,20 @@ class ProjectParams(Section):
     seed: Seed
     images_per_class: int = Field(
         ge=2,
+        le=LARGEST,
         description="images of each class in the pictures of all classes (a seeded sample where "
         "there are more)",
     )
-    sampled_classes: int = Field(ge=2, description="classes in the pictures of a class sample")
+    sampled_classes: int = Field(
+        ge=2, le=LARGEST, description="classes in the pictures of a class sample"
+    )
     sampled_images_per_class: int = Field(
-        ge=2, description="images of each class in the pictures of a class sample"
+        ge=2, le=LARGEST, description="images of each class in the pictures of a class sample"
     )
-    kept_classes: list[str] = Field(description="classes that the sample keeps where they exist")
-    perplexity: float = Field(
-        strict=False, gt=1, description="perplexity of t-SNE, at most a third of the points"
+    kept_classes: list[Text] = Field(description="classes that the sample keeps where they exist")
+    perplexity: Number = Field(
+        gt=1, description="perplexity of t-SNE, at most a third of the points"
     )
-    umap_neighbours: int = Field(ge=2, description="neighbours of a point in UMAP")
-    umap_min_dist: float = Field(strict=False, ge=0, le=1, description="min_dist of UMAP")
+    umap_neighbours: int = Field(ge=2, le=LARGEST, description="neighbours of a point in UMAP")
+    umap_min_dist: Number = Field(ge=0, le=1, description="min_dist of UMAP")
     purity_neighbours: Count = Field(description="neighbours counted for purity, trustworthiness")
