@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from stages.command import path_option, stage
+from stages.core.checks import require_two_classes
 from stages.core.embeddings import Embeddings, level_key, read_embeddings
 from stages.core.errors import StudyError
 from stages.core.figures import save_figure
@@ -37,8 +38,7 @@ def angles(params: AnglesParams, embeddings: Path, metrics: Path, plots: Path) -
     how far each class's subspace turns away from its clean one.
     """
     study = read_embeddings(embeddings)
-    if len(study.classes) < 2:
-        raise StudyError(f"{embeddings}: 1 class has no pair; fetch at least two classes")
+    require_two_classes(study.classes, embeddings / "classes.csv")
     clean_bases = _bases(study, 0.0, params)
     pairs, rotations = {}, {}
     for level in study.levels:

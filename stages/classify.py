@@ -10,6 +10,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from stages.command import path_option, stage
+from stages.core.checks import possible_neighbours, require_two_classes
 from stages.core.classification import (
     CLASSIFIERS,
     Neighbours,
@@ -139,8 +140,7 @@ def classify(
 def _require_classifiable(study: Embeddings) -> None:
     """Check what this stage needs beyond a sound artifact."""
     images = f"{study.folder}/images.csv"
-    if len(study.classes) < 2:
-        raise StudyError(f"{images}: 1 class leaves nothing to tell apart; fetch at least two")
+    require_two_classes(study.classes, study.folder / "classes.csv")
     for split in ("train", "val", "test"):
         present = set(study.images["class"].iloc[study.split_rows(split)])
         if not present:
@@ -175,12 +175,7 @@ def _fit(study: Embeddings, params: ClassifyParams) -> tuple[Probe, Neighbours]:
     array = study.array(0.0)
     train, val = (study.split_rows(split) for split in ("train", "val"))
     known = (array[train], study.labels[train], array[val], study.labels[val])
-    counts = [count for count in params.knn_neighbours if count <= len(train)]
-    if not counts:
-        raise StudyError(
-            f"classify.knn_neighbours: {min(params.knn_neighbours)} is more than the "
-            f"{len(train)} training images; give a smaller count"
-        )
+    counts = possible_neighbours(params.knn_neighbours, len(train))
     return fit_probe(*known, params.probe_strengths), fit_neighbours(*known, counts)
 
 

@@ -5,7 +5,6 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
@@ -15,29 +14,27 @@ import pandas as pd
 from PIL import Image, ImageOps
 
 from stages.command import path_option, stage
+from stages.core.choice import choose, source_folder
 from stages.core.dataset.images import CONVERSIONS, UnreadableImage, decode, read_image
 from stages.core.dataset.layout import (
     ANNOTATIONS,
     SPLITS,
     Layout,
-    balanced_choice,
     class_of,
     read_layout,
-    require_every_split,
     stratified_splits,
     write_layout,
 )
 from stages.core.dataset.release import extract, obtain, official_release, require_complete
-from stages.core.errors import StudyError, quoted
+from stages.core.errors import StudyError
+from stages.core.expected import PAINTED_PER_CLASS, chosen_classes
 from stages.core.figures import new_figure, save_figure
 from stages.core.files import whole_files, whole_folder, write_csv, write_json
 from stages.core.painter import ATTRIBUTES, paint
 from stages.core.parallel import parallel_map
-from stages.core.paths import user_path
 from stages.core.randomness import generator_for
 from stages.settings.fetch import FetchParams
 
-PAINTED_PER_CLASS = 120
 JPEG_QUALITY = 92
 MARK = f"labels/{ANNOTATIONS}"  # of a folder that this stage wrote
 CHUNK = 20  # images to a piece of parallel work
@@ -118,24 +115,6 @@ def _paint_some(folder: Path, seed: int, size: int, ids: Sequence[str]) -> None:
         Image.fromarray(painting.pixels).save(folder / name, quality=JPEG_QUALITY)
 
 
-def source_folder(source: str, images: Path) -> Path:
-    """The folder that params name as the source; it must not overlap the output `images`."""
-    folder = user_path(source, "fetch.source")
-    if not folder.is_dir():
-        near = get_close_matches(source, ("textures", "dtd"), 1)
-        raise StudyError(
-            f"fetch.source: {quoted(source)} is neither 'textures', nor 'dtd', nor a folder; "
-            + (f"did you mean {near[0]!r}?" if near else "give one of these")
-        )
-    inner, outer = folder.resolve(), images.resolve()
-    if inner.is_relative_to(outer) or outer.is_relative_to(inner / "images"):
-        raise StudyError(
-            f"fetch.source: {quoted(source)} overlaps {images}, which is about to be replaced; "
-            "move it elsewhere"
-        )
-    return folder
-
-
 def copy_chosen(
     params: FetchParams, layout: Layout, source: Path, folder: Path, workers: int | None = None
 ) -> tuple[Layout, Seen]:
@@ -188,33 +167,6 @@ def _make_class_folders(folder: Path, classes: Sequence[str]) -> None:
 
 def _chunks(ids: Sequence[str]) -> list[Sequence[str]]:
     return [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
-
-
-# Choices
-
-
-def choose(layout: Layout, params: FetchParams, where: Path) -> Layout:
-    """The part of a layout that params ask for: classes, images per class, in the chosen split."""
-    if params.split not in layout.splits:
-        numbers = ", ".join(str(number) for number in layout.splits)
-        raise StudyError(f"fetch.split: {params.split} is not in {where}/labels; it has {numbers}")
-    classes = set(chosen_classes(params.classes, layout.classes))
-    split = layout.splits[params.split]
-    split = split[[class_of(name) in classes for name in split.index]]
-    kept = layout.keep(balanced_choice(split, params.images_per_class or len(split)))
-    require_every_split(kept.index(params.split), f"{where}/labels: split {params.split}")
-    return kept
-
-
-def chosen_classes(wanted: Sequence[str], available: Sequence[str]) -> list[str]:
-    """The wanted classes, sorted; all that are available where none is named."""
-    for name in wanted:
-        if name not in available:
-            near = get_close_matches(name, available, 1, cutoff=0)[0]
-            raise StudyError(f"fetch.classes: no class {quoted(name)}; did you mean {near!r}?")
-        if wanted.count(name) > 1:
-            raise StudyError(f"fetch.classes: {quoted(name)} is repeated; give each class once")
-    return sorted(wanted or available)
 
 
 # Results

@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 
 from stages.command import path_option, stage
+from stages.core.checks import require_no_class_named_all
 from stages.core.diagrams import (
     ALL,
     HALF_A,
@@ -120,11 +121,7 @@ def choose_images(
     The landmarks of a large class are chosen among its clean embeddings.
     """
     classes = [name for name in artifact.classes if len(artifact.rows(name))]
-    if ALL in classes:
-        raise StudyError(
-            f"{artifact.folder}/classes.csv: a class is named '{ALL}', which stands for the "
-            "sample of all classes; rename its folder"
-        )
+    require_no_class_named_all(classes, artifact.folder / "classes.csv")
     wholes = {}
     for name in classes:
         rows = artifact.rows(name)

@@ -33,8 +33,6 @@ from stages.core.contrastive import (
 )
 from stages.core.dataset import read_annotations, read_image, read_index
 from stages.core.encoder import (
-    CONFIG_FILE,
-    WEIGHTS_FILES,
     Encoder,
     Keys,
     choose_device,
@@ -53,6 +51,7 @@ from stages.core.files import (
     write_json,
 )
 from stages.core.heatmaps import draw_heatmap, inches_for
+from stages.core.model_files import CONFIG_FILE, WEIGHTS_FILES
 from stages.core.optimiser import Optimiser, make_optimiser
 from stages.core.painter import ATTRIBUTES, name_colours, paint
 from stages.core.parallel import parallel_map, progress

@@ -23,6 +23,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from stages.command import path_option, stage
+from stages.core.checks import require_two_classes
 from stages.core.embeddings import Embeddings, level_key, read_embeddings
 from stages.core.errors import StudyError
 from stages.core.figures import class_styles, save_figure
@@ -110,8 +111,7 @@ def select(artifact: Embeddings, params: ProjectParams) -> list[Selection]:
     """
     classes = [name for name in artifact.classes if len(artifact.rows(name))]
     table = artifact.folder / "images.csv"
-    if len(classes) < 2:
-        raise StudyError(f"{table}: {len(classes)} class; give project two or more to compare")
+    require_two_classes(classes, table)
     for name in classes:
         if len(artifact.rows(name)) < 2:
             raise StudyError(f"{table}: class {name} has 1 image; give it two or leave it out")

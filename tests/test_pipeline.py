@@ -16,6 +16,8 @@ from tests.study import ROOT, copy_of_the_working_tree, dvc, metrics
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES = list(PIPELINE["stages"])
+FIRST = "preflight"  # which has no section of its own, always runs, and prints no metrics
+WITH_SECTION = [stage for stage in STAGES if stage != FIRST]
 
 
 def local_imports(file: Path) -> set[Path]:

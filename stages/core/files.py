@@ -7,11 +7,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from stages.core.errors import StudyError
 from stages.core.paths import home
+
+if TYPE_CHECKING:  # a stage without tables does not wait for it
+    import pandas as pd
 
 FULL_DISK_BYTES = 2**20
 
@@ -134,7 +136,7 @@ def read_json(path: Path) -> dict:
         raise StudyError(f"{path}: not JSON ({error}); run 'dvc repro' to make it again") from None
 
 
-def write_csv(path: Path, table: pd.DataFrame) -> None:
+def write_csv(path: Path, table: "pd.DataFrame") -> None:
     """Write `table` without its index, floats with six significant digits.
 
     Six digits are more than any figure here is good for, and keep the last bits of a

@@ -19,7 +19,7 @@ from stages.core.errors import StudyError, one_line, quoted
 MOST_BYTES = 2**20
 # Beyond any use, and small enough for the integers of every library.
 LARGEST = 10**9
-LARGEST_SEED = 2**32 - 1  # that scikit-learn takes
+LARGEST_SEED = 2**31 - 1  # scikit-learn takes twice as much, and claims counts up from it
 
 Seed = Annotated[
     int, Field(ge=0, le=LARGEST_SEED, description="seed of every random choice of this stage")
