@@ -61,6 +61,8 @@ def refusing(name: str) -> Iterator[None]:
     try:
         with interruptible():
             yield
+        if sys.stdout:
+            sys.stdout.flush()  # while click still hears that nobody reads it
     except KeyboardInterrupt:
         warnings.simplefilter("ignore")  # joblib's, that tasks were cut short
         click.echo("Interrupted; nothing half-made is left. Run the stage again", err=True)
@@ -136,4 +138,4 @@ def _system_error(name: str, error: OSError) -> str:
     where = where.decode(errors="replace") if isinstance(where, bytes) else where
     if error.errno == errno.ENOSPC:
         return f"{where}: the disk is full; free some space and run the stage again"
-    return f"{where}: {error.strerror or error or type(error).__name__}"
+    return f"{where}: {error.strerror or str(error) or type(error).__name__}"

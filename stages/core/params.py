@@ -39,7 +39,7 @@ class Section(BaseModel):
     @classmethod
     def _without_control_characters(cls, value: Any) -> Any:
         for text in value if isinstance(value, list) else [value]:
-            if isinstance(text, str) and any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
+            if isinstance(text, str) and any(unicodedata.category(c) == "Cc" for c in text):
                 raise ValueError(f"{quoted(text)} holds control characters; remove them")
         return value
 
