@@ -64,8 +64,27 @@ def deaf_children() -> Iterator[None]:
     Ctrl-C here waits meanwhile. A signal mask, unlike a handler, is inherited.
     """
     resource_tracker.ensure_running()  # Python 3.11's unblocks the signal when it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    with postponed_interrupt():
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def postponed_interrupt() -> Iterator[None]:
+    """Let Ctrl-C wait until the end: what it would break off here leaves things behind.
+
+    A signal mask alone does not do that: it holds for one thread, and a library's other thread,
+    as OpenBLAS has, may hear the signal for this one.
+    """
+    handler, heard = signal.getsignal(signal.SIGINT), []
+    if callable(handler):
+        signal.signal(signal.SIGINT, lambda number, _frame: heard.append(number))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, handler)
+        if heard:
+            signal.raise_signal(signal.SIGINT)
