@@ -11,9 +11,9 @@ sizes and times alone.
 """
 
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
+from itertools import chain
 from pathlib import Path
 from sqlite3 import Connection
 
@@ -29,7 +29,7 @@ from stages.core.checks import (
     require_room_for_kept,
     require_two_classes,
 )
-from stages.core.checksums import checksum, files_below, known_checksums
+from stages.core.checksums import File, checksum, file_at, files_below, known_checksums
 from stages.core.errors import StudyError, quoted
 from stages.core.expected import Counts, expected_counts
 from stages.core.files import read_json, write_json
@@ -79,7 +79,7 @@ class Source:
     written: str
     top: Path
     exists: bool
-    files: Callable[[], Iterable[Path]]
+    files: Iterable[File]
 
     def is_as_noted(self, earlier: dict) -> bool:
         """Whether it is not here, as in a colleague's clone, but was where `earlier` was noted."""
@@ -127,7 +127,7 @@ def noted(source: Source, earlier: dict, database: Connection) -> dict:
         return earlier[source.key]
     if not source.exists:
         raise StudyError(f"{source.key}: {quoted(source.written)}: no such file or folder")
-    content = checksum(source.files(), source.top, database)
+    content = checksum(source.files, source.top, database)
     click.echo(f"{source.key}: {content['files']:,} files, {content['bytes']:,} bytes")
     return {"path": source.written, **content}
 
@@ -193,14 +193,8 @@ def sources_of_fetch(params: FetchParams) -> list[Source]:
     """The folder of images, of which fetch reads a data set's own folders alone."""
     if params.source in ("textures", "dtd"):
         return []
-    folder = user_path(params.source, "fetch.source")
-    below = [folder / name for name in READ_BY_FETCH]
-
-    def files() -> Iterator[Path]:
-        for each in below:
-            if each.is_dir():
-                yield from files_below(each)
-
+    folder = user_path(params.source, "fetch.source").absolute()
+    files = chain.from_iterable(files_below(folder / name) for name in READ_BY_FETCH)
     return [Source("fetch.source", params.source, folder, folder.is_dir(), files)]
 
 
@@ -208,17 +202,17 @@ def sources_of_pretrain(params: PretrainParams, model: Path) -> list[Source]:
     """The weights to start from, which must not be those that are about to be replaced."""
     found = weights_file("pretrain.init", params.init)
     for source in found:
-        require_outside(source.top / source.written, model, source.key)
+        require_outside(user_path(source.written, source.key), model, source.key)
     return found
 
 
 def sources_of_embed(params: EmbedParams, model: Path) -> list[Source]:
     """A model's folder or a file of weights; what pretrain makes is known to DVC anyway."""
     found = weights_file("embed.pretrained", params.pretrained)
-    folder = user_path(params.model, "embed.model")
+    folder = user_path(params.model, "embed.model").absolute()
     if params.model != SHIPPED_MODEL and (folder.is_dir() or params.model[0] in "/~."):
-        files = partial(files_below, folder)
-        found.append(Source("embed.model", params.model, folder, folder.is_dir(), files))
+        source = Source("embed.model", params.model, folder, folder.is_dir(), files_below(folder))
+        found.append(source)
     return [each for each in found if not each.top.resolve().is_relative_to(model.resolve())]
 
 
@@ -226,11 +220,10 @@ def weights_file(key: str, written: str | None) -> list[Source]:
     """A file of weights, with the configuration beside it; nothing for a tag of open_clip."""
     if written is None:
         return []
-    file = user_path(written, key)
+    file = user_path(written, key).absolute()
     if not (file.is_file() or names_a_checkpoint(written)):
         return []
-    beside = (file, file.parent / CONFIG_FILE)
-    files = partial(filter, Path.is_file, beside)
+    files = chain(file_at(file), file_at(file.parent / CONFIG_FILE))
     return [Source(key, written, file.parent, file.is_file(), files)]
 
 

@@ -12,6 +12,7 @@ from multiprocessing import resource_tracker
 from types import FrameType
 
 PR_SET_PDEATHSIG = 1  # of Linux's prctl.h
+THREADS_OF_A_POOL = ("ExecutorManagerThread", "QueueFeederThread")  # loky's
 
 
 def end_with(parent: int) -> None:
@@ -32,20 +33,34 @@ def interruptible() -> Iterator[None]:
 
     Where Ctrl-C is ignored, as in a job of a script's background, it stays so.
     """
-    handler, hook = signal.getsignal(signal.SIGINT), sys.unraisablehook
+    handler = signal.getsignal(signal.SIGINT)
+    hook, thread_hook = sys.unraisablehook, threading.excepthook
     if handler is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _interrupt_once)
     sys.unraisablehook = partial(_interrupt_again, hook)
+    threading.excepthook = partial(_unless_interrupted, thread_hook)
     try:
         yield
+    except KeyboardInterrupt:
+        # A pool's own threads clean up too; broken off by the end of the process they complain.
+        for thread in threading.enumerate():
+            if thread.name in THREADS_OF_A_POOL:
+                thread.join(timeout=5)
+        raise
     finally:
-        sys.unraisablehook = hook
+        sys.unraisablehook, threading.excepthook = hook, thread_hook
         signal.signal(signal.SIGINT, handler)
 
 
 def _interrupt_once(_number: int, _frame: FrameType | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     raise KeyboardInterrupt
+
+
+def _unless_interrupted(hook: Callable, failed: "threading.ExceptHookArgs") -> None:
+    """Say what a thread raised, but not that a pool was taken away from its thread by Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_DFL:
+        hook(failed)
 
 
 def _interrupt_again(hook: Callable, lost: "sys.UnraisableHookArgs") -> None:
