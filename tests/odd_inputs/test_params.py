@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -278,6 +280,37 @@ def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
     assert home() is None
     with pytest.raises(StudyError, match="no home folder of '~' is known here; write the path out"):
         user_path("~/x", "embed.model")
+
+
+@pytest.mark.parametrize(
+    "library",
+    [
+        "import matplotlib; print(matplotlib.get_configdir(), matplotlib.get_cachedir())",
+        "from numba.misc import appdirs; print(appdirs.user_cache_dir('numba'))",
+        "from huggingface_hub.constants import HF_HOME; print(HF_HOME)",
+        "import torch.hub; print(torch.hub._get_torch_home())",
+    ],
+    ids=["matplotlib", "numba", "huggingface_hub", "torch"],
+)
+def test_libraries_of_a_user_without_a_home_keep_their_caches_out_of_git(
+    library: str, tmp_path: Path
+) -> None:
+    (tmp_path / ".dvc" / "tmp").mkdir(parents=True)
+    known = {key: value for key, value in os.environ.items() if not re.match("HOME|XDG_", key)}
+    for key in ("MPLCONFIGDIR", "HF_HOME", "TORCH_HOME"):
+        known.pop(key, None)
+    code = f"import os; os.getuid = lambda: 2**31 - 7; import stages; {library}"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=known | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not done.stderr
+    for folder in done.stdout.split():
+        assert Path(folder).is_relative_to(tmp_path / ".dvc" / "tmp" / "home")
 
 
 @pytest.mark.parametrize(
