@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from stages.core.checksums import checksum, files_below, known_checksums
@@ -202,11 +203,10 @@ def test_dvc_runs_again_what_reads_a_changed_file(tiny_study: Path, tmp_path: Pa
     study = shutil.copytree(tiny_study, tmp_path / "study")
     source = data_set(tmp_path / "own", {"a": 9, "b": 9})
     model = shutil.copytree(study / "data" / "model", tmp_path / "clip")
-    text = (study / "params.yaml").read_text()
-    text = text.replace("source: textures", f"source: {source}", 1)
-    text = text.replace("classes: [banded, chequered, dotted, striped]", "classes: []", 1)
-    text = text.replace("classes:\n  - banded\n  - chequered\n  - dotted\n  - striped\n", "", 1)
-    (study / "params.yaml").write_text(text.replace("model: texture-clip", f"model: {model}"))
+    params = yaml.safe_load((study / "params.yaml").read_text())
+    params["fetch"] |= {"source": str(source), "classes": []}
+    params["embed"]["model"] = str(model)
+    (study / "params.yaml").write_text(yaml.safe_dump(params))
     assert stages_run(dvc(study, "repro", "embed")) == ["preflight", "fetch", "embed"]
     assert stages_run(dvc(study, "repro", "embed")) == ["preflight"]
 
