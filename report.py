@@ -130,8 +130,9 @@ def require_up_to_date(status: dict, pipeline: dict) -> None:
 
 def _faults(entries: list, made: set[str]) -> Iterator[str]:
     for entry in entries:
-        if isinstance(entry, str):  # 'changed command'
-            yield entry
+        if isinstance(entry, str):
+            if entry != "always changed":  # which is how a stage is declared, and no change
+                yield entry  # 'changed command'
             continue
         for path, state in (item for paths in entry.values() for item in paths.items()):
             if isinstance(state, dict):  # a params file

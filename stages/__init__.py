@@ -3,6 +3,13 @@
 import os
 import signal
 import sys
+from pathlib import Path
+
+from stages.core.paths import home
+
+if home() is None:  # as in a container: libraries would make a folder named '~' here for caches
+    for variable in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        os.environ.setdefault(variable, str(Path(".dvc/tmp/home").absolute()))
 
 if sys.argv[0] == "-m":  # so it is until Python has found the module that it is to run
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

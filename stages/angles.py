@@ -1,19 +1,17 @@
 """Principal angles between the subspaces of every pair of classes, at each noise level."""
 
 from pathlib import Path
-from typing import Literal
 
 import click
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from stages.command import path_option, stage
+from stages.core.checks import require_two_classes
 from stages.core.embeddings import Embeddings, level_key, read_embeddings
 from stages.core.errors import StudyError
 from stages.core.figures import save_figure
 from stages.core.files import rounded, whole_files, write_csv, write_json
-from stages.core.params import Count, Section
 from stages.core.subspace_figures import angle_distributions, angle_matrix, closest_pairs_bars
 from stages.core.subspaces import (
     ZERO_ANGLE_RAD,
@@ -24,23 +22,7 @@ from stages.core.subspaces import (
     principal_angles,
     sample_space_bases,
 )
-
-
-class AnglesParams(Section):
-    name = "angles"
-    rank: Count | None = Field(
-        description="dimension of every class subspace; null goes by explained_variance"
-    )
-    explained_variance: float = Field(
-        strict=False, gt=0, le=1, description="share of squared norm a subspace keeps (rank: null)"
-    )
-    centre: bool = Field(description="subtract the class mean first")
-    space: Literal["feature", "sample"] = Field(
-        description="'feature' compares spans of images in feature space; 'sample' makes the "
-        "usual mistake of comparing whole spans of columns of samples x features, whatever the "
-        "rank and centre"
-    )
-    closest_pairs: Count = Field(description="how many closest pairs to list and draw")
+from stages.settings.angles import AnglesParams
 
 
 @stage(AnglesParams)
@@ -56,8 +38,7 @@ def angles(params: AnglesParams, embeddings: Path, metrics: Path, plots: Path) -
     how far each class's subspace turns away from its clean one.
     """
     study = read_embeddings(embeddings)
-    if len(study.classes) < 2:
-        raise StudyError(f"{embeddings}: 1 class has no pair; fetch at least two classes")
+    require_two_classes(study.classes, embeddings / "classes.csv")
     clean_bases = _bases(study, 0.0, params)
     pairs, rotations = {}, {}
     for level in study.levels:

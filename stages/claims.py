@@ -15,7 +15,6 @@ from pathlib import Path
 import click
 import numpy as np
 import pandas as pd
-from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from stages.command import path_option, stage
@@ -33,27 +32,8 @@ from stages.core.claims.sources import Sources, read_sources
 from stages.core.figures import save_figure
 from stages.core.files import whole_files, write_csv, write_json
 from stages.core.homology import summarise
-from stages.core.params import Count, Section, Seed
 from stages.core.randomness import generator_for
-
-
-class ClaimsParams(Section):
-    name = "claims"
-    seed: Seed
-    projection_seeds: Count = Field(description="t-SNE and UMAP layouts, each of other images")
-    images_per_class: int = Field(ge=2, description="images of each class in one of them")
-    half_samples: Count = Field(description="random halves of the images, for angles")
-    null_clouds: int = Field(
-        ge=19, description="clouds without structure for each class; 19 make a test of level 1/20"
-    )
-    divergence_points: int = Field(
-        ge=4, description="images of a class at most, for the topology divergence"
-    )
-    bootstrap_replicates: int = Field(
-        ge=100, description="resamples behind every interval, and permutations"
-    )
-    confidence: float = Field(strict=False, gt=0, lt=1, description="level of the intervals")
-
+from stages.settings.claims import ClaimsParams
 
 Tables = dict[str, pd.DataFrame]
 

@@ -3,15 +3,14 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import click
 import numpy as np
 import pandas as pd
-from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from stages.command import path_option, stage
+from stages.core.checks import possible_neighbours, require_two_classes
 from stages.core.classification import (
     CLASSIFIERS,
     Neighbours,
@@ -34,9 +33,9 @@ from stages.core.embeddings import Embeddings, level_key, read_embeddings
 from stages.core.errors import StudyError
 from stages.core.figures import save_figure
 from stages.core.files import rounded, whole_file, whole_files, write_csv, write_json
-from stages.core.params import Count, Section, Seed
 from stages.core.randomness import generator_for
 from stages.core.statistics import accuracy_intervals
+from stages.settings.classify import ClassifyParams
 
 # Right answers are counted among so many best-scored classes, or all where there are fewer.
 TOP = 5
@@ -57,22 +56,6 @@ class Level:
     margin: np.ndarray
     calibration: pd.DataFrame
     draw_accuracies: list[float]
-
-
-class ClassifyParams(Section):
-    name = "classify"
-    seed: Seed
-    bootstrap_replicates: int = Field(ge=100, description="resamples behind every interval")
-    confidence: float = Field(strict=False, gt=0, lt=1, description="level of the intervals")
-    calibration_bins: Count = Field(description="bins of the expected calibration error")
-    probe_strengths: list[Annotated[float, Field(strict=False, gt=0)]] = Field(
-        min_length=1, description="inverse regularisation strengths C tried on val (linear probe)"
-    )
-    knn_neighbours: list[Count] = Field(
-        min_length=1,
-        description="neighbour counts tried on val; those above the number of training images "
-        "are passed over",
-    )
 
 
 @stage(ClassifyParams)
@@ -157,8 +140,7 @@ def classify(
 def _require_classifiable(study: Embeddings) -> None:
     """Check what this stage needs beyond a sound artifact."""
     images = f"{study.folder}/images.csv"
-    if len(study.classes) < 2:
-        raise StudyError(f"{images}: 1 class leaves nothing to tell apart; fetch at least two")
+    require_two_classes(study.classes, study.folder / "classes.csv")
     for split in ("train", "val", "test"):
         present = set(study.images["class"].iloc[study.split_rows(split)])
         if not present:
@@ -193,12 +175,7 @@ def _fit(study: Embeddings, params: ClassifyParams) -> tuple[Probe, Neighbours]:
     array = study.array(0.0)
     train, val = (study.split_rows(split) for split in ("train", "val"))
     known = (array[train], study.labels[train], array[val], study.labels[val])
-    counts = [count for count in params.knn_neighbours if count <= len(train)]
-    if not counts:
-        raise StudyError(
-            f"classify.knn_neighbours: {min(params.knn_neighbours)} is more than the "
-            f"{len(train)} training images; give a smaller count"
-        )
+    counts = possible_neighbours(params.knn_neighbours, len(train))
     return fit_probe(*known, params.probe_strengths), fit_neighbours(*known, counts)
 
 

@@ -3,18 +3,21 @@
 import errno
 import functools
 import signal
+import sys
 import types
 import typing
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from pydantic.fields import FieldInfo
 
-from stages.core.errors import StudyError
+from stages.core.errors import StudyError, one_line
 from stages.core.interruption import interruptible
 from stages.core.params import Section, read_params
+from stages.core.paths import user_path
 
 INTERRUPTED = 128 + signal.SIGINT  # the exit code by which shells know it
 
@@ -23,9 +26,7 @@ def stage(section: type[Section]) -> Callable[[Callable], click.Command]:
     """Make a command of a function that takes `params`, and paths from click options.
 
     Each field of `section` becomes an option that overrides the value in params.yaml, so that
-    --help documents every setting. A StudyError or an operating system's refusal (a full
-    disk, a missing permission) ends the command with one line and exit code 1, Ctrl-C with one
-    line and exit code 130.
+    --help documents every setting. What goes wrong is said as `refusing` does.
     """
 
     def decorate(function: Callable) -> click.Command:
@@ -36,36 +37,74 @@ def stage(section: type[Section]) -> Callable[[Callable], click.Command]:
                 for key in section.model_fields
                 if (value := given.pop(f"set_{key}")) not in (None, ())
             }
-            try:
-                with interruptible():
-                    function(read_params(section, params_file, overrides), **given)
-            except KeyboardInterrupt:
-                warnings.simplefilter("ignore")  # joblib's, that tasks were cut short
-                click.echo("Interrupted; nothing half-made is left. Run the stage again", err=True)
-                raise click.exceptions.Exit(INTERRUPTED) from None
-            except StudyError as error:
-                raise click.ClickException(str(error)) from None
-            except OSError as error:
-                raise click.ClickException(_system_error(error)) from None
+            with refusing(section.name):
+                function(read_params(section, params_file, overrides), **given)
 
         for key, field in reversed(section.model_fields.items()):
             run = _option(key, field)(run)
-        run = click.option(
-            "--params",
-            "params_file",
-            type=click.Path(path_type=Path),
-            default="params.yaml",
-            show_default=True,
-            help=f"File whose section '{section.name}' holds the settings below.",
-        )(run)
+        run = params_option(f"File whose section '{section.name}' holds the settings below.")(run)
         return click.command(name=section.name, context_settings={"show_default": True})(run)
 
     return decorate
 
 
-def path_option(flag: str, default: str, help: str) -> Callable:
+@contextmanager
+def refusing(name: str) -> Iterator[None]:
+    """End the command `name` with one line and exit code 1 for what a user can mend.
+
+    That is a StudyError, an operating system's refusal (a full disk, a missing permission) and
+    memory that runs out. Ctrl-C ends it with one line and exit code 130.
+    """
+    if hasattr(sys.stdout, "reconfigure"):
+        # A class name that the terminal has no letters for must not cost the work.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        with interruptible():
+            yield
+        if sys.stdout:
+            sys.stdout.flush()  # while click still hears that nobody reads it
+    except KeyboardInterrupt:
+        warnings.simplefilter("ignore")  # joblib's, that tasks were cut short
+        click.echo("Interrupted; nothing half-made is left. Run the stage again", err=True)
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    except StudyError as error:
+        raise click.ClickException(one_line(str(error))) from None
+    except BrokenPipeError:
+        raise  # whoever read the output has gone: click ends the command without a word
+    except OSError as error:
+        raise click.ClickException(one_line(_system_error(name, error))) from None
+    except MemoryError as error:
+        what = f" ({error})" if str(error) else ""
+        raise click.ClickException(
+            one_line(f"{name}: memory ran out{what}; free some, or take fewer images")
+        ) from None
+
+
+def params_option(help: str) -> Callable:
+    """The option that names the file of the settings."""
+    return path_option("--params", "params.yaml", help, "params_file")
+
+
+def path_option(flag: str, default: str, help: str, *name: str) -> Callable:
     """An option that takes a path."""
-    return click.option(flag, type=click.Path(path_type=Path), default=default, help=help)
+    return click.option(
+        flag, *name, type=_UserPath(), default=default, show_default=True, help=help
+    )
+
+
+class _UserPath(click.Path):
+    """A path that need not exist, '~' being the home folder also where no shell has seen it."""
+
+    def convert(
+        self, value: object, param: click.Parameter | None, context: click.Context | None
+    ) -> Path:
+        text = str(value)
+        if not text or "\0" in text:
+            self.fail(f"{text!r} is no path.", param, context)
+        try:
+            return user_path(text, param.opts[0] if param else "path")
+        except StudyError as error:
+            self.fail(one_line(str(error)), param, context)
 
 
 def _option(key: str, field: FieldInfo) -> Callable:
@@ -93,8 +132,10 @@ def _type_on_the_command_line(annotation: object) -> tuple[object, bool]:
     return annotation, False
 
 
-def _system_error(error: OSError) -> str:
-    where = f"{error.filename}: " if error.filename else ""
+def _system_error(name: str, error: OSError) -> str:
+    """What the operating system refused, and to which file; to the command where it names none."""
+    where = error.filename if error.filename not in (None, "") else name
+    where = where.decode(errors="replace") if isinstance(where, bytes) else where
     if error.errno == errno.ENOSPC:
-        return f"{where}the disk is full; free some space and run the stage again"
-    return f"{where}{error.strerror or error}"
+        return f"{where}: the disk is full; free some space and run the stage again"
+    return f"{where}: {error.strerror or str(error) or type(error).__name__}"

@@ -36,12 +36,10 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Literal
 
 import click
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from stages.command import path_option, stage
 from stages.core.diagrams import ALL, HALF_A, HALF_B, YARDSTICKS, CloudKey, read_diagrams
@@ -51,8 +49,8 @@ from stages.core.figures import save_figure
 from stages.core.files import rounded, whole_files, write_csv, write_json
 from stages.core.homology import bottleneck, finite_bars, wasserstein
 from stages.core.parallel import parallel_map
-from stages.core.params import Section
 from stages.core.topology_figures import distances_figure
+from stages.settings.distances import DistancesParams
 
 METRICS = {
     "bottleneck": "Bottleneck distance",
@@ -78,16 +76,6 @@ class Comparison:
     noise: float
     name: str
     pairs: tuple[tuple[CloudKey, CloudKey], ...]
-
-
-class DistancesParams(Section):
-    name = "distances"
-    wasserstein_engine: Literal["pot", "hera"] = Field(
-        description="pot is exact; hera is slower, but needs little memory for very many bars"
-    )
-    hera_delta: float = Field(
-        strict=False, gt=0, allow_inf_nan=False, description="relative error allowed to Hera"
-    )
 
 
 @stage(DistancesParams)

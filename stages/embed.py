@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Literal
 
 import click
 import numpy as np
@@ -13,7 +12,6 @@ import pandas as pd
 import torch
 from joblib import Parallel, delayed
 from matplotlib.figure import Figure
-from pydantic import Field, field_validator
 from scipy.spatial.distance import pdist
 
 from stages.command import path_option, stage
@@ -33,65 +31,11 @@ from stages.core.figures import COLOURS, new_figure, save_figure, short_name
 from stages.core.files import rounded, whole_files, whole_folder, write_csv, write_json
 from stages.core.noise import level_unit, noise_generator, noisy, require_defined
 from stages.core.parallel import available_cores, progress
-from stages.core.params import Count, Section, Seed
+from stages.settings.embed import EmbedParams
 
 SAMPLE = 16  # images on which the deviation of the precision is measured
 SHOWN = 5  # classes, and levels at the most, in the picture of noisy images
 DIGITS = 4  # significant digits that batch size and worker count leave alone
-
-
-class EmbedParams(Section):
-    name = "embed"
-    model: str = Field(
-        description="an open_clip architecture, 'texture-clip' for the model in data/model, or "
-        "a folder that holds an open_clip model",
-        min_length=1,
-    )
-    pretrained: str | None = Field(
-        description="a pretrained tag of open_clip or a checkpoint file; null leaves an "
-        "architecture untrained"
-    )
-    templates: list[str] = Field(min_length=1, description="prompts; {} stands for the class name")
-    noise_kind: Literal["gaussian", "uniform", "salt-and-pepper", "shot", "blur"] = Field(
-        description="what the images suffer"
-    )
-    noise_space: Literal["normalised", "pixel"] = Field(
-        description="unit of the level: CLIP-normalised pixels (gaussian, uniform), or [0, 1] "
-        "pixels with clipping"
-    )
-    noise_levels: list[Annotated[float, Field(strict=False, ge=0, allow_inf_nan=False)]] = Field(
-        min_length=1, description="noise levels; 0.0 (clean) must be one of them"
-    )
-    draws: int = Field(ge=1, le=10, description="independent noise draws at each level")
-    seed: Seed
-    device: str = Field(description="'auto', 'cpu', 'cuda', 'cuda:1', 'mps', ...", min_length=1)
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        description="number format of the model; auto takes bf16 where the hardware has it"
-    )
-    batch_size: Count = Field(description="images encoded at once, on a CPU by each core")
-
-    @field_validator("templates")
-    @classmethod
-    def _one_place_for_the_name(cls, templates: list[str]) -> list[str]:
-        for template in templates:
-            if template.count("{}") != 1:
-                raise ValueError(f"{template!r} must hold {{}} once, where the class name goes")
-        return templates
-
-    @field_validator("noise_levels")
-    @classmethod
-    def _distinct_levels_and_a_clean_one(cls, levels: list[float]) -> list[float]:
-        written = [f"{level:.2f}" for level in levels]
-        for level, text in zip(levels, written, strict=True):
-            if abs(float(text) - level) > 1e-9:
-                raise ValueError(f"{level} has more than two decimals; round it")
-            if written.count(text) > 1:
-                raise ValueError(f"{level} is repeated; give each level once")
-        if "0.00" not in written:
-            raise ValueError("no level is 0.0; add it, the clean images are the reference")
-        if len(levels) < 2:
-            raise ValueError("0.0 is the only level; add one above it, to compare with")
-        return sorted(levels)
 
 
 @stage(EmbedParams)

@@ -4,9 +4,8 @@ import hashlib
 import math
 import shutil
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -15,18 +14,17 @@ import click
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
-from pydantic import Field
 
 from stages.command import path_option, stage
+from stages.core.checks import require_two_classes
+from stages.core.choice import choose, source_folder
 from stages.core.dataset.images import CONVERSIONS, MOST_BYTES, decode, read_image
 from stages.core.dataset.layout import (
     SPLITS,
     Layout,
-    balanced_choice,
     class_of,
     passed_over,
     read_layout,
-    require_every_split,
     stratified_splits,
     write_layout,
 )
@@ -42,6 +40,7 @@ from stages.core.dataset.reading import (
 )
 from stages.core.dataset.release import extract, missing_of, obtain, official_release
 from stages.core.errors import StudyError
+from stages.core.expected import PAINTED_PER_CLASS, chosen_classes
 from stages.core.figures import (
     characters_without_font,
     new_figure,
@@ -58,34 +57,15 @@ from stages.core.files import (
 )
 from stages.core.painter import ATTRIBUTES, paint
 from stages.core.parallel import parallel_map
-from stages.core.params import ClassName, Section, Seed
 from stages.core.randomness import generator_for
+from stages.settings.fetch import FetchParams
 
-PAINTED_PER_CLASS = 120
 JPEG_QUALITY = 92
 CHUNK = 20  # images to a piece of parallel work
 LISTED_IMAGES = 20
 THUMBNAIL_PX = 144
 THUMBNAILS = 60
 SHEET_INCHES = 4.4  # wide enough for its title
-
-
-class FetchParams(Section):
-    name = "fetch"
-    source: str = Field(
-        description="'textures' (painted), 'dtd' (downloaded), or a folder that holds "
-        "images/<class>/*",
-        min_length=1,
-    )
-    seed: Seed
-    image_size: int = Field(ge=32, le=1024, description="side of a painted image, in pixels")
-    split: int = Field(ge=1, le=10, description="which of the ten train/val/test splits to use")
-    classes: list[ClassName] = Field(description="the classes to keep; empty keeps all")
-    images_per_class: int | None = Field(
-        ge=3,
-        description="how many images of each class to keep at most (textures: to paint); null "
-        "keeps all (textures: paints 120)",
-    )
 
 
 @stage(FetchParams)
@@ -224,24 +204,6 @@ def _merged(pieces: Sequence[dict]) -> dict:
     return {key: value for piece in pieces for key, value in piece.items()}
 
 
-def source_folder(source: str, images: Path) -> Path:
-    """The folder that params name as the source; it must not overlap the output `images`."""
-    folder = Path(source).expanduser()
-    if not folder.is_dir():
-        near = get_close_matches(source, ("textures", "dtd"), 1)
-        raise StudyError(
-            f"fetch.source: {source!r} is neither 'textures', nor 'dtd', nor a folder; "
-            + (f"did you mean {near[0]!r}?" if near else "give one of these")
-        )
-    inner, outer = folder.resolve(), images.resolve()
-    if inner.is_relative_to(outer) or outer.is_relative_to(inner / "images"):
-        raise StudyError(
-            f"fetch.source: {source!r} overlaps {images}, which is about to be replaced; "
-            "move it elsewhere"
-        )
-    return folder
-
-
 def copy_chosen(
     params: FetchParams,
     layout: Layout,
@@ -311,39 +273,6 @@ def _make_class_folders(folder: Path, classes: Sequence[str]) -> None:
 
 def _chunks(ids: Sequence[str]) -> list[Sequence[str]]:
     return [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
-
-
-# Choices
-
-
-def choose(layout: Layout, params: FetchParams, where: Path) -> Layout:
-    """The part of a layout that params ask for: classes, images per class, in the chosen split."""
-    if params.split not in layout.splits:
-        numbers = ", ".join(str(number) for number in layout.splits)
-        raise StudyError(f"fetch.split: {params.split} is not in {where}/labels; it has {numbers}")
-    classes = set(chosen_classes(params.classes, layout.classes))
-    split = layout.splits[params.split]
-    split = split[[class_of(name) in classes for name in split.index]]
-    kept = layout.keep(balanced_choice(split, params.images_per_class or len(split)))
-    require_every_split(kept.index(params.split), f"{where}/labels: split {params.split}")
-    return kept
-
-
-def chosen_classes(wanted: Sequence[str], available: Sequence[str]) -> list[str]:
-    """The wanted classes, sorted; all that are available where none is named."""
-    for name in wanted:
-        if name not in available:
-            near = get_close_matches(name, available, 1, cutoff=0)[0]
-            raise StudyError(f"fetch.classes: no class {name!r}; did you mean {near!r}?")
-        if wanted.count(name) > 1:
-            raise StudyError(f"fetch.classes: {name!r} is repeated; give each class once")
-    return sorted(wanted or available)
-
-
-def require_two_classes(classes: Collection[str], where: str | Path) -> None:
-    """Raise StudyError for one class alone."""
-    if len(classes) < 2:
-        raise StudyError(f"{where}: 1 class leaves nothing to tell apart; fetch at least two")
 
 
 # Results

@@ -16,24 +16,15 @@ Names are short, for a terminal has to hold a dozen of them side by side.
 """
 
 from pathlib import Path
-from typing import Literal
 
 import click
-from pydantic import Field
 
 from stages.command import path_option, stage
 from stages.core.errors import StudyError
 from stages.core.files import read_json, rounded, write_json
-from stages.core.params import Section
+from stages.settings.headline import HeadlineParams
 
 BASELINES = ("draws", "halves")  # in order of preference
-
-
-class HeadlineParams(Section):
-    name = "headline"
-    classifier: Literal["zero_shot", "probe", "knn"] = Field(description="whose accuracy is shown")
-    distance: Literal["bottleneck", "wasserstein"] = Field(description="which distance is shown")
-    dim: int = Field(ge=0, le=2, description="of which homology dimension")
 
 
 @stage(HeadlineParams)

@@ -18,14 +18,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import click
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from stages.command import path_option, stage
+from stages.core.checks import require_no_class_named_all
 from stages.core.diagrams import (
     ALL,
     HALF_A,
@@ -50,9 +49,9 @@ from stages.core.homology import (
     summarise,
 )
 from stages.core.parallel import available_cores, parallel_map
-from stages.core.params import Section, Seed
 from stages.core.randomness import generator_for
 from stages.core.topology_figures import diagrams_figure, homology_group, summaries_figure
+from stages.settings.persistence import PersistenceParams
 
 GIB = 2**30
 DRAWN_CLASSES = 4
@@ -71,30 +70,6 @@ class Cloud:
     def points(self) -> np.ndarray:
         """(n, d) float32, read from the file."""
         return np.load(self.file, mmap_mode="r")[self.rows]
-
-
-class PersistenceParams(Section):
-    name = "persistence"
-    engine: Literal["gudhi", "ripser"] = Field(description="library that reduces the matrix")
-    max_dim: int = Field(ge=0, le=2, description="highest homology dimension")
-    points_per_class: int | None = Field(
-        ge=4, description="landmarks of a class's cloud, chosen by maxmin; null takes all points"
-    )
-    points_overall: int = Field(ge=4, description="sample across all classes, in points")
-    seed: Seed
-    memory_gib: float = Field(
-        strict=False,
-        gt=0,
-        allow_inf_nan=False,
-        description="memory for the diagrams computed at once, in GiB; refuse one estimated to "
-        "need more",
-    )
-    minutes: float = Field(
-        strict=False,
-        gt=0,
-        allow_inf_nan=False,
-        description="refuse diagrams that together are estimated to take longer, in minutes",
-    )
 
 
 @stage(PersistenceParams)
@@ -146,11 +121,7 @@ def choose_images(
     The landmarks of a large class are chosen among its clean embeddings.
     """
     classes = [name for name in artifact.classes if len(artifact.rows(name))]
-    if ALL in classes:
-        raise StudyError(
-            f"{artifact.folder}/classes.csv: a class is named '{ALL}', which stands for the "
-            "sample of all classes; rename its folder"
-        )
+    require_no_class_named_all(classes, artifact.folder / "classes.csv")
     wholes = {}
     for name in classes:
         rows = artifact.rows(name)

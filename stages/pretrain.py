@@ -8,14 +8,12 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 import click
 import numpy as np
 import open_clip
 import pandas as pd
 import torch
-from pydantic import Field
 from safetensors.torch import save_file
 from tqdm import tqdm
 
@@ -35,8 +33,6 @@ from stages.core.contrastive import (
 )
 from stages.core.dataset import read_annotations, read_image, read_index
 from stages.core.encoder import (
-    CONFIG_FILE,
-    WEIGHTS_FILES,
     Encoder,
     Keys,
     choose_device,
@@ -55,55 +51,17 @@ from stages.core.files import (
     write_json,
 )
 from stages.core.heatmaps import draw_heatmap, inches_for
+from stages.core.model_files import CONFIG_FILE, WEIGHTS_FILES
 from stages.core.optimiser import Optimiser, make_optimiser
 from stages.core.painter import ATTRIBUTES, name_colours, paint
 from stages.core.parallel import parallel_map, progress
-from stages.core.params import Count, Section, Seed
 from stages.core.randomness import generator_for
+from stages.settings.pretrain import PretrainParams
 
 KEYS = Keys("pretrain.architecture", "pretrain.init", "pretrain.architecture")
 ARCHITECTURES = Path(__file__).parent / "core" / "architectures"
 # Images are held larger than the model's input by this, so that a crop keeps its detail.
 ROOM_FOR_CROPS = 1.33
-
-
-class PretrainParams(Section):
-    name = "pretrain"
-    architecture: str = Field(
-        description="an architecture of open_clip, or 'texture-net-96', the small one made "
-        "for painted textures",
-        min_length=1,
-    )
-    init: str | None = Field(
-        description="weights to start from: a pretrained tag of open_clip or a checkpoint file; "
-        "null starts at random"
-    )
-    source: Literal["textures", "data"] = Field(
-        description="'textures' paints pairs, 'data' takes the fetched train split"
-    )
-    steps: Count = Field(description="optimisation steps")
-    warmup_steps: int = Field(ge=0, description="steps in which the learning rate rises")
-    batch_size: int = Field(ge=2, description="pairs in a step")
-    optimiser: Literal["muon", "adamw"] = Field(
-        description="'muon' learns from scratch in fewer steps; 'adamw' suits fine-tuning"
-    )
-    learning_rate: float = Field(strict=False, gt=0, description="peak learning rate")
-    weight_decay: float = Field(strict=False, ge=0, description="decay of matrices and kernels")
-    noise: float = Field(
-        strict=False,
-        ge=0,
-        description="largest standard deviation of the noise on training images, in "
-        "CLIP-normalised pixels",
-    )
-    round_pairs: int = Field(ge=2, description="images held at once, then replaced by new ones")
-    round_views: Count = Field(description="how often each of them is used, in another view")
-    held_out_pairs: int = Field(ge=2, description="pairs never trained on, for the metrics")
-    checkpoint_steps: Count = Field(description="steps between checkpoints")
-    seed: Seed
-    device: str = Field(description="'auto', 'cpu', 'cuda', 'cuda:1', 'mps', ...", min_length=1)
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        description="autocast to bf16 or not; auto does where the hardware has it"
-    )
 
 
 @stage(PretrainParams)

@@ -21,15 +21,14 @@ import click
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from pydantic import Field
 
 from stages.command import path_option, stage
+from stages.core.checks import require_two_classes
 from stages.core.embeddings import Embeddings, level_key, read_embeddings
 from stages.core.errors import StudyError
 from stages.core.figures import class_styles, save_figure
 from stages.core.files import rounded, whole_files, write_csv, write_json
 from stages.core.parallel import parallel_map
-from stages.core.params import ClassName, Count, Section, Seed
 from stages.core.projection_figures import layout_figure
 from stages.core.projections import (
     Measures,
@@ -42,6 +41,7 @@ from stages.core.projections import (
     tsne_layout,
     umap_layout,
 )
+from stages.settings.project import ProjectParams
 
 METHODS = {"tsne": "t-SNE", "umap": "UMAP"}
 MOST_NAMES = 15  # written into a panel; of more classes only the kept ones are named there
@@ -65,29 +65,6 @@ class Selection:
 # What a picture is of: the name of a selection and a noise level; and in which space.
 Cloud = tuple[str, float]
 View = tuple[str, str, float]
-
-
-class ProjectParams(Section):
-    name = "project"
-    seed: Seed
-    images_per_class: int = Field(
-        ge=2,
-        description="images of each class in the pictures of all classes (a seeded sample where "
-        "there are more)",
-    )
-    sampled_classes: int = Field(ge=2, description="classes in the pictures of a class sample")
-    sampled_images_per_class: int = Field(
-        ge=2, description="images of each class in the pictures of a class sample"
-    )
-    kept_classes: list[ClassName] = Field(
-        description="classes that the sample keeps where they exist"
-    )
-    perplexity: float = Field(
-        strict=False, gt=1, description="perplexity of t-SNE, at most a third of the points"
-    )
-    umap_neighbours: int = Field(ge=2, description="neighbours of a point in UMAP")
-    umap_min_dist: float = Field(strict=False, ge=0, le=1, description="min_dist of UMAP")
-    purity_neighbours: Count = Field(description="neighbours counted for purity, trustworthiness")
 
 
 @stage(ProjectParams)
@@ -134,8 +111,7 @@ def select(artifact: Embeddings, params: ProjectParams) -> list[Selection]:
     """
     classes = [name for name in artifact.classes if len(artifact.rows(name))]
     table = artifact.folder / "images.csv"
-    if len(classes) < 2:
-        raise StudyError(f"{table}: {len(classes)} class; give project two or more to compare")
+    require_two_classes(classes, table)
     for name in classes:
         if len(artifact.rows(name)) < 2:
             raise StudyError(f"{table}: class {name} has 1 image; give it two or leave it out")

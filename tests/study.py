@@ -1,6 +1,8 @@
 """The whole study in a clone of its own, small enough for a test."""
 
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -99,6 +101,20 @@ def dvc(folder: Path, *arguments: str) -> str:
     done = run(folder, sys.executable, "-m", "dvc", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def stages_run(printed: str) -> list[str]:
+    """The stages that 'dvc repro' or 'dvc exp run' says to have run, in order.
+
+    The first one, preflight, always does.
+    """
+    return re.findall(r"Running stage '(\w+)'", printed)
+
+
+def stale_stages(folder: Path) -> set[str]:
+    """The stages of which 'dvc status' tells more than that they are declared to run always."""
+    status = json.loads(dvc(folder, "status", "--json"))
+    return {stage for stage, entries in status.items() if entries != ["always changed"]}
 
 
 def copy_of_the_working_tree(target: Path) -> Path:

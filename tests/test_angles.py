@@ -200,7 +200,7 @@ def test_one_class_has_no_pair(tmp_path: Path) -> None:
     folder = write_embeddings(tmp_path / "in", {(0.0, 0): cloud}, ["grid"] * 4, np.eye(1, 6))
     result = run(folder, tmp_path, "--rank", "2")
     assert result.exit_code == 1
-    assert "1 class has no pair" in result.output
+    assert "1 class leaves nothing to tell apart" in result.output
 
 
 def test_a_class_without_images_is_named(planted: Path, tmp_path: Path) -> None:

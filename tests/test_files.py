@@ -176,7 +176,7 @@ def content(study: Path) -> dict[Path, bytes]:
             OSError(errno.ENOSPC, "No space left on device", "a.npy"),
             "a.npy: the disk is full; free",
         ),
-        (OSError(errno.ENOSPC, "No space left on device"), "Error: the disk is full; free"),
+        (OSError(errno.ENOSPC, "No space left on device"), "Error: nothing: the disk is full"),
         (PermissionError(errno.EACCES, "Permission denied", "b.csv"), "b.csv: Permission denied"),
     ],
 )

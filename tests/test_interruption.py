@@ -9,9 +9,13 @@ import io
 import os
 import shutil
 import signal
+import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +27,25 @@ from click.testing import CliRunner
 
 from stages.command import stage as as_stage
 from stages.core.errors import StudyError
+from stages.core.interruption import deaf_children, interruptible, postponed_interrupt
 from stages.core.parallel import parallel_map
 from stages.core.params import Section
-from tests.study import ROOT, commit_all, dvc, family, git, metrics, started
+from tests.study import (
+    ROOT,
+    commit_all,
+    dvc,
+    family,
+    git,
+    metrics,
+    stages_run,
+    stale_stages,
+    started,
+)
 
-# pretrain, which takes long, is killed in test_pretrain.py.
+# preflight is over at once and leaves its files in place; pretrain, which takes long, is killed
+# in test_pretrain.py.
 STAGES = list(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
-STAGES.remove("pretrain")
+STAGES = [stage for stage in STAGES if stage not in ("preflight", "pretrain")]
 WITH_WORKERS = ("fetch", "project", "persistence", "distances")
 # Every stage is killed once in a round; more rounds, which differ, are asked for by hand.
 ROUNDS = int(os.environ.get("INTERRUPTION_ROUNDS", "1"))
@@ -54,7 +70,7 @@ def test_a_killed_study_completes_as_an_unbroken_one(
         dvc(study, "repro")
         assert metrics(study) == expected, kills
         assert not unfinished(study), kills
-        assert "Data and pipelines are up to date" in dvc(study, "repro")
+        assert stages_run(dvc(study, "repro")) == ["preflight"]
         assert sum("too late" in each for each in kills) < len(STAGES) / 2, kills
 
 
@@ -174,6 +190,101 @@ def test_ctrl_c_in_a_stage_ends_it_with_one_line(lost: bool, tmp_path: Path) -> 
     assert (signal.getsignal(signal.SIGINT), sys.unraisablehook) == before
 
 
+@pytest.mark.parametrize("start", [deaf_children, postponed_interrupt])
+@pytest.mark.parametrize("heard_by", ["this thread", "another thread", "any thread"])
+def test_ctrl_c_waits_for_what_must_not_be_broken_off(
+    start: Callable[[], AbstractContextManager], heard_by: str
+) -> None:
+    """A signal to the process is heard by any thread that does not block it."""
+    done, over = [], threading.Event()
+    other = threading.Thread(target=over.wait)  # which blocks no signal
+    other.start()
+    arrived, wakeup = socket.socketpair()
+    wakeup.setblocking(False)
+
+    def work() -> None:
+        with start():
+            if heard_by == "this thread":
+                signal.raise_signal(signal.SIGINT)
+            elif heard_by == "another thread":
+                signal.pthread_kill(other.ident, signal.SIGINT)
+                arrived.recv(1)
+            else:
+                os.kill(os.getpid(), signal.SIGINT)
+                arrived.recv(1)
+            done.append("all of it")
+        done.append("more")
+
+    with arrived, wakeup:
+        before = signal.set_wakeup_fd(wakeup.fileno())
+        try:
+            with interruptible(), pytest.raises(KeyboardInterrupt):
+                work()
+        finally:
+            signal.set_wakeup_fd(before)
+            over.set()
+            other.join()
+    assert done == ["all of it"]
+
+
+def test_ignored_ctrl_c_stays_ignored_while_workers_start() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with interruptible(), deaf_children():
+            os.kill(os.getpid(), signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+STARTING = """
+import time
+import numpy as np
+from stages.command import stage
+from stages.core.interruption import deaf_children, interruptible, postponed_interrupt
+from stages.core.parallel import parallel_map
+from stages.core.params import Section
+
+np.ones((300, 300)) @ np.ones((300, 300))  # starts threads that hear signals
+
+class NoParams(Section):
+    name = "nothing"
+
+def wait(item):
+    time.sleep(0.05)
+
+@stage(NoParams)
+def nothing(params):
+    for _ in range(1000):
+        parallel_map(wait, range(6), "waiting", workers=2)
+
+if __name__ == "__main__":
+    nothing()
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_workers_start_is_one_line(tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    study.mkdir()
+    (study / "starting.py").write_text(STARTING)
+    (study / "params.yaml").write_text("nothing: {}")
+    for seed in range(10 * ROUNDS):
+        random = np.random.default_rng(seed)
+        processes, pause_s = random.integers(1, 5), random.uniform(0, 0.2)
+        what = f"{pause_s:.3f} s after {processes} processes, of seed {seed}"
+        code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import runpy; "
+        code += "runpy.run_path('starting.py', run_name='__main__')"
+        with started(study, sys.executable, "-c", code) as (process, printed):
+            ready = partial(lambda count, of: len(family(of)) >= count, processes, process)
+            wait_until(lambda ready=ready: ready() and process.num_threads() > 1, what)
+            time.sleep(pause_s)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(PATIENCE_S) == 130, f"{what}\n{printed.read_text()}"
+            expected = "Interrupted; nothing half-made is left. Run the stage again\n"
+            assert printed.read_text() == expected, what
+
+
 # The queue
 
 
@@ -196,7 +307,7 @@ def test_queued_experiments_do_not_disturb_each_other(tiny_study: Path, tmp_path
     assert shown["noise_1.00.mean_deg_mean"].is_monotonic_increasing
     for name in shown["Experiment"]:
         dvc(study, "exp", "apply", name)
-        assert "Data and pipelines are up to date" in dvc(study, "status")
+        assert not stale_stages(study)
         queued = metrics(study)
         changed = {Path(file).stem for file in before if queued[file] != before[file]}
         stage = "classify" if name == "other" else "angles"

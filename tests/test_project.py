@@ -73,7 +73,7 @@ def test_a_class_of_one_image_is_refused(tmp_path: Path):
 
 def test_a_single_class_is_refused(tmp_path: Path):
     write_embeddings(tmp_path, {(0.0, 0): np.eye(5, 8)}, ["a"] * 5, np.eye(1, 8))
-    with pytest.raises(StudyError, match=r"images.csv: 1 class; give project two or more"):
+    with pytest.raises(StudyError, match=r"images.csv: 1 class leaves nothing to tell apart"):
         select(read_embeddings(tmp_path), settings())
 
 

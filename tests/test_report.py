@@ -163,6 +163,18 @@ def test_a_stale_lock_is_refused(small: Path, file: str, content: str, named: st
     assert "run 'dvc repro'" in line
 
 
+def test_a_stage_that_always_runs_is_not_stale_for_that(small: Path) -> None:
+    changed = yaml.safe_load(yaml.safe_dump(PIPELINE))
+    changed["stages"]["classify"]["always_changed"] = True
+    (small / "dvc.yaml").write_text(yaml.safe_dump(changed))
+    assert "always changed" in dvc(small, "status")
+    assert make("--base", "HEAD").exit_code == 0
+
+    (small / "params.yaml").write_text("right: 4\n")
+    shutil.rmtree(FOLDER)
+    assert "stage classify is not up to date: right in params.yaml modified; run" in refusal()
+
+
 def test_a_missing_script_is_refused(small: Path) -> None:
     (small / "make.py").unlink()
     assert "stage classify is not up to date: make.py deleted" in refusal()

@@ -15,11 +15,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stages.core.checks import SAMPLE_OF_ALL
 from stages.core.errors import StudyError
 from stages.core.files import whole_file, write_csv
 from stages.core.homology import NO_BARS
 
-ALL = "all"  # the group of the sample across all classes
+ALL = SAMPLE_OF_ALL  # the group of the sample across all classes
 WHOLE, HALF_A, HALF_B = PARTS = ("whole", "half_a", "half_b")
 
 # Comparisons of diagrams by `distances`, and the yardstick of each.

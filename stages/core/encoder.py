@@ -23,12 +23,16 @@ from torchvision.transforms import Compose, Normalize, ToTensor
 
 import stages.core.texture_net  # noqa: F401, makes the architecture known to timm
 from stages.core.errors import StudyError
+from stages.core.model_files import (
+    CHECKPOINT_SUFFIXES,
+    CONFIG_FILE,
+    SHIPPED_MODEL,
+    WEIGHTS_FILES,
+    names_a_checkpoint,
+)
 from stages.core.packing import can_pack, pack
+from stages.core.paths import user_path
 
-SHIPPED_MODEL = "texture-clip"
-CONFIG_FILE = "open_clip_config.json"
-WEIGHTS_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 # Buffers of OpenAI's own checkpoints, which were all trained with QuickGELU.
@@ -215,8 +219,9 @@ def load_encoder(
     if name not in open_clip.list_models():
         if model == SHIPPED_MODEL:
             return _load_folder(model, pretrained, model_folder, device, keys)
-        if Path(model).is_dir():
-            return _load_folder(model, pretrained, Path(model), device, keys)
+        folder = user_path(model, keys.model)
+        if folder.is_dir():
+            return _load_folder(model, pretrained, folder, device, keys)
         known = [*open_clip.list_models(), SHIPPED_MODEL]
         raise StudyError(
             f"{keys.model}: {model!r} is no architecture of open_clip and no folder; "
@@ -338,7 +343,7 @@ def _find_weights(name: str, pretrained: str, quick_gelu: bool, keys: Keys) -> t
             bool(settings.get("quick_gelu")), quick_gelu, name, f"tag {pretrained!r}", keys
         )
         return settings, _download(name, pretrained, settings, keys)
-    file = Path(pretrained).expanduser()
+    file = user_path(pretrained, keys.pretrained)
     if file.is_file():
         if file.suffix not in CHECKPOINT_SUFFIXES:
             raise StudyError(
@@ -352,7 +357,7 @@ def _find_weights(name: str, pretrained: str, quick_gelu: bool, keys: Keys) -> t
     plain = name.removesuffix("-quickgelu")
     if plain != name and open_clip.get_pretrained_cfg(plain, pretrained):
         _require_gelu(False, quick_gelu, name, f"tag {pretrained!r}", keys)
-    if "/" in pretrained or file.suffix in CHECKPOINT_SUFFIXES:
+    if names_a_checkpoint(pretrained):
         raise StudyError(f"{keys.pretrained}: {pretrained}: no such file")
     tags = open_clip.list_pretrained_tags_by_model(name)
     mend = _nearest(pretrained, tags) if tags else "open_clip has no tags for it, give a file"

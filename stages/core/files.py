@@ -7,10 +7,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from stages.core.errors import StudyError
+from stages.core.paths import home
+
+if TYPE_CHECKING:  # a stage without tables does not wait for it
+    import pandas as pd
 
 FULL_DISK_BYTES = 2**20
 
@@ -130,7 +133,7 @@ def require_replaceable(path: Path, stage: str) -> None:
     mend = "give a folder of its own"
     _require_folder_or_nothing(path, mend)
     real = resolved(path)
-    for kept in (Path.cwd(), _home()):
+    for kept in (Path.cwd(), home()):
         if kept and kept.resolve().is_relative_to(real):
             raise StudyError(f"{path}: would be replaced as a whole, and holds {kept}; {mend}")
     if not real.exists():
@@ -171,13 +174,6 @@ def _require_folder_or_nothing(path: Path, mend: str) -> None:
         raise StudyError(f"{path}: a link to {path.readlink()}, which is not there; {mend}")
     if path.exists():
         raise StudyError(f"{path}: is a file, where a folder has to go; {mend}")
-
-
-def _home() -> Path | None:
-    try:
-        return Path.home()
-    except RuntimeError:  # a user without one, as in some containers
-        return None
 
 
 def _files_in(folder: Path) -> list[str]:
@@ -239,7 +235,7 @@ def read_json(path: Path) -> dict:
         raise StudyError(f"{path}: not JSON ({error}); run 'dvc repro' to make it again") from None
 
 
-def write_csv(path: Path, table: pd.DataFrame) -> None:
+def write_csv(path: Path, table: "pd.DataFrame") -> None:
     """Write `table` without its index, floats with six significant digits.
 
     Six digits are more than any figure here is good for, and keep the last bits of a

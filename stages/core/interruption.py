@@ -12,6 +12,7 @@ from multiprocessing import resource_tracker
 from types import FrameType
 
 PR_SET_PDEATHSIG = 1  # of Linux's prctl.h
+THREADS_OF_A_POOL = ("ExecutorManagerThread", "QueueFeederThread")  # loky's
 
 
 def end_with(parent: int) -> None:
@@ -32,20 +33,34 @@ def interruptible() -> Iterator[None]:
 
     Where Ctrl-C is ignored, as in a job of a script's background, it stays so.
     """
-    handler, hook = signal.getsignal(signal.SIGINT), sys.unraisablehook
+    handler = signal.getsignal(signal.SIGINT)
+    hook, thread_hook = sys.unraisablehook, threading.excepthook
     if handler is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _interrupt_once)
     sys.unraisablehook = partial(_interrupt_again, hook)
+    threading.excepthook = partial(_unless_interrupted, thread_hook)
     try:
         yield
+    except KeyboardInterrupt:
+        # A pool's own threads clean up too; broken off by the end of the process they complain.
+        for thread in threading.enumerate():
+            if thread.name in THREADS_OF_A_POOL:
+                thread.join(timeout=5)
+        raise
     finally:
-        sys.unraisablehook = hook
+        sys.unraisablehook, threading.excepthook = hook, thread_hook
         signal.signal(signal.SIGINT, handler)
 
 
 def _interrupt_once(_number: int, _frame: FrameType | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     raise KeyboardInterrupt
+
+
+def _unless_interrupted(hook: Callable, failed: "threading.ExceptHookArgs") -> None:
+    """Say what a thread raised, but not that a pool was taken away from its thread by Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_DFL:
+        hook(failed)
 
 
 def _interrupt_again(hook: Callable, lost: "sys.UnraisableHookArgs") -> None:
@@ -64,8 +79,27 @@ def deaf_children() -> Iterator[None]:
     Ctrl-C here waits meanwhile. A signal mask, unlike a handler, is inherited.
     """
     resource_tracker.ensure_running()  # Python 3.11's unblocks the signal when it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    with postponed_interrupt():
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def postponed_interrupt() -> Iterator[None]:
+    """Let Ctrl-C wait until the end: what it would break off here leaves things behind.
+
+    A signal mask alone does not do that: it holds for one thread, and a library's other thread,
+    as OpenBLAS has, may hear the signal for this one.
+    """
+    handler, heard = signal.getsignal(signal.SIGINT), []
+    if callable(handler):
+        signal.signal(signal.SIGINT, lambda number, _frame: heard.append(number))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, handler)
+        if heard:
+            signal.raise_signal(signal.SIGINT)

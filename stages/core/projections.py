@@ -24,7 +24,7 @@ from sklearn.metrics import silhouette_score
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
-from stages.core.errors import StudyError
+from stages.core.checks import require_room_for_kept
 from stages.core.randomness import generator_for
 
 
@@ -33,12 +33,7 @@ def sample_classes(classes: list[str], kept: list[str], count: int, seed: int) -
 
     Raises StudyError where more than `count` of the kept classes exist.
     """
-    chosen = [name for name in classes if name in kept]
-    if len(chosen) > count:
-        raise StudyError(
-            f"project.sampled_classes: {count}, but {len(chosen)} classes of the data are in "
-            f"project.kept_classes ({', '.join(chosen)}); raise the one or shorten the other"
-        )
+    chosen = require_room_for_kept(classes, kept, count)
     others = [name for name in classes if name not in kept]
     generator = generator_for(seed, "project", "classes")
     chosen += generator.permutation(others).tolist()[: count - len(chosen)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from stages.core.errors import StudyError
+from stages.core.checks import require_rank
 
 # Rounding to float32 moves a unit embedding by up to 6e-8, and the subspace of a class by that
 # over the gap to its next singular value: a smaller angle cannot be told from zero.
@@ -59,17 +59,7 @@ def class_bases(
     narrowest = min(spectra, key=lambda name: len(spectra[name][0]))
     span = len(spectra[narrowest][0])
     seen = f"the {len(clouds[narrowest])} images of class {narrowest}"
-    after = " once centred" if centre else ""
-    if span == 0:
-        raise StudyError(
-            f"angles.centre: {seen} are all alike, nothing is left of them{after}; "
-            "set it to false or give the class other images"
-        )
-    if rank is not None and rank > span:
-        raise StudyError(
-            f"angles.rank: {rank} is more than the {span} dimensions that {seen} span{after}; "
-            f"give at most {span}"
-        )
+    require_rank(rank, span, seen, centre)
     return [
         vectors[:, : rank or _rank_holding(explained_variance, values)]
         for values, vectors in spectra.values()

@@ -1,0 +1,15 @@
+"""Settings of distances."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from stages.core.params import Number, Section
+
+
+class DistancesParams(Section):
+    name = "distances"
+    wasserstein_engine: Literal["pot", "hera"] = Field(
+        description="pot is exact; hera is slower, but needs little memory for very many bars"
+    )
+    hera_delta: Number = Field(gt=0, description="relative error allowed to Hera")

@@ -1,0 +1,14 @@
+"""Settings of headline."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from stages.core.params import Section
+
+
+class HeadlineParams(Section):
+    name = "headline"
+    classifier: Literal["zero_shot", "probe", "knn"] = Field(description="whose accuracy is shown")
+    distance: Literal["bottleneck", "wasserstein"] = Field(description="which distance is shown")
+    dim: int = Field(ge=0, le=2, description="of which homology dimension")

@@ -1,0 +1,50 @@
+"""Settings of pretrain."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from stages.core.params import LARGEST, Count, Number, Section, Seed, Text
+
+
+class PretrainParams(Section):
+    name = "pretrain"
+    architecture: Text = Field(
+        description="an architecture of open_clip, or 'texture-net-96', the small one made "
+        "for painted textures",
+    )
+    init: Text | None = Field(
+        description="weights to start from: a pretrained tag of open_clip or a checkpoint file; "
+        "null starts at random"
+    )
+    source: Literal["textures", "data"] = Field(
+        description="'textures' paints pairs, 'data' takes the fetched train split"
+    )
+    steps: Count = Field(description="optimisation steps")
+    warmup_steps: int = Field(
+        ge=0, le=LARGEST, description="steps in which the learning rate rises"
+    )
+    batch_size: int = Field(ge=2, le=LARGEST, description="pairs in a step")
+    optimiser: Literal["muon", "adamw"] = Field(
+        description="'muon' learns from scratch in fewer steps; 'adamw' suits fine-tuning"
+    )
+    learning_rate: Number = Field(gt=0, description="peak learning rate")
+    weight_decay: Number = Field(ge=0, description="decay of matrices and kernels")
+    noise: Number = Field(
+        ge=0,
+        description="largest standard deviation of the noise on training images, in "
+        "CLIP-normalised pixels",
+    )
+    round_pairs: int = Field(
+        ge=2, le=LARGEST, description="images held at once, then replaced by new ones"
+    )
+    round_views: Count = Field(description="how often each of them is used, in another view")
+    held_out_pairs: int = Field(
+        ge=2, le=LARGEST, description="pairs never trained on, for the metrics"
+    )
+    checkpoint_steps: Count = Field(description="steps between checkpoints")
+    seed: Seed
+    device: Text = Field(description="'auto', 'cpu', 'cuda', 'cuda:1', 'mps', ...")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        description="autocast to bf16 or not; auto does where the hardware has it"
+    )
