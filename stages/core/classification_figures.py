@@ -105,11 +105,13 @@ def per_class_accuracy(
     return figure
 
 
-def reliability(calibration: pd.DataFrame, errors: Mapping[float, float]) -> Figure:
+def reliability(
+    calibration: pd.DataFrame, errors: Mapping[float, float], probabilities: str
+) -> Figure:
     """Accuracy against confidence of the zero-shot classifier, one line per noise level.
 
     calibration: columns noise, n, confidence, accuracy, one row per bin.
-    errors: {noise level: expected calibration error (ECE)}.
+    errors: {noise level: expected calibration error (ECE)}. probabilities: what they are.
     """
     figure, axes = new_figure(7.5, 5.2)
     axes.plot([0, 100], [0, 100], color=COLOURS[7], linestyle="--", label="calibrated")
@@ -123,7 +125,7 @@ def reliability(calibration: pd.DataFrame, errors: Mapping[float, float]) -> Fig
             label=f"{_level_name(level)} (ECE {100 * errors[level]:.1f}%)",
         )
     axes.set(xlim=(0, 102), ylim=(0, 102))
-    axes.set_xlabel("confidence, mean of a bin (%)")
+    axes.set_xlabel(f"confidence ({probabilities}), mean of a bin (%)")
     axes.set_ylabel("accuracy, mean of a bin (%)")
     axes.set_title("Zero-shot confidence and what it is worth\n(below the line: overconfident)")
     figure.legend(loc="outside right upper")
