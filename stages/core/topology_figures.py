@@ -10,9 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages.core.figures import COLOURS, new_figure
-from stages.core.homology import finite_bars
+from stages.core.homology import UNIT, finite_bars
 
-UNIT = "chordal distance"
 QUANTITIES = {
     "total_persistence": f"total persistence ({UNIT})",
     "max_persistence": f"longest bar ({UNIT})",
@@ -108,7 +107,11 @@ def summaries_figure(summaries: pd.DataFrame, overall: str) -> Figure:
 
 
 def distances_figure(
-    title: str, distances: pd.DataFrame, panels: Sequence[tuple[str, str, str]], names: dict
+    title: str,
+    unit: str,
+    distances: pd.DataFrame,
+    panels: Sequence[tuple[str, str, str]],
+    names: dict,
 ) -> Figure:
     """Distances against the noise level: a row per dimension, a column per yardstick.
 
@@ -133,7 +136,7 @@ def distances_figure(
             draw_spread(axes, reference, COLOURS[1], names[yardstick], thin=False, line="--")
             _level_axis(axes, measured.index)
             axes.set(title=f"$H_{dim}$: {panel_title}", ylim=(0, None))
-            axes.set_ylabel(f"distance ({UNIT})")
+            axes.set_ylabel(f"distance\n({unit})")
     for axes in grid[-1]:
         place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.18)}
         axes.legend(**place, fontsize=9, handlelength=3.5)
