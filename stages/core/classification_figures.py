@@ -6,7 +6,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages.core.figures import COLOURS, MARKERS, level_colours, new_figure
+from stages.core.figures import (
+    COLOURS,
+    MARKERS,
+    level_colours,
+    new_figure,
+    room_for,
+    wrapped,
+)
 from stages.core.heatmaps import draw_heatmap, inches_for
 
 
@@ -35,7 +42,10 @@ def accuracy_curves(accuracy: pd.DataFrame, chance: float, confidence: float) ->
     axes.axhline(
         100 * chance, color=COLOURS[7], linestyle="--", label=f"guessing ({100 * chance:.1f}%)"
     )
-    axes.set_xticks(sorted(top1["noise"].unique()))
+    levels = sorted(top1["noise"].unique())
+    axes.set_xticks(levels)
+    if len(levels) == 1:  # the axis would be as narrow as the step
+        axes.set_xlim(levels[0] - 20 * step, levels[0] + 20 * step)
     axes.set_ylim(0, 102)
     axes.set_xlabel("noise level")
     axes.set_ylabel("top-1 accuracy on test images (%)")
@@ -49,10 +59,11 @@ def confusion_pair(matrices: Mapping[float, np.ndarray], classes: list[str]) -> 
 
     matrices: {noise level: (C, C) counts, row the actual and column the predicted class}.
     """
-    width = inches_for(len(classes), margin=0.6)
+    names = room_for(classes)
+    width = inches_for(len(classes), margin=0.6) * len(matrices) + max(2.6, 1.6 + names)
     figure, axes = new_figure(
-        width * len(matrices) + 2.6,
-        inches_for(len(classes), margin=2.4),
+        width,
+        inches_for(len(classes), margin=max(2.4, 1.4 + names)),
         1,
         len(matrices),
         sharey=True,
@@ -66,7 +77,8 @@ def confusion_pair(matrices: Mapping[float, np.ndarray], classes: list[str]) -> 
         panel.set_xlabel("predicted class")
     axes[0, 0].set_ylabel("actual class")
     figure.colorbar(image, ax=axes, shrink=0.6, pad=0.01, label="share of the actual class (%)")
-    figure.suptitle("Zero-shot classification of the test images: what is taken for what")
+    title = "Zero-shot classification of the test images: what is taken for what"
+    figure.suptitle(wrapped(title, width))
     return figure
 
 
@@ -78,9 +90,11 @@ def per_class_accuracy(
     per_class: columns class, noise, classifier, accuracy.
     """
     levels = sorted(per_class["noise"].unique())
+    panel_width = max(0.62 * len(levels), 1.2)
+    width = max(2.8, 1.6 + room_for(classes)) + panel_width * len(classifiers)
     figure, axes = new_figure(
-        inches_for(0, margin=2.8, cell=0.0) + 0.62 * len(levels) * len(classifiers),
-        inches_for(len(classes), margin=1.4),
+        width,
+        inches_for(len(classes), margin=1.6),
         1,
         len(classifiers),
         sharey=True,
@@ -98,10 +112,10 @@ def per_class_accuracy(
             100,
             numbers="{:.0f}",
         )
-        panel.set_title(name)
+        panel.set_title(wrapped(name, panel_width))
         panel.set_xlabel("noise level")
     figure.colorbar(image, ax=axes, shrink=0.6, label="right answers (%)")
-    figure.suptitle("Accuracy of each class on test images")
+    figure.suptitle(wrapped("Accuracy of each class on test images", width))
     return figure
 
 
