@@ -177,3 +177,34 @@ def test_pictures_are_drawn_too(drawings: dict[str, list[dict]]) -> None:
     assert drawings.keys() == {*PLOTS, *PICTURES}
     for name in PICTURES:
         assert {image["type"] for image in drawings[name]} == {"image"}
+
+
+@pytest.mark.parametrize(
+    ("levels", "panels"),
+    [
+        ({"main": 0.0, "workspace": 0.0}, {"main, clean", "workspace, clean"}),
+        ({"main": 2.0, "workspace": 0.5}, {"main, noise 2.00", "workspace, noise 0.50"}),
+        ({"workspace": 1.0}, {"workspace, noise 1.00"}),
+    ],
+    ids=["clean", "revisions with other levels", "one revision"],
+)
+def test_a_confusion_names_its_revision_and_its_level(
+    levels: dict[str, float], panels: set[str]
+) -> None:
+    rows = [
+        {"rev": rev, "noise": str(level), "actual": actual, "predicted": "grid"}
+        for rev, level in levels.items()
+        for actual in ("dotted", "grid")
+    ]
+    svg = vl_convert.vegalite_to_svg(filled("confusion", rows))
+    assert set(re.findall(r">([^<>]+, (?:clean|noise [0-9.]+))<", svg)) == panels
+
+
+def test_the_distances_are_named_as_in_the_table() -> None:
+    row = {"rev": "main", "noise": 1.0, "dim": 0, "comparison": "clean_noisy"}
+    row |= {"lower_quartile": 1.0, "median": 2.0, "upper_quartile": 3.0}
+    rows = [row | {"metric": metric} for metric in ("bottleneck", "wasserstein", "another")]
+    svg = vl_convert.vegalite_to_svg(filled("distances", rows))
+    assert {"Bottleneck, H0", "Wasserstein, H0", "Another, H0"} <= set(
+        re.findall(r">([^<>]+, H0)<", svg)
+    )
