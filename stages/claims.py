@@ -167,10 +167,7 @@ def _trends(sources: Sources, params: ClaimsParams) -> tuple[Tables, list[Findin
 
 
 def _accuracy_steps(sources: Sources, params: ClaimsParams) -> tuple[Tables, list[Finding]]:
-    generator = generator_for(params.seed, "claims", "accuracy steps")
-    steps = accuracy_steps.steps_table(
-        sources.predictions, params.bootstrap_replicates, params.confidence, generator
-    )
+    steps = accuracy_steps.steps_table(sources.predictions, params.confidence)
     return {"accuracy_steps": steps}, accuracy_steps.findings(steps)
 
 

@@ -13,6 +13,7 @@ from stages.command import path_option, stage
 from stages.core.checks import possible_neighbours, require_two_classes
 from stages.core.classification import (
     CLASSIFIERS,
+    PROBABILITIES,
     Neighbours,
     Probe,
     calibration_table,
@@ -33,8 +34,7 @@ from stages.core.embeddings import Embeddings, level_key, read_embeddings
 from stages.core.errors import StudyError
 from stages.core.figures import save_figure
 from stages.core.files import rounded, whole_file, whole_files, write_csv, write_json
-from stages.core.randomness import generator_for
-from stages.core.statistics import accuracy_intervals
+from stages.core.statistics import accuracy_intervals, share_interval
 from stages.settings.classify import ClassifyParams
 
 # Right answers are counted among so many best-scored classes, or all where there are fewer.
@@ -70,8 +70,10 @@ def classify(
 
     Zero-shot: the class whose prompts have the largest cosine. Linear probe and nearest
     neighbours: fitted on clean training images, their hyper-parameters chosen on clean
-    validation images, so that what the features lose is told from what the alignment with
-    text loses. Intervals come from a bootstrap of the test images, stratified by class.
+    validation images, which then join the training images, as in CLIP_benchmark. Fitted on
+    clean images alone, they tell what the features lose from what the alignment with text
+    loses. Intervals are score intervals: of Wilson for one class, and over all classes their
+    form for strata, since the number of test images of each class is fixed.
     """
     study = read_embeddings(embeddings)
     _require_classifiable(study)
@@ -108,14 +110,17 @@ def classify(
         )
         for name, level in ends.items():
             table = _named(study, test, level, levels[level])
-            table = table.rename(columns={"zero_shot": "predicted"})[["actual", "predicted"]]
-            write_csv(folder / f"confusion_{name}.csv", table)
+            table = table.rename(columns={"zero_shot": "predicted"})
+            # The level goes with its rows: the noisiest one of another run may be another.
+            write_csv(folder / f"confusion_{name}.csv", table[["noise", "actual", "predicted"]])
         figure = accuracy_curves(accuracy, chance, params.confidence)
         save_figure(figure, folder / "accuracy.png")
         save_figure(confusion_pair(confusions, study.classes), folder / "confusion.png")
         figure = per_class_accuracy(per_class, study.classes, list(CLASSIFIERS.values()))
         save_figure(figure, folder / "per_class.png")
-        save_figure(reliability(calibration, errors), folder / "calibration.png")
+        probabilities = PROBABILITIES[study.encoder["probabilities"]]
+        figure = reliability(calibration, errors, probabilities.label)
+        save_figure(figure, folder / "calibration.png")
     with whole_file(predictions) as unfinished:
         tables = [_named(study, test, level, found) for level, found in levels.items()]
         pd.concat(tables).to_parquet(unfinished, index=False)
@@ -126,7 +131,8 @@ def classify(
             "classes": len(study.classes),
             "n_test": len(test),
             "chance": rounded(chance),
-            "probe_strength": probe.strength,
+            "zero_shot_probabilities": study.encoder["probabilities"],
+            "probe_strength": rounded(probe.strength),
             "probe_val_top1": rounded(probe.val_accuracy),
             "probe_converged": not probe.unconverged,
             "knn_neighbours": neighbours.count,
@@ -157,17 +163,33 @@ def _require_classifiable(study: Embeddings) -> None:
             f"{study.folder}/text.npy: {study.text.shape[1]} dimensions for images of "
             f"{dimension}; run 'dvc repro --force embed'"
         )
-    for key in ("logit_scale", "trained"):
-        if key not in study.encoder:
-            raise StudyError(
-                f"{study.folder}/encoder.json: no {key}; run 'dvc repro --force embed'"
-            )
-    scale = study.encoder["logit_scale"]
-    if not isinstance(scale, int | float) or not math.isfinite(scale) or scale <= 0:
-        raise StudyError(
-            f"{study.folder}/encoder.json: logit_scale {scale!r} is not a positive number; "
-            "run 'dvc repro --force embed'"
+    _require_known_probabilities(study)
+
+
+def _require_known_probabilities(study: Embeddings) -> None:
+    """Check what encoder.json says of the model's own probabilities."""
+
+    def wrong(key: str, why: str) -> StudyError:
+        return StudyError(
+            f"{study.folder}/encoder.json: {key} {why}; run 'dvc repro --force embed'"
         )
+
+    def is_number(value: object) -> bool:
+        return (
+            isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        )
+
+    encoder = study.encoder
+    for key in ("logit_scale", "logit_bias", "probabilities", "trained"):
+        if key not in encoder:
+            raise wrong(key, "is missing")
+    scale, bias, name = (encoder[key] for key in ("logit_scale", "logit_bias", "probabilities"))
+    if not is_number(scale) or scale <= 0:
+        raise wrong("logit_scale", f"{scale!r} is not a positive number")
+    if bias is not None and not is_number(bias):
+        raise wrong("logit_bias", f"{bias!r} is not a number or null")
+    if not isinstance(name, str) or name not in PROBABILITIES:
+        raise wrong("probabilities", f"{name!r} is not one of {', '.join(PROBABILITIES)}")
 
 
 def _fit(study: Embeddings, params: ClassifyParams) -> tuple[Probe, Neighbours]:
@@ -176,7 +198,10 @@ def _fit(study: Embeddings, params: ClassifyParams) -> tuple[Probe, Neighbours]:
     train, val = (study.split_rows(split) for split in ("train", "val"))
     known = (array[train], study.labels[train], array[val], study.labels[val])
     counts = possible_neighbours(params.knn_neighbours, len(train))
-    return fit_probe(*known, params.probe_strengths), fit_neighbours(*known, counts)
+    return (
+        fit_probe(*known, params.probe_strengths, params.refit),
+        fit_neighbours(*known, counts, params.refit),
+    )
 
 
 def _measure(
@@ -188,6 +213,10 @@ def _measure(
     images = study.array(level)[test]
     scores = cosines(images, study.text)
     rank = rank_of_truth(scores, actual)
+    encoder = study.encoder
+    confidence = PROBABILITIES[encoder["probabilities"]].confidence(
+        scores, encoder["logit_scale"], encoder["logit_bias"] or 0.0
+    )
     further = [
         cosines(study.array(level, draw)[test], study.text)
         for draw in range(1, study.draws if level else 1)
@@ -200,7 +229,7 @@ def _measure(
         },
         in_top=rank < TOP,
         margin=margins(scores, actual),
-        calibration=calibration_table(scores, actual, study.encoder["logit_scale"], bins),
+        calibration=calibration_table(confidence, rank == 0, bins),
         draw_accuracies=[
             float((each.argmax(axis=1) == actual).mean()) for each in (scores, *further)
         ],
@@ -220,16 +249,9 @@ def _accuracies(
         correct.append(found.in_top)
     right = np.stack(correct, axis=1)  # (n, levels x 4)
 
-    def intervals(of: np.ndarray, rows: np.ndarray, per_stratum: bool = False) -> list:
-        # The same key for all: the measures share their resamples.
-        generator = generator_for(params.seed, "classify", "bootstrap")
-        resampling = (params.bootstrap_replicates, params.confidence, generator)
-        return accuracy_intervals(of[rows], actual[rows], *resampling, per_stratum)
-
-    everyone = np.arange(len(actual))
     top1 = [i for i, (_, _, measure) in enumerate(columns) if measure == "top-1"]
-    overall = intervals(right, everyone)
-    by_class = intervals(right[:, top1], everyone, per_stratum=True)
+    overall = accuracy_intervals(right, actual, params.confidence)
+    by_class = accuracy_intervals(right[:, top1], actual, params.confidence, per_stratum=True)
     columns += [(*columns[i][:2], "mean per class") for i in top1]
     rows = [(*column, *found) for column, found in zip(columns, overall + by_class, strict=True)]
     names = ["noise", "classifier", "measure", "accuracy", "low", "high"]
@@ -240,7 +262,9 @@ def _accuracies(
     rows = []
     for label, class_name in enumerate(classes):
         members = np.flatnonzero(actual == label)
-        for i, found in zip(top1, intervals(right[:, top1], members), strict=True):
+        for i in top1:
+            count = int(right[members, i].sum())
+            found = share_interval(count, len(members), params.confidence)
             rows.append((class_name, *columns[i][:2], *found, len(members)))
     names = ["class", "noise", "classifier", "accuracy", "low", "high", "n"]
     return accuracy, pd.DataFrame(rows, columns=names)
@@ -260,7 +284,7 @@ def _named(study: Embeddings, test: np.ndarray, level: float, found: Level) -> p
             "noise": level,
             "actual": names[study.labels[test]],
             **{key: names[labels] for key, labels in found.predicted.items()},
-            "margin": found.margin.round(6),
+            "margin": found.margin,
         }
     )
 

@@ -4,7 +4,9 @@
 | --- | --- |
 | distances.csv | a row per group, noise, dim, metric and comparison |
 | summary.csv | quartiles over the classes of the same |
-| bottleneck.png, wasserstein.png | distance against noise level, each beside its yardstick |
+| <metric>.png | distance against noise level, beside its yardstick |
+
+A metric is one of DISTANCES in stages/core/homology.py.
 
 | comparison | between the diagrams of | images |
 | --- | --- | --- |
@@ -47,15 +49,11 @@ from stages.core.embeddings import level_key
 from stages.core.errors import StudyError
 from stages.core.figures import save_figure
 from stages.core.files import rounded, whole_files, write_csv, write_json
-from stages.core.homology import bottleneck, finite_bars, wasserstein
+from stages.core.homology import DISTANCES, diagram_distance, finite_bars
 from stages.core.parallel import parallel_map
 from stages.core.topology_figures import distances_figure
 from stages.settings.distances import DistancesParams
 
-METRICS = {
-    "bottleneck": "Bottleneck distance",
-    "wasserstein": "1-Wasserstein distance (Euclidean ground metric)",
-}
 # What a yardstick is called in a metric's name.
 SHORT = {"noisy_noisy": "draws", "half_clean_clean": "halves"}
 LEGEND = {
@@ -99,7 +97,7 @@ def distances(params: DistancesParams, diagrams: Path, metrics: Path, plots: Pat
     with whole_files(plots) as folder:
         write_csv(folder / "distances.csv", table)
         write_csv(folder / "summary.csv", summary)
-        for metric in METRICS:
+        for metric in DISTANCES:
             save_figure(draw(of_classes, metric), folder / f"{metric}.png")
     write_json(metrics, headline(of_classes))
 
@@ -141,7 +139,7 @@ def distances_table(
     Essential bars are set aside: each cloud has one, in H0, born at 0.
     """
     dims = range(len(next(iter(found.values()))))
-    rows = list(product(comparisons, dims, METRICS))
+    rows = list(product(comparisons, dims, DISTANCES))
     work = [
         (
             metric,
@@ -167,10 +165,8 @@ def _mean_distance(
     params: DistancesParams, job: tuple[str, list[tuple[np.ndarray, np.ndarray]]]
 ) -> float:
     metric, pairs = job
-    if metric == "bottleneck":
-        return float(np.mean([bottleneck(a, b) for a, b in pairs]))
-    engine = (params.wasserstein_engine, params.hera_delta)
-    return float(np.mean([wasserstein(a, b, *engine) for a, b in pairs]))
+    settings = {"engine": params.wasserstein_engine, "hera_delta": params.hera_delta}
+    return float(np.mean([diagram_distance(metric, a, b, **settings) for a, b in pairs]))
 
 
 def summary_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -215,15 +211,17 @@ def headline(table: pd.DataFrame) -> dict:
 
 def draw(table: pd.DataFrame, metric: str):
     """The figure of one metric: a row per dimension, a column per yardstick."""
-    of_metric = table[table["metric"] == metric]
     panels = [
         ("the same images", "clean_noisy", "noisy_noisy"),
         ("disjoint halves of a class", "half_clean_noisy", "half_clean_clean"),
     ]
+    distance = DISTANCES[metric]
+    convention = f" ({distance.convention})" if distance.convention else ""
     return distances_figure(
-        f"{METRICS[metric]} of persistence diagrams by noise level, "
-        f"{table['group'].nunique()} classes (thin lines)",
-        of_metric,
+        f"{distance.label[0].upper()}{distance.label[1:]}{convention} of persistence diagrams\n"
+        f"by noise level, {table['group'].nunique()} classes (thin lines)",
+        distance.unit,
+        table[table["metric"] == metric],
         panels,
         LEGEND,
     )

@@ -40,6 +40,8 @@ def write_embeddings(
             "trained": False,
             "dimension": int(text.shape[1]),
             "logit_scale": 100.0,
+            "logit_bias": None,
+            "probabilities": "softmax",
             "precision": "fp32",
         },
     )

@@ -26,7 +26,6 @@ TINY = {
     "project.purity_neighbours": "3",
     "angles.rank": "3",
     "persistence.points_overall": "20",
-    "classify.bootstrap_replicates": "200",
     "classify.knn_neighbours": "[1,3]",
 }
 

@@ -66,7 +66,7 @@ def run_stages(folder: Path, seed: int, classes: list[str] = CLASSES, max_dim: s
         (angles, ["--rank", "3"]),
         (persistence, ["--points-overall", "20", "--max-dim", max_dim]),
         (distances, []),
-        (classify, ["--bootstrap-replicates", "100"]),
+        (classify, []),
     ):
         done = invoke(command, folder, *options)
         assert done.exit_code == 0, done.output

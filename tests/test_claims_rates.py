@@ -272,7 +272,7 @@ def test_accuracy_steps(classifier: str) -> None:
                     | dict.fromkeys(("zero_shot", "probe", "knn"), said)
                 )
             )
-        steps = accuracy_steps.steps_table(pd.concat(tables), 500, CONFIDENCE, generator)
+        steps = accuracy_steps.steps_table(pd.concat(tables), CONFIDENCE)
         return accuracy_steps.findings(steps)
 
     assert_tells(

@@ -8,6 +8,8 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from stages.core import classification
 from stages.core.classification import (
+    PENALTIES,
+    PROBABILITIES,
     calibration_table,
     cosines,
     expected_calibration_error,
@@ -16,6 +18,9 @@ from stages.core.classification import (
     margins,
     neighbour_votes,
     rank_of_truth,
+    sigmoid_confidence,
+    softmax_confidence,
+    sweep,
 )
 from tests.conftest import unit_rows
 
@@ -62,24 +67,79 @@ def test_margins_by_hand() -> None:
     np.testing.assert_allclose(margins(scores, np.array([0, 1])), [0.4, -0.8])
 
 
+@pytest.mark.parametrize("count", [1, 3, 8, 64])
+def test_classes_with_the_same_prompts_tie_wherever_they_stand(count: int) -> None:
+    """In a matrix product the last bits of a column depend on its position."""
+    generator = np.random.default_rng(0)
+    images = unit_rows(generator.standard_normal((300, 512)))
+    text = unit_rows(generator.standard_normal((count, 512)))
+    scores = cosines(images, np.concatenate([text, text[::-1], text]))
+    np.testing.assert_array_equal(scores[:, :count], scores[:, 2 * count :])
+    np.testing.assert_array_equal(scores[:, :count], scores[:, count : 2 * count][:, ::-1])
+    assert (scores.argmax(axis=1) < count).all()
+
+
 def test_calibration_error_by_hand() -> None:
-    # Confidences 0.95, 0.85, 0.65, 0.55 of class 0; the first and the last are right.
-    confidence = np.array([0.95, 0.85, 0.65, 0.55])
-    scores = np.zeros((4, 2))
-    scores[:, 0] = np.log(confidence / (1 - confidence)) / 100
-    table = calibration_table(scores, np.array([0, 1, 1, 0]), logit_scale=100.0, bins=2)
+    # Confidences 0.95, 0.85, 0.65, 0.55; the first and the last are right.
+    confidence, right = np.array([0.95, 0.85, 0.65, 0.55]), np.array([True, False, False, True])
+    table = calibration_table(confidence, right, bins=2)
     # All fall into (0.5, 1]: accuracy 0.5, mean confidence 0.75.
     assert table["n"].tolist() == [4]
     assert expected_calibration_error(table) == pytest.approx(0.25)
-    fine = calibration_table(scores, np.array([0, 1, 1, 0]), logit_scale=100.0, bins=10)
+    fine = calibration_table(confidence, right, bins=10)
     assert fine["n"].tolist() == [1, 1, 1, 1]
     assert expected_calibration_error(fine) == pytest.approx((0.05 + 0.85 + 0.65 + 0.45) / 4)
 
 
+@pytest.mark.parametrize("bins", [1, 3, 7, 10, 15, 49])
+def test_a_confidence_on_the_end_of_a_bin_is_in_it(bins: int) -> None:
+    """Also where the product of a confidence and the number of bins rounds up: 0.2 * 15."""
+    ends = np.arange(1, bins + 1) / bins
+    table = calibration_table(ends, np.ones(bins, dtype=bool), bins)
+    assert table["to"].tolist() == ends.tolist()
+    assert table["n"].tolist() == [1] * bins
+    lowest = calibration_table(np.zeros(1), np.ones(1, dtype=bool), bins)
+    assert lowest["from"].tolist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("cosine", "scale", "bias", "expected"),
+    [
+        pytest.param([0.0, 0.0], 100.0, 0.0, 1 / 2, id="two alike"),
+        pytest.param([0.3] * 5, 26.0, 0.0, 1 / 5, id="five alike"),
+        pytest.param([np.log(3) / 10, 0.0], 10.0, 0.0, 3 / 4, id="three to one"),
+        pytest.param([np.log(3) / 10, 0.0], 10.0, -12.0, 3 / 4, id="a bias changes nothing"),
+        pytest.param([1.0, -1.0], 1e4, 0.0, 1.0, id="no overflow"),
+    ],
+)
+def test_softmax_confidence_by_hand(
+    cosine: list[float], scale: float, bias: float, expected: float
+) -> None:
+    assert softmax_confidence(np.array([cosine]), scale, bias) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("cosine", "scale", "bias", "expected"),
+    [
+        pytest.param([0.1, 0.0], 100.0, -10.0, 1 / 2, id="bias and cosine cancel"),
+        pytest.param([0.1, 0.1, 0.1], 100.0, -10.0, 1 / 2, id="other classes take nothing"),
+        pytest.param([np.log(3) / 10, 0.0], 10.0, 0.0, 3 / 4, id="three to one"),
+        pytest.param([0.12, 0.0], 117.3, -12.9, 1 / (1 + np.exp(-1.176)), id="as SigLIP"),
+        pytest.param([-1.0, -1.0], 1e4, -10.0, 0.0, id="no overflow"),
+    ],
+)
+def test_sigmoid_confidence_by_hand(
+    cosine: list[float], scale: float, bias: float, expected: float
+) -> None:
+    assert sigmoid_confidence(np.array([cosine]), scale, bias) == pytest.approx(expected)
+
+
 def test_certain_and_right_is_calibrated() -> None:
-    table = calibration_table(np.eye(3), np.arange(3), logit_scale=1000.0, bins=15)
-    assert table[["from", "to", "n"]].to_numpy().tolist() == [[14 / 15, 1.0, 3.0]]
-    assert expected_calibration_error(table) == pytest.approx(0.0, abs=1e-12)
+    for probabilities, bias in (("softmax", 0.0), ("sigmoid", -500.0)):
+        confidence = PROBABILITIES[probabilities].confidence(np.eye(3), 1000.0, bias)
+        table = calibration_table(confidence, np.ones(3, dtype=bool), bins=15)
+        assert table[["from", "to", "n"]].to_numpy().tolist() == [[14 / 15, 1.0, 3.0]]
+        assert expected_calibration_error(table) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_calibration_error_weighs_bins_by_their_images() -> None:
@@ -87,25 +147,30 @@ def test_calibration_error_weighs_bins_by_their_images() -> None:
     assert expected_calibration_error(table) == pytest.approx(0.1)
 
 
-def test_probe_separates_what_is_separable() -> None:
+@pytest.mark.parametrize("refit", [False, True])
+def test_probe_separates_what_is_separable(refit: bool) -> None:
     train, labels = blobs(20, 0.1, seed=0)
     test, test_labels = blobs(20, 0.1, seed=1)
-    probe = fit_probe(train, labels, test, test_labels, [0.1, 10.0])
+    probe = fit_probe(train, labels, test, test_labels, [0.1, 10.0], refit)
     assert (probe.predict(test) == test_labels).all()
     assert probe.val_accuracy == 1.0
     assert probe.strength == 0.1  # the smallest of those that did best
     assert probe.unconverged == []
 
 
+def optimum(strength: float, images: np.ndarray, labels: np.ndarray) -> LogisticRegression:
+    """A probe by another optimiser, from nothing."""
+    model = LogisticRegression(C=strength, tol=1e-9, max_iter=10_000)
+    return model.fit(images.astype(np.float64), labels)
+
+
 def test_probe_is_the_optimum_of_the_strength_it_chose() -> None:
     train, labels = blobs(30, 0.5, seed=0)
     val, val_labels = blobs(200, 0.5, seed=1)
     strengths = [100.0, 0.01, 1.0]
-    probe = fit_probe(train, labels, val, val_labels, strengths)
+    probe = fit_probe(train, labels, val, val_labels, strengths, refit=False)
     alone = {
-        strength: LogisticRegression(C=strength, tol=1e-9, max_iter=10_000)
-        .fit(train.astype(np.float64), labels)
-        .predict(val.astype(np.float64))
+        strength: optimum(strength, train, labels).predict(val.astype(np.float64))
         for strength in strengths
     }
     right = {strength: (found == val_labels).mean() for strength, found in alone.items()}
@@ -114,17 +179,70 @@ def test_probe_is_the_optimum_of_the_strength_it_chose() -> None:
     np.testing.assert_array_equal(probe.predict(val), alone[probe.strength])
 
 
+@pytest.mark.parametrize("strengths", [[], [0.3], [0.01, 1.0, 100.0]])
+def test_a_refitted_probe_is_the_optimum_of_train_and_val(strengths: list[float]) -> None:
+    """The strength is that chosen without a refit, on val, which is then no test of it."""
+    train, labels = blobs(30, 0.5, seed=0)
+    val, val_labels = blobs(40, 0.5, seed=1)
+    test, _ = blobs(200, 0.5, seed=2)
+    known = (train, labels, val, val_labels, strengths)
+    chosen, probe = (fit_probe(*known, refit) for refit in (False, True))
+    assert (probe.strength, probe.val_accuracy) == (chosen.strength, chosen.val_accuracy)
+    both = optimum(
+        probe.strength, np.concatenate([train, val]), np.concatenate([labels, val_labels])
+    )
+    np.testing.assert_array_equal(probe.predict(test), both.predict(test.astype(np.float64)))
+    assert (probe.predict(test) != chosen.predict(test)).any()
+
+
+def test_the_sweep_ends_beside_the_best_of_all_strengths() -> None:
+    train, labels = blobs(30, 0.7, seed=0)
+    val, val_labels = blobs(300, 0.7, seed=1)
+    probe = fit_probe(train, labels, val, val_labels, [], refit=False)
+    strengths = 1 / (len(train) * PENALTIES)
+    assert probe.strength in strengths
+    best = max(
+        (optimum(strength, train, labels).predict(val) == val_labels).mean()
+        for strength in strengths[::4]
+    )
+    assert probe.val_accuracy >= best - 0.005
+
+
+@pytest.mark.parametrize("peak", [0, 1, 37, 48, 64, 95, 96])
+def test_the_sweep_finds_a_single_peak_in_few_steps(peak: int) -> None:
+    strengths = np.geomspace(1e-4, 1e4, 97)
+    place = {strength: i for i, strength in enumerate(strengths)}
+    best, counts = sweep(lambda strength: -abs(place[strength] - peak), strengths)
+    assert place[best] == peak
+    assert len(counts) <= 7 + 2 * 4
+
+
+@pytest.mark.parametrize(
+    ("right", "best"),
+    [
+        pytest.param(lambda strength: 5, 0, id="all alike"),
+        pytest.param(lambda strength: int(strength > 3.5), 4, id="alike from the fourth on"),
+        pytest.param(lambda strength: int(strength < 40), 0, id="alike up to the fortieth"),
+    ],
+)
+def test_the_strongest_penalty_wins_a_tie_of_the_sweep(right, best: int) -> None:
+    assert sweep(right, np.arange(97.0))[0] == best
+
+
 def test_probe_of_two_classes() -> None:
     train, labels = blobs(20, 0.1, seed=0)
     two = labels < 2
-    probe = fit_probe(train[two], labels[two], train[two], labels[two], [1.0])
-    assert (probe.predict(train[two]) == labels[two]).all()
+    for strengths in ([1.0], []):
+        probe = fit_probe(train[two], labels[two], train[two], labels[two], strengths, refit=True)
+        assert (probe.predict(train[two]) == labels[two]).all()
 
 
 def test_a_probe_that_stops_short_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(classification, "PROBE_MAX_ITERATIONS", 1)
     train, labels = blobs(20, 0.5, seed=0)
-    assert fit_probe(train, labels, train, labels, [1.0, 100.0]).unconverged == [1.0, 100.0]
+    known = (train, labels, train, labels)
+    assert fit_probe(*known, [1.0, 100.0], refit=False).unconverged == [1.0, 100.0]
+    assert fit_probe(*known, [1.0], refit=True).unconverged == [1.0]
 
 
 def test_the_most_frequent_class_of_the_neighbours_wins() -> None:
@@ -163,7 +281,31 @@ def test_the_number_of_neighbours_is_chosen_on_val() -> None:
     references = on_circle(0, 2, -2, 90, 92, 88)
     labels = np.array([1, 0, 0, 0, 1, 1])
     val, val_labels = on_circle(0.1, 89.9), np.array([0, 1])
-    chosen = fit_neighbours(references, labels, val, val_labels, [3, 1])
+    chosen = fit_neighbours(references, labels, val, val_labels, [3, 1], refit=False)
     assert (chosen.count, chosen.val_accuracy) == (3, 1.0)
     assert chosen.predict(val).tolist() == [0, 1]
-    assert fit_neighbours(references, labels, val, 1 - val_labels, [3, 1]).count == 1
+    wrong = fit_neighbours(references, labels, val, 1 - val_labels, [3, 1], refit=False)
+    assert wrong.count == 1
+
+
+def test_refitted_neighbours_know_the_images_of_val_too() -> None:
+    references, labels = on_circle(0, 90), np.array([0, 1])
+    val, val_labels = on_circle(44), np.array([1])  # nearer to class 0
+    known = (references, labels, val, val_labels, [1])
+    assert [fit_neighbours(*known, refit).val_accuracy for refit in (False, True)] == [0.0, 0.0]
+    found = [fit_neighbours(*known, refit).predict(on_circle(40))[0] for refit in (False, True)]
+    assert found == [0, 1]
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 2**22])
+def test_equal_references_tie_in_blocks_of_any_size(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """Two classes of the same images: every vote is a tie, and goes to the first class."""
+    generator = np.random.default_rng(0)
+    images = unit_rows(generator.standard_normal((37, 512)))
+    references = np.concatenate([images, images])
+    labels = np.repeat([1, 0], 37)
+    monkeypatch.setattr(classification, "SIMILARITIES_AT_ONCE", 74 * at_once)
+    queries = unit_rows(generator.standard_normal((50, 512)))
+    assert not neighbour_votes(references, labels, queries, [2, 4, 20]).any()

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,14 @@ import stages.distances
 import stages.persistence
 from stages.core.diagrams import ALL, HALF_A, HALF_B, CloudKey, read_diagrams, write_diagrams
 from stages.core.embeddings import read_embeddings
-from stages.core.homology import NO_BARS, distance_matrix, finite_bars, persistence_diagrams
+from stages.core.homology import (
+    DISTANCES,
+    NO_BARS,
+    Distance,
+    distance_matrix,
+    finite_bars,
+    persistence_diagrams,
+)
 from stages.core.homology import bottleneck as bottleneck_of
 from stages.core.params import read_params
 from stages.distances import (
@@ -25,6 +33,7 @@ from stages.distances import (
     headline,
     list_comparisons,
 )
+from stages.headline import HeadlineParams
 from stages.persistence import persistence
 
 ROOT = Path(__file__).parents[1]
@@ -270,3 +279,20 @@ def test_refusals_name_file_and_mend(tmp_path: Path) -> None:
     assert "distances.hera_delta: 0.0: input should be greater than 0" in refused(
         "--hera-delta", "0"
     )
+
+
+def test_a_distance_that_is_registered_is_in_every_table_and_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = Distance(lambda a, b: abs(len(a) - len(b)), "difference of the numbers of bars", "bars")
+    monkeypatch.setitem(DISTANCES, "count", count)
+    write_diagrams(tmp_path / "diagrams.parquet", known().items())
+    assert run(tmp_path, tmp_path / "out").exit_code == 0
+    assert (tmp_path / "out/plots/count.png").is_file()
+    assert set(pd.read_csv(tmp_path / "out/plots/summary.csv")["metric"]) == set(DISTANCES)
+    metrics = json.loads((tmp_path / "out/distances.json").read_text())
+    assert set(metrics["noise_1.00"]["h0"]) == set(DISTANCES)
+
+
+def test_the_headline_chooses_among_all_distances() -> None:
+    assert get_args(HeadlineParams.model_fields["distance"].annotation) == tuple(DISTANCES)

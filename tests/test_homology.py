@@ -1,6 +1,7 @@
 """Rips diagrams, their summaries, distances and cost, against answers known by hand."""
 
 import math
+import re
 import subprocess
 import sys
 
@@ -17,13 +18,16 @@ from scipy.spatial.distance import cdist
 
 from stages.core.errors import StudyError
 from stages.core.homology import (
+    DISTANCES,
     FILL_BYTES_PER_SECOND,
     NO_BARS,
     PILOT_SECONDS,
     _last_birth,
     _reduce,
     _thresholds,
+    bars_up_to,
     bottleneck,
+    diagram_distance,
     distance_matrix,
     estimate_cost,
     finite_bars,
@@ -504,3 +508,37 @@ def test_no_array_library_is_imported_beside_numpy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("name", list(DISTANCES))
+@pytest.mark.parametrize("case", list(BY_HAND))
+def test_a_distance_by_name_is_that_of_its_function(name: str, case: str) -> None:
+    a, b, *by_hand = BY_HAND[case]
+    expected = dict(zip(("bottleneck", "wasserstein"), by_hand, strict=True))
+    found = diagram_distance(name, a, b, engine="pot", hera_delta=1e-4)
+    assert found == pytest.approx(expected[name], rel=1e-9)
+
+
+A_BAR = np.array([[0.0, 1.0]])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda name: diagram_distance(name, A_BAR, A_BAR), "distance of diagrams: {}"),
+        (lambda name: wasserstein(A_BAR, A_BAR, name), "engine of the Wasserstein distance: {}"),
+        (
+            lambda name: persistence_diagrams(distance_matrix(np.eye(5)), 1, name),
+            "engine of persistence: {}",
+        ),
+        (
+            lambda name: bars_up_to(distance_matrix(np.eye(5)), 1.0, 1, name),
+            "engine of persistence: {}",
+        ),
+    ],
+    ids=["distance", "Wasserstein engine", "persistence engine", "engine of a band"],
+)
+@pytest.mark.parametrize("name", ["sliced", "Wasserstein", ""])
+def test_an_unknown_name_is_an_error_and_no_default(call, message: str, name: str) -> None:
+    with pytest.raises(StudyError, match=re.escape(f"{message.format(repr(name))} is unknown")):
+        call(name)

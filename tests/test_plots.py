@@ -177,3 +177,39 @@ def test_pictures_are_drawn_too(drawings: dict[str, list[dict]]) -> None:
     assert drawings.keys() == {*PLOTS, *PICTURES}
     for name in PICTURES:
         assert {image["type"] for image in drawings[name]} == {"image"}
+
+
+@pytest.mark.parametrize(
+    ("levels", "named"),
+    [
+        ({"main": 0.0, "workspace": 0.0}, {"clean"}),
+        ({"main": 2.0, "workspace": 0.5}, {"noise 2.00", "noise 0.50"}),
+        ({"workspace": 1.0}, {"noise 1.00"}),
+    ],
+    ids=["clean", "revisions with other levels", "one revision"],
+)
+def test_confusions_at_other_levels_are_not_side_by_side(
+    levels: dict[str, float], named: set[str]
+) -> None:
+    rows = [
+        {"rev": rev, "noise": str(level), "actual": actual, "predicted": "grid"}
+        for rev, level in levels.items()
+        for actual in ("dotted", "grid")
+    ]
+    made = filled("confusion", rows)
+    written = set(re.findall(r">([^<>]+)</text>", vl_convert.vegalite_to_svg(made)))
+    assert {text for text in written if re.match("clean|noise", text)} == named
+    assert set(levels) <= written
+    top = vl_convert.vegalite_to_scenegraph(made)["scenegraph"]["items"][0]
+    cells = [group for group in top["items"] if group.get("name") == "cell"]
+    assert len({cell["y"] for group in cells for cell in group["items"]}) == len(named)
+
+
+def test_the_distances_are_named_as_in_the_table() -> None:
+    row = {"rev": "main", "noise": 1.0, "dim": 0, "comparison": "clean_noisy"}
+    row |= {"lower_quartile": 1.0, "median": 2.0, "upper_quartile": 3.0}
+    rows = [row | {"metric": metric} for metric in ("bottleneck", "wasserstein", "another")]
+    svg = vl_convert.vegalite_to_svg(filled("distances", rows))
+    assert {"Bottleneck, H0", "Wasserstein, H0", "Another, H0"} <= set(
+        re.findall(r">([^<>]+, H0)<", svg)
+    )

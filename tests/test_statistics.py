@@ -18,6 +18,7 @@ from stages.core.statistics import (
     percentile_interval,
     permutation_p_value,
     rank_correlation,
+    score_intervals,
     share_interval,
     spearman,
 )
@@ -32,11 +33,6 @@ def one_thread() -> Iterator[None]:
 
 def generator(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
-
-
-def answers(right: int, wrong: int) -> np.ndarray:
-    """(right + wrong, 1) booleans."""
-    return np.arange(right + wrong)[:, None] < right
 
 
 def test_replicates_spread_as_theory_says_in_small_strata() -> None:
@@ -80,57 +76,151 @@ def test_memory_blocks_do_not_change_the_replicates(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:
-    of = (answers(30, 10), np.zeros(40), 500, 0.95)
-    assert accuracy_intervals(*of, generator(7)) == accuracy_intervals(*of, generator(7))
-    assert accuracy_intervals(*of, generator(7)) != accuracy_intervals(*of, generator(8))
+    of = (generator(1).standard_normal((40, 1)), np.zeros(40), 500, 0.95)
+    assert mean_intervals(*of, generator(7)) == mean_intervals(*of, generator(7))
+    assert mean_intervals(*of, generator(7)) != mean_intervals(*of, generator(8))
 
 
-@pytest.mark.parametrize(("right", "n"), [(140, 200), (500, 1000), (38, 40)])
-def test_accuracy_interval_is_near_the_exact_binomial_one(right: int, n: int) -> None:
-    (found,) = accuracy_intervals(answers(right, n - right), np.zeros(n), 5000, 0.95, generator())
-    exact = stats.binomtest(right, n).proportion_ci(method="exact")
-    assert found.estimate == right / n
-    np.testing.assert_allclose(
-        [found.low, found.high], [exact.low, exact.high], atol=1.5 / n + 0.01
-    )
+@pytest.mark.parametrize("n", [1, 2, 10, 40, 120])
+@pytest.mark.parametrize("confidence", [0.5, 0.95, 0.99])
+def test_one_stratum_has_the_interval_of_wilson(n: int, confidence: float) -> None:
+    right = np.arange(n)[:, None] < np.arange(n + 1)  # (n, n + 1): 0 to n right answers
+    found = accuracy_intervals(right, np.zeros(n), confidence)
+    for count, interval in enumerate(found):
+        peer = stats.binomtest(count, n).proportion_ci(confidence, "wilson")
+        assert interval.estimate == pytest.approx(count / n)
+        np.testing.assert_allclose(interval[1:], [peer.low, peer.high], atol=1e-9)
+        np.testing.assert_allclose(interval, share_interval(count, n, confidence), atol=1e-9)
 
 
-def test_all_right_and_all_wrong_have_the_exact_interval() -> None:
-    for right in (0, 25):
-        of = answers(right, 25 - right)
-        (found,) = accuracy_intervals(of, np.arange(25) % 5, 200, 0.95, generator())
-        exact = stats.binomtest(right, 25).proportion_ci(method="exact")
-        np.testing.assert_allclose([found.low, found.high], [exact.low, exact.high], rtol=1e-12)
+@pytest.mark.parametrize("n", [10, 40, 120])
+def test_the_interval_of_a_share_covers_it_by_enumeration(n: int) -> None:
+    intervals = np.array([share_interval(count, n, 0.95) for count in range(n + 1)])
+    shares = np.linspace(0.05, 0.95, 901)
+    chances = stats.binom.pmf(np.arange(n + 1)[:, None], n, shares)  # (n + 1, shares)
+    holds = (intervals[:, 1:2] <= shares) & (shares <= intervals[:, 2:])
+    coverage = (chances * holds).sum(axis=0)
+    assert 0.94 <= coverage.mean() <= 0.975
+    assert coverage.min() >= 0.88
+    assert (np.diff(intervals[:, 1:], axis=0) > 0).all()
 
 
-def test_strata_that_do_not_vary_still_leave_an_uncertainty() -> None:
-    strata = np.repeat([0, 1], 10)
+def test_the_ends_move_with_each_right_answer_up_to_the_last() -> None:
+    ends = [
+        (round(found.low, 4), round(found.high, 4))
+        for found in (share_interval(count, 40, 0.95) for count in (38, 39, 40))
+    ]
+    assert ends == [(0.835, 0.9862), (0.8712, 0.9956), (0.9124, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "shares"),
+    [
+        pytest.param([40] * 47, np.linspace(0.3, 0.99, 47), id="47 strata of 40"),
+        pytest.param([40] * 47, [1.0] * 15 + [0.5, 0.8, 0.9, 0.97] * 8, id="15 of 47 at 1"),
+        pytest.param([40] * 47, np.linspace(0.02, 0.4, 47), id="47 strata, mostly wrong"),
+        pytest.param([10] * 47, [1.0] * 15 + [0.5, 0.8, 0.9, 0.97] * 8, id="47 strata of 10"),
+        pytest.param([10] * 5, [0.5, 0.7, 0.9, 1.0, 1.0], id="5 strata of 10, two at 1"),
+        pytest.param([10] * 5, [0.1, 0.1, 0.9, 0.9, 0.9], id="5 strata of 10, far apart"),
+        pytest.param([10] * 5, [0.9] * 5, id="5 strata of 10, alike"),
+        pytest.param([40] * 4, [0.6, 0.8, 0.9, 1.0], id="4 strata of 40"),
+        pytest.param([4, 6, 10, 20, 60], [0.5, 0.8, 1.0, 0.7, 0.95], id="unequal strata"),
+        pytest.param([5, 10, 20, 40, 120], [0.5, 0.9, 1.0, 0.8, 0.6], id="more unequal strata"),
+    ],
+)
+def test_over_strata_accuracy_covers_the_truth(sizes: list[int], shares: list[float]) -> None:
+    """Over all images, and as a mean over strata, of which some answer everything right."""
+    strata = np.repeat(np.arange(len(sizes)), sizes)
+    right = generator(3).random((sum(sizes), 1000)) < np.repeat(shares, sizes)[:, None]
+    for per_stratum in {False, len(set(sizes)) > 1}:
+        truth = np.average(shares, weights=None if per_stratum else sizes)
+        found = np.array(accuracy_intervals(right, strata, 0.95, per_stratum))
+        coverage = ((found[:, 1] <= truth) & (truth <= found[:, 2])).mean()
+        assert 0.93 <= coverage <= 0.97, per_stratum
+
+
+@pytest.mark.parametrize(
+    ("sizes", "lost", "gained", "least", "most"),
+    [
+        pytest.param([40], 0.3, 0.05, 0.93, 0.975, id="one stratum of 40"),
+        pytest.param([10] * 5, 0.1, 0.05, 0.93, 0.975, id="5 strata of 10, few steps"),
+        pytest.param([10] * 5, 0.3, 0.05, 0.93, 0.975, id="5 strata of 10"),
+        pytest.param([10] * 47, 0.3, 0.05, 0.93, 0.975, id="47 strata of 10"),
+        pytest.param([40] * 4, 0.03, 0.03, 0.93, 0.975, id="4 strata of 40, nothing lost"),
+        pytest.param([40] * 4, 0.5, 0.1, 0.93, 0.975, id="4 strata of 40, half lost"),
+        pytest.param([40] * 47, 0.05, 0.0, 0.93, 0.975, id="47 strata of 40"),
+        # Where a difference is hardly ever seen, intervals are too wide rather than too narrow.
+        pytest.param([10], 0.05, 0.0, 0.93, 1.0, id="one stratum of 10, nearly nothing lost"),
+        pytest.param([40], 0.02, 0.01, 0.93, 1.0, id="one stratum of 40, nearly nothing lost"),
+        pytest.param([10] * 5, 0.02, 0.01, 0.93, 1.0, id="5 strata, nearly nothing lost"),
+    ],
+)
+def test_a_paired_difference_of_answers_covers_its_truth(
+    sizes: list[int], lost: float, gained: float, least: float, most: float
+) -> None:
+    chance = generator(5).random((sum(sizes), 3000 if sum(sizes) < 200 else 600))
+    drops = (chance < lost).astype(int) - ((lost <= chance) & (chance < lost + gained))
+    strata = np.repeat(np.arange(len(sizes)), sizes)
+    found = np.array(score_intervals(drops, (-1, 0, 1), strata, 0.95))
+    truth = lost - gained
+    assert least <= ((found[:, 1] <= truth) & (truth <= found[:, 2])).mean() <= most
+
+
+def test_paired_answers_of_one_stratum_have_the_interval_of_tango() -> None:
+    """The ends are the differences at which his score, from p21 under them, is 1.96."""
+    n, lost, gained = 32, 9, 3
+    drops = np.repeat([1, -1, 0], [lost, gained, n - lost - gained])[:, None]
+    (found,) = score_intervals(drops, (-1, 0, 1), np.zeros(n), 0.95)
+    for end in found[1:]:
+        # The most likely p21 at a difference, in closed form (Tango 1998).
+        b = -lost - gained + (2 * n - lost + gained) * end
+        c = -gained * end * (1 - end)
+        p21 = (np.sqrt(b**2 - 8 * n * c) - b) / (4 * n)
+        score = (lost - gained - n * end) / np.sqrt(n * (2 * p21 + end * (1 - end)))
+        assert abs(score) == pytest.approx(stats.norm.ppf(0.975), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "sizes", [[10, 10], [1, 1, 1, 1], [3, 40, 1, 1]], ids=["two", "singletons", "unequal"]
+)
+def test_strata_that_do_not_vary_still_leave_an_uncertainty(sizes: list[int]) -> None:
+    strata = np.repeat(np.arange(len(sizes)), sizes)
     for per_stratum in (False, True):
-        (found,) = accuracy_intervals(
-            (strata == 0)[:, None], strata, 1000, 0.95, generator(), per_stratum
-        )
-        assert found.estimate == 0.5
-        assert 0.2 < found.low < 0.35
-        assert 0.65 < found.high < 0.8
+        (found,) = accuracy_intervals((strata % 2 == 0)[:, None], strata, 0.95, per_stratum)
+        assert found.low < found.estimate - 0.03
+        assert found.high > found.estimate + 0.03
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_all_right_or_all_wrong_is_as_one_stratum(value: int) -> None:
+    """But for the means that were fitted, four of five: one image in ten counts for less."""
+    same = np.full((50, 1), bool(value))
+    (found,) = accuracy_intervals(same, np.repeat(np.arange(5), 10), 0.95)
+    z = stats.norm.ppf(0.975)
+    width = 1 / (1 + 46 / z**2)
+    expected = (1 - width, 1.0) if value else (0.0, width)
+    np.testing.assert_allclose(found[1:], expected, atol=1e-9)
+
+
+def test_one_more_right_answer_raises_both_ends_in_every_stratum() -> None:
+    strata = np.repeat([0, 1, 2], [5, 10, 10])
+    for others in ((0, 0), (4, 10), (10, 10)):
+        for per_stratum in (False, True):
+            right = np.zeros((25, 6), dtype=bool)
+            right[:5] = np.arange(5)[:, None] < np.arange(6)
+            for stratum, count in zip((1, 2), others, strict=True):
+                right[np.flatnonzero(strata == stratum)[:count]] = True
+            found = np.array(accuracy_intervals(right, strata, 0.95, per_stratum))
+            assert (np.diff(found[:, 1:], axis=0) > 0).all()
 
 
 def test_mean_per_stratum_counts_classes_alike() -> None:
     strata = np.repeat([0, 1], [10, 90])
     right = (strata == 0)[:, None]  # a class of 10 all right, one of 90 all wrong
-    (plain,) = accuracy_intervals(right, strata, 200, 0.95, generator())
-    (alike,) = accuracy_intervals(right, strata, 200, 0.95, generator(), per_stratum=True)
+    (plain,) = accuracy_intervals(right, strata, 0.95)
+    (alike,) = accuracy_intervals(right, strata, 0.95, per_stratum=True)
     assert plain.estimate == pytest.approx(0.1)
     assert alike.estimate == pytest.approx(0.5)
-
-
-@pytest.mark.parametrize("share", [0.6, 0.9])
-def test_intervals_cover_the_truth_95_times_in_100(share: float) -> None:
-    strata = np.repeat(np.arange(5), 30)
-    shares = np.repeat(share + np.linspace(-0.08, 0.08, 5), 30)
-    right = generator(3).random((150, 1000)) < shares[:, None]
-    intervals = np.array(accuracy_intervals(right, strata, 1000, 0.95, generator()))
-    covered = ((intervals[:, 1] <= share) & (share <= intervals[:, 2])).mean()
-    assert 0.925 <= covered <= 0.975
 
 
 def test_a_paired_difference_covers_its_truth_and_finds_an_effect() -> None:
@@ -313,9 +403,3 @@ def test_a_constant_correlates_with_nothing() -> None:
     found = rank_correlation(np.ones(9), np.arange(9.0), np.empty((9, 0)), 99, 0.95, generator())
     assert np.isnan(found.rho)
     assert found.p_value == 1.0
-
-
-def test_a_share_has_its_exact_interval() -> None:
-    """No success in n trials is as likely as 2.5% at a chance of 1 - 0.025^(1/n)."""
-    assert share_interval(0, 10, 0.95) == (0.0, 0.0, pytest.approx(1 - 0.025**0.1))
-    assert share_interval(10, 10, 0.95) == (1.0, pytest.approx(0.025**0.1), 1.0)

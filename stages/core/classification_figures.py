@@ -6,8 +6,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages.core.figures import COLOURS, MARKERS, level_colours, new_figure
+from stages.core.figures import (
+    COLOURS,
+    MARKERS,
+    level_colours,
+    new_figure,
+    room_for,
+    short_name,
+    wrapped,
+)
 from stages.core.heatmaps import draw_heatmap, inches_for
+from stages.core.statistics import percent
 
 
 def accuracy_curves(accuracy: pd.DataFrame, chance: float, confidence: float) -> Figure:
@@ -35,11 +44,14 @@ def accuracy_curves(accuracy: pd.DataFrame, chance: float, confidence: float) ->
     axes.axhline(
         100 * chance, color=COLOURS[7], linestyle="--", label=f"guessing ({100 * chance:.1f}%)"
     )
-    axes.set_xticks(sorted(top1["noise"].unique()))
+    levels = sorted(top1["noise"].unique())
+    axes.set_xticks(levels)
+    if len(levels) == 1:  # the axis would be as narrow as the step
+        axes.set_xlim(levels[0] - 20 * step, levels[0] + 20 * step)
     axes.set_ylim(0, 102)
     axes.set_xlabel("noise level")
     axes.set_ylabel("top-1 accuracy on test images (%)")
-    axes.set_title(f"Accuracy under noise, with {100 * confidence:g}% intervals")
+    axes.set_title(f"Accuracy under noise, with {percent(confidence)} intervals")
     figure.legend(loc="outside right upper")
     return figure
 
@@ -49,10 +61,11 @@ def confusion_pair(matrices: Mapping[float, np.ndarray], classes: list[str]) -> 
 
     matrices: {noise level: (C, C) counts, row the actual and column the predicted class}.
     """
-    width = inches_for(len(classes), margin=0.6)
+    names = room_for(map(short_name, classes))
+    width = inches_for(len(classes), margin=0.6) * len(matrices) + max(2.6, 1.6 + names)
     figure, axes = new_figure(
-        width * len(matrices) + 2.6,
-        inches_for(len(classes), margin=2.4),
+        width,
+        inches_for(len(classes), margin=max(2.4, 1.4 + names)),
         1,
         len(matrices),
         sharey=True,
@@ -66,7 +79,8 @@ def confusion_pair(matrices: Mapping[float, np.ndarray], classes: list[str]) -> 
         panel.set_xlabel("predicted class")
     axes[0, 0].set_ylabel("actual class")
     figure.colorbar(image, ax=axes, shrink=0.6, pad=0.01, label="share of the actual class (%)")
-    figure.suptitle("Zero-shot classification of the test images: what is taken for what")
+    title = "Zero-shot classification of the test images: what is taken for what"
+    figure.suptitle(wrapped(title, width))
     return figure
 
 
@@ -78,9 +92,11 @@ def per_class_accuracy(
     per_class: columns class, noise, classifier, accuracy.
     """
     levels = sorted(per_class["noise"].unique())
+    panel_width = max(0.62 * len(levels), 1.2)
+    width = max(2.8, 1.6 + room_for(map(short_name, classes))) + panel_width * len(classifiers)
     figure, axes = new_figure(
-        inches_for(0, margin=2.8, cell=0.0) + 0.62 * len(levels) * len(classifiers),
-        inches_for(len(classes), margin=1.4),
+        width,
+        inches_for(len(classes), margin=1.6),
         1,
         len(classifiers),
         sharey=True,
@@ -98,18 +114,20 @@ def per_class_accuracy(
             100,
             numbers="{:.0f}",
         )
-        panel.set_title(name)
+        panel.set_title(wrapped(name, panel_width))
         panel.set_xlabel("noise level")
     figure.colorbar(image, ax=axes, shrink=0.6, label="right answers (%)")
-    figure.suptitle("Accuracy of each class on test images")
+    figure.suptitle(wrapped("Accuracy of each class on test images", width))
     return figure
 
 
-def reliability(calibration: pd.DataFrame, errors: Mapping[float, float]) -> Figure:
+def reliability(
+    calibration: pd.DataFrame, errors: Mapping[float, float], probabilities: str
+) -> Figure:
     """Accuracy against confidence of the zero-shot classifier, one line per noise level.
 
     calibration: columns noise, n, confidence, accuracy, one row per bin.
-    errors: {noise level: expected calibration error (ECE)}.
+    errors: {noise level: expected calibration error (ECE)}. probabilities: what they are.
     """
     figure, axes = new_figure(7.5, 5.2)
     axes.plot([0, 100], [0, 100], color=COLOURS[7], linestyle="--", label="calibrated")
@@ -123,7 +141,7 @@ def reliability(calibration: pd.DataFrame, errors: Mapping[float, float]) -> Fig
             label=f"{_level_name(level)} (ECE {100 * errors[level]:.1f}%)",
         )
     axes.set(xlim=(0, 102), ylim=(0, 102))
-    axes.set_xlabel("confidence, mean of a bin (%)")
+    axes.set_xlabel(f"confidence ({probabilities}), mean of a bin (%)")
     axes.set_ylabel("accuracy, mean of a bin (%)")
     axes.set_title("Zero-shot confidence and what it is worth\n(below the line: overconfident)")
     figure.legend(loc="outside right upper")

@@ -1,5 +1,6 @@
 """One look for every picture."""
 
+import textwrap
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,6 +21,8 @@ from matplotlib.lines import Line2D
 from stages.core.files import whole_file
 
 DPI = 120
+
+LETTER_WIDTH = 0.56  # of the font size, on average
 
 # Okabe and Ito (2008), told apart with any colour vision; black last, for reference lines.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
@@ -168,24 +171,43 @@ def new_figure(
     return plt.subplots(rows, columns, figsize=(width, height), **options)
 
 
-def panel_grid(count: int, side: float, **options: object) -> tuple[Figure, list[Axes]]:
+def wrapped(text: str, inches: float, points: float = 12) -> str:
+    """The text in as many lines as it needs at a width in inches and a font size in points.
+
+    The default is that of a figure's title. Lines that the text has are kept.
+    """
+    letters = max(int(72 * inches / (LETTER_WIDTH * points)), 8)
+    return "\n".join(textwrap.fill(line, letters) for line in text.splitlines())
+
+
+def room_for(names: Iterable[str], points: float = 9) -> float:
+    """Inches that the longest of the names takes."""
+    return LETTER_WIDTH * points * max(map(text_width, names), default=0) / 72
+
+
+def panel_grid(
+    count: int, side: float, beside: float = 2.0, **options: object
+) -> tuple[Figure, list[Axes]]:
     """A figure of `count` square panels of `side` inches, row by row, as square as can be.
 
-    It is two inches wider than its panels, for a legend at the side.
+    It is `beside` inches wider than its panels, for a legend at the side.
     """
     columns = int(np.ceil(np.sqrt(count)))
     rows = int(np.ceil(count / columns))
     figure, grid = new_figure(
-        side * columns + 2, side * rows + 0.6, rows, columns, squeeze=False, **options
+        side * columns + beside, side * rows + 0.6, rows, columns, squeeze=False, **options
     )
     for axes in grid.flat[count:]:
         axes.remove()
     return figure, list(grid.flat[:count])
 
 
-def class_legend(
-    figure: Figure, styles: dict[str, tuple[str, str]], entries_per_column: int = 24
-) -> Legend:
+def legend_columns(count: int) -> int:
+    """Columns of a legend of so many classes, 24 in each."""
+    return int(np.ceil(count / 24))
+
+
+def class_legend(figure: Figure, styles: dict[str, tuple[str, str]]) -> Legend:
     """A legend of classes by marker and colour at the figure's right, in columns."""
     handles = [
         Line2D([], [], linestyle="none", marker=marker, color=colour, markersize=6)
@@ -195,7 +217,7 @@ def class_legend(
         handles,  # with labels beside them: a handle whose own label begins with _ may be hidden
         [short_name(name) for name in styles],
         loc="outside right center",
-        ncols=int(np.ceil(len(styles) / entries_per_column)),
+        ncols=legend_columns(len(styles)),
         fontsize=9,
         handletextpad=0.2,
         columnspacing=0.8,

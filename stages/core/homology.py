@@ -6,9 +6,9 @@ birth and then by death. An essential bar has death = inf. Bars of length zero a
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 # POT imports every array library that it finds, PyTorch with its seconds and gigabytes among
 # them, and uses none of them here. It reads these names when it is imported.
@@ -33,6 +33,8 @@ Engine = Literal["gudhi", "ripser"]
 WassersteinEngine = Literal["pot", "hera"]
 
 NO_BARS = np.empty((0, 2))
+
+UNIT = "chordal distance"  # of births, deaths and bars
 
 # The early end of the filtration is tried at so many times the edges up to the last birth, and at
 # so many times more until no loop is left. Once is nearly always enough: of 496 clouds of twelve
@@ -209,9 +211,10 @@ def wasserstein(
     without the m x k matrix of distances.
 
     Raises StudyError for essential bars (set them aside: the distance would be infinite, and
-    some libraries drop them in silence), NaN (Hera hangs) and a death before its birth (POT
-    answers a negative distance).
+    some libraries drop them in silence), NaN (Hera hangs), a death before its birth (POT
+    answers a negative distance) and an unknown engine.
     """
+    _known(engine, get_args(WassersteinEngine), "engine of the Wasserstein distance")
     a, b = _checked(a), _checked(b)
     if np.array_equal(a, b):  # Hera crashes or hangs where nothing is off the diagonal
         return 0.0
@@ -223,6 +226,44 @@ def wasserstein(
     if _sorting_is_optimal(a, b):
         return float(np.abs(a[:, 1] - b[:, 1]).sum())
     return _transport_cost(a, b)
+
+
+@dataclass(frozen=True)
+class Distance:
+    """A distance of two diagrams of finite bars.
+
+    between: (a, b, **settings) -> float, where `settings` are names of keyword arguments.
+    label, unit: its name and the unit of its values, for readers; convention: what else defines
+    it.
+    """
+
+    between: Callable[..., float]
+    label: str
+    unit: str
+    convention: str = ""
+    settings: tuple[str, ...] = ()
+
+
+DISTANCES = {
+    "bottleneck": Distance(bottleneck, "bottleneck distance", UNIT),
+    "wasserstein": Distance(
+        wasserstein,
+        "1-Wasserstein distance",
+        f"{UNIT}, summed over bars",
+        "Euclidean ground metric",
+        ("engine", "hera_delta"),
+    ),
+}
+
+
+def diagram_distance(name: str, a: np.ndarray, b: np.ndarray, **settings: object) -> float:
+    """The distance `name`, a key of DISTANCES, of diagrams (m, 2) and (k, 2) of finite bars.
+
+    settings: of any of the distances; each takes its own. Raises StudyError for an unknown
+    name, and as `wasserstein` does.
+    """
+    distance = DISTANCES[_known(name, DISTANCES, "distance of diagrams")]
+    return distance.between(a, b, **{key: settings[key] for key in distance.settings})
 
 
 def _transport_cost(a: np.ndarray, b: np.ndarray) -> float:
@@ -339,7 +380,7 @@ def _reduce(
     distances: np.ndarray, max_dim: int, engine: Engine, threshold: float
 ) -> list[np.ndarray]:
     """Bars of the filtration up to `threshold`; those alive there have death = inf."""
-    if engine == "ripser":
+    if _known(engine, get_args(Engine), "engine of persistence") == "ripser":
         return ripser(distances, maxdim=max_dim, thresh=threshold, coeff=2, distance_matrix=True)[
             "dgms"
         ]
@@ -353,6 +394,13 @@ def _reduce(
         homology_coeff_field=2,
     )
     return rips.fit_transform([distances])[0]
+
+
+def _known(name: str, known: Collection[str], what: str) -> str:
+    """The name, if it is known; else raises StudyError."""
+    if name not in known:
+        raise StudyError(f"{what}: {name!r} is unknown; known are {', '.join(known)}")
+    return name
 
 
 def _thresholds(distances: np.ndarray) -> Iterator[float]:

@@ -6,7 +6,15 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from scipy.spatial.distance import cdist
 
-from stages.core.figures import class_legend, panel_grid, short_name, text_width
+from stages.core.figures import (
+    class_legend,
+    legend_columns,
+    panel_grid,
+    room_for,
+    short_name,
+    text_width,
+    wrapped,
+)
 
 PANEL_SIDE = 4.6  # inches
 LABEL_SIZE = 9  # points
@@ -27,7 +35,8 @@ def layout_figure(
     (colour, marker)}. The names of the classes `labelled` are also written into the panels,
     for those that `label_places` finds a place for.
     """
-    figure, panels = panel_grid(len(layouts), PANEL_SIDE, sharex=True, sharey=True)
+    beside = max(2.0, legend_columns(len(styles)) * (0.5 + room_for(map(short_name, styles))))
+    figure, panels = panel_grid(len(layouts), PANEL_SIDE, beside, sharex=True, sharey=True)
     limit = 1.1 * max(np.abs(layout).max() for layout in layouts.values())
     size = np.clip(30_000 / len(names), 8, 30)
     for axes, (panel_title, layout) in zip(panels, layouts.items(), strict=True):
@@ -46,7 +55,7 @@ def layout_figure(
                     alpha=0.85,
                 )
         _write_names(axes, label_places(layout, names, labelled), limit)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(wrapped(title, figure.get_figwidth(), 11), fontsize=11)
     unit = "root-mean-square radius = 1"
     figure.supxlabel(f"{axis_name}, first axis ({unit})", fontsize=10)
     figure.supylabel(f"{axis_name}, second axis ({unit})", fontsize=10)

@@ -1,20 +1,23 @@
-"""Bootstrap intervals, permutation tests and rank correlation: seeded, and vectorised.
+"""Score and bootstrap intervals, permutation tests and rank correlation.
 
-A generator is handed in; the results depend on it and on the data alone.
+Where there is chance, a generator is handed in; results depend on it and on the data alone.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy import special, stats
+from scipy.optimize import brentq, elementwise
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
 
 # Bounds the array of resampled counts: 32 MiB of float64.
 COUNTS_AT_ONCE = 2**22
+
+NEWTON_STEPS = 100
 
 # Bounds of a Gaussian process's variances, and of its length scale in standard deviations; of a
 # shorter one a surface could not be told from noise. And how often the process is fitted.
@@ -85,37 +88,111 @@ def mean_intervals(
 
 
 def accuracy_intervals(
-    correct: np.ndarray,
-    strata: np.ndarray,
-    replicates: int,
-    confidence: float,
-    generator: np.random.Generator,
-    per_stratum: bool = False,
+    correct: np.ndarray, strata: np.ndarray, confidence: float, per_stratum: bool = False
 ) -> list[Interval]:
-    """Bootstrap intervals of accuracies: `mean_intervals` of (n, m) booleans.
+    """Score intervals of accuracies: `score_intervals` of (n, m) booleans.
 
     per_stratum: every stratum counts alike, whatever its size (mean accuracy per class).
-
-    Where no stratum has both right and wrong answers, resampling within strata has nothing to
-    vary. The strata are then resampled as one; and where all answers are right, or all wrong,
-    the end away from the estimate is the exact binomial one (Clopper and Pearson 1934).
     """
-    labels, codes, sizes = np.unique(strata, return_inverse=True, return_counts=True)
-    values = correct.astype(np.float64)
-    right = np.stack([np.bincount(codes, column) for column in values.T], axis=1)  # (strata, m)
-    if per_stratum:
-        values *= (len(codes) / (len(labels) * sizes[codes]))[:, None]
-    resampling = (replicates, confidence, generator)
-    intervals = mean_intervals(values, strata, *resampling)
-    surely_below = ((1 - confidence) / 2) ** (1 / len(correct))
-    for i, count in enumerate(right.T):
-        if (count == sizes).all():
-            intervals[i] = Interval(1.0, surely_below, 1.0)
-        elif not count.any():
-            intervals[i] = Interval(0.0, 0.0, 1.0 - surely_below)
-        elif ((count == 0) | (count == sizes)).all():
-            intervals[i] = mean_intervals(values[:, [i]], np.zeros(len(codes)), *resampling)[0]
-    return intervals
+    return score_intervals(correct.astype(np.int64), (0, 1), strata, confidence, per_stratum)
+
+
+def score_intervals(
+    values: np.ndarray,
+    support: Sequence[int],
+    strata: np.ndarray,
+    confidence: float,
+    per_stratum: bool = False,
+) -> list[Interval]:
+    """Score intervals of means of measurements that take few values.
+
+    values: (n, m) integers, each one of `support`: (0, 1) for right answers, (-1, 0, 1) for
+        differences of two paired ones. strata: (n,) labels, whose sizes are fixed.
+    per_stratum: every stratum counts alike, whatever its size.
+    Returns one Interval for each of the m columns.
+
+    An interval holds every mean that a score test does not reject. The variance under a mean is
+    that of the most likely distribution in each stratum under which the weighted mean is that
+    one. Of one stratum of right answers this is the interval of Wilson (1927), of paired
+    differences that of Tango (Stat. Med. 17, 1998), of several strata the score method for a
+    linear combination of proportions (Martin Andres, Herranz Tejedor and Alvarez Hernandez,
+    J. Stat. Comput. Simul. 82, 2012). Unlike a bootstrap it leaves an uncertainty where no
+    stratum varies, as where all answers are right, and its ends move with each right answer.
+
+    The variances are multiplied by n / (n - strata + 1), since as many means but one were fitted
+    (Miettinen and Nurminen, Stat. Med. 4, 1985, do so for two strata). Strata of one, which
+    have no variance of their own, are pooled.
+    """
+    members = _strata(strata)
+    sizes = np.array([len(rows) for rows in members])
+    weights = np.array([len(np.unique(strata[rows])) for rows in members]) if per_stratum else sizes
+    weights = weights / weights.sum()
+    counts = np.stack(
+        [[(values[rows] == value).sum(axis=0) for value in support] for rows in members]
+    )  # (strata, values, m)
+    of_columns = np.moveaxis(counts, -1, 0)  # (m, strata, values)
+    points = np.array(support, dtype=np.float64)
+    estimates = (of_columns @ points / sizes) @ weights
+    ends = [_score_ends(of_columns, points, weights, confidence, sign) for sign in (1, -1)]
+    return [Interval(*map(float, found)) for found in zip(estimates, *ends, strict=True)]
+
+
+def _score_ends(
+    counts: np.ndarray, support: np.ndarray, weights: np.ndarray, confidence: float, sign: int
+) -> np.ndarray:
+    """The lower (sign 1) or upper (-1) ends of the weighted means of (m, strata, values) counts."""
+    sizes = counts[0].sum(axis=1)
+    widening = sizes.sum() / (sizes.sum() - len(sizes) + 1)
+    z = special.ndtri((1 + confidence) / 2)
+    steps = sign * weights[:, None] * support
+    estimates = (counts @ support / sizes) @ weights
+
+    def means_under(log_pull: np.ndarray, of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Means, and their standard errors, of the distributions pulled away so far."""
+        shares = _pulled(counts[of], np.exp(log_pull)[:, None, None] * steps)
+        means = shares @ support
+        variances = (shares @ support**2 - means**2).clip(min=0) / sizes
+        return means @ weights, np.sqrt(widening * (variances @ weights**2))
+
+    def excess(log_pull: np.ndarray, of: np.ndarray) -> np.ndarray:
+        """Above 0 once the mean under so much pull is rejected."""
+        means, errors = means_under(log_pull, of)
+        # Where no stratum varies a weak pull moves nothing: no root yet.
+        return np.abs(means - estimates[of]) - z * errors - 1e-12
+
+    extreme = support.argmin() if sign > 0 else support.argmax()
+    ends = np.full(len(counts), support[extreme])
+    of = np.flatnonzero((counts[:, :, extreme] < sizes).any(axis=1))
+    if len(of):
+        # Below the first of these pulls nothing moves, beyond the second everything does.
+        scale = np.full(len(of), np.log(sizes.mean() / weights.max()))
+        found = elementwise.find_root(excess, (scale - 25, scale + 40), args=(of,))
+        ends[of] = means_under(found.x, of)[0]
+    return ends
+
+
+def _pulled(counts: np.ndarray, pull: np.ndarray) -> np.ndarray:
+    """Most likely shares (m, strata, values) of counts under a penalty `pull` on each value.
+
+    They maximise sum(counts * log(shares)) - sum(pull * shares), so that a share is
+    counts / (nu + pull), with nu such that a stratum's shares add up to 1. A value that was not
+    seen takes the rest where the pull is least at it.
+    """
+    steps = pull - pull.min(axis=-1, keepdims=True)
+    seen = counts > 0
+    # The sum falls in nu and is convex: Newton's method from below does not overshoot.
+    nu = np.where(seen, counts - steps, 0.0).max(axis=-1, keepdims=True)
+    for _ in range(NEWTON_STEPS):
+        shares = np.divide(counts, nu + steps, out=np.zeros(steps.shape), where=seen)
+        slopes = np.divide(shares, nu + steps, out=np.zeros(steps.shape), where=seen)
+        total = shares.sum(axis=-1, keepdims=True)
+        before, nu = nu, np.maximum(nu + (total - 1) / slopes.sum(axis=-1, keepdims=True), 0.0)
+        if (nu - before <= 1e-14 * nu).all():
+            break
+    rest = 1 - shares.sum(axis=-1, keepdims=True)
+    least = np.expand_dims(steps.argmin(axis=-1), -1)
+    np.put_along_axis(shares, least, np.take_along_axis(shares, least, -1) + rest, -1)
+    return shares
 
 
 def percentile_interval(estimate: float, replicated: np.ndarray, confidence: float) -> Interval:
@@ -249,8 +326,13 @@ def percent(share: float) -> str:
 
 
 def share_interval(count: int, of: int, confidence: float) -> Interval:
-    """The share `count / of` with its exact interval (Clopper and Pearson 1934)."""
-    found = stats.binomtest(count, of).proportion_ci(confidence, "exact")
+    """The share `count / of` with its score interval (Wilson 1927).
+
+    Over shares from .05 to .95 it covers the true one in 95.0% to 95.8% of samples on average
+    and never in less than 89%, for n = 5 to 120. The exact interval (Clopper and Pearson 1934)
+    covers 98.3% at n = 10, that of Jeffreys 87% at its worst.
+    """
+    found = stats.binomtest(count, of).proportion_ci(confidence, "wilson")
     return Interval(count / of, float(found.low), float(found.high))
 
 
@@ -261,7 +343,9 @@ def _smooth_residual(y: np.ndarray, controls: np.ndarray) -> np.ndarray:
     products of the controls are fitted as far as the data show them; the share of each, its
     smoothness and the noise are those of the largest marginal likelihood (Rasmussen and Williams
     2006, chapter 5). A fit falls short of what it fits; what it leaves is therefore fitted again,
-    twice (Buhlmann and Yu, "Boosting with the L2 loss", J. Am. Stat. Assoc. 98, 2003).
+    twice (Buhlmann and Yu, "Boosting with the L2 loss", J. Am. Stat. Assoc. 98, 2003). All in
+    all it has no more degrees of freedom than half the subjects, or few of them in many
+    dimensions would be fitted to the last bit and nothing be left to permute.
     """
     varies = controls.std(axis=0) > 0
     residual = y - y.mean()
@@ -277,9 +361,18 @@ def _smooth_residual(y: np.ndarray, controls: np.ndarray) -> np.ndarray:
         # A share at its bound, e.g. none of a surface where the relation is a plane, is a result.
         warnings.simplefilter("ignore", ConvergenceWarning)
         fitted = GaussianProcessRegressor(kernel).fit(z, residual / y.std()).kernel_
-    for _ in range(FITS):
-        residual = fitted.k2.noise_level * np.linalg.solve(fitted(z), residual)
-    return residual
+    noise = fitted.k2.noise_level
+    values, vectors = np.linalg.eigh(fitted(z))
+    signal = np.maximum(values - noise, 0.0)
+
+    def left(log_noise: float) -> np.ndarray:
+        """The share of each eigenvector that all fits together leave."""
+        return (np.exp(log_noise) / (signal + np.exp(log_noise))) ** FITS
+
+    log_noise = np.log(noise)
+    if left(log_noise).sum() < len(y) / 2:
+        log_noise = brentq(lambda x: left(x).sum() - len(y) / 2, log_noise, log_noise + 50)
+    return vectors @ (left(log_noise) * (vectors.T @ residual))
 
 
 def _orthonormal(controls: np.ndarray) -> np.ndarray:

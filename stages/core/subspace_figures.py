@@ -5,8 +5,16 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from stages.core.figures import level_colours, new_figure, pair_names
+from stages.core.figures import (
+    level_colours,
+    new_figure,
+    pair_names,
+    room_for,
+    short_name,
+    wrapped,
+)
 from stages.core.heatmaps import draw_heatmap, inches_for
 
 
@@ -21,12 +29,13 @@ def angle_matrix(
     matrix = np.full((len(classes), len(classes)), np.nan)
     first, second = np.triu_indices(len(classes), 1)
     matrix[first, second] = matrix[second, first] = table[column]
-    side = inches_for(len(classes))
+    side = inches_for(len(classes), margin=max(3.0, 1.6 + room_for(map(short_name, classes))))
     figure, axes = new_figure(side + 0.8, side)
     angles = table[column]
     low, high = angles.min(), angles.max()
     image = draw_heatmap(axes, matrix, classes, classes, low, high if high > low else low + 1)
-    axes.set_title(f"{what} principal angle of each pair of classes\nin {where}, clean images")
+    title = f"{what} principal angle of each pair of classes\nin {where}, clean images"
+    figure.suptitle(wrapped(title, side))
     figure.colorbar(image, ax=axes, shrink=0.6, label="principal angle (degrees), darker is closer")
     return figure
 
@@ -39,8 +48,10 @@ def closest_pairs_bars(tables: Mapping[float, pd.DataFrame], where: str) -> Figu
     rows = (len(tables) + 1) // 2
     columns = min(len(tables), 2)
     listed = max(len(table) for table in tables.values())
+    names = [name for table in tables.values() for name in pair_names(table)]
+    width = max(7.0, 4.0 + room_for(names)) * columns
     figure, axes = new_figure(
-        7.0 * columns, rows * (1.3 + 0.22 * listed), rows, columns, sharex=True, squeeze=False
+        width, 0.3 + rows * (1.3 + 0.22 * listed), rows, columns, sharex=True, squeeze=False
     )
     colours = level_colours(list(tables))
     for panel, (level, table) in zip(axes.flat, tables.items(), strict=False):
@@ -57,9 +68,11 @@ def closest_pairs_bars(tables: Mapping[float, pd.DataFrame], where: str) -> Figu
         panel.margins(y=0.01)
     widest = max(table["smallest_deg"].max() for table in tables.values())
     axes[0, 0].set_xlim(0, 1.1 * widest or 1.0)  # shared by all panels
+    # A number at the very end would reach beyond the picture.
+    axes[0, 0].xaxis.set_major_locator(MaxNLocator(prune="upper"))
     for panel in axes.flat[len(tables) :]:
         panel.set_visible(False)
-    figure.suptitle(f"Class pairs whose subspaces come closest in {where}")
+    figure.suptitle(wrapped(f"Class pairs whose subspaces come closest in {where}", width))
     return figure
 
 

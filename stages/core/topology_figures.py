@@ -9,15 +9,15 @@ import persim
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.core.figures import COLOURS, new_figure, short_name
-from stages.core.homology import finite_bars
+from stages.core.figures import COLOURS, new_figure, short_name, wrapped
+from stages.core.homology import UNIT, finite_bars
 
-UNIT = "chordal distance"
 QUANTITIES = {
     "total_persistence": f"total persistence ({UNIT})",
     "max_persistence": f"longest bar ({UNIT})",
     "mean_death": f"mean death ({UNIT})",
 }
+LEGEND_INCHES = 0.7
 MEDIAN, BAND = {"linewidth": 2.2, "marker": "o", "markersize": 4}, {"alpha": 0.25, "linewidth": 0}
 THIN = {"linewidth": 0.5, "alpha": 0.35}
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -48,9 +48,12 @@ def diagrams_figure(
     earliest = 0.95 * deaths.min(initial=latest)
     limits = [-0.05 * latest, latest, earliest, latest]
     columns = len(next(iter(drawn.values())))
+    width = side * columns + 1.5
+    # Beside the legend, which is at the right, and as far from the left.
+    title = wrapped(title, width - 2 * LEGEND_INCHES)
     figure, grid = new_figure(
-        side * columns + 1.5,
-        side * len(drawn) + 0.8,
+        width,
+        side * len(drawn) + 0.6 + 0.2 * len(title.splitlines()),
         len(drawn),
         columns,
         squeeze=False,
@@ -61,7 +64,7 @@ def diagrams_figure(
         for (name, by_dim), axes in zip(panels.items(), line, strict=True):
             _draw_diagrams(axes, by_dim, limits)
             axes.set(title=name if axes in grid[0] else "", xlabel="", ylabel="")
-        line[0].set_ylabel(short_name(label, 34))
+        line[0].set_ylabel(wrapped(short_name(label, 34), side, 10))
     # Beside the panels: where points lie in them depends on the model.
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside right upper", markerscale=2)
     figure.suptitle(title)
@@ -109,12 +112,17 @@ def summaries_figure(summaries: pd.DataFrame, overall: str) -> Figure:
             axes.set(ylabel=label, title=f"{homology_group(dim)}: {quantity.replace('_', ' ')}")
     handles, labels = grid[0, -1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(handles))
-    figure.suptitle(f"Vietoris-Rips diagrams of {by_class.shape[1]} classes by noise level")
+    counted = by_class.shape[1]
+    figure.suptitle(f"Vietoris-Rips diagrams of {counted} classes (thin lines) by noise level")
     return figure
 
 
 def distances_figure(
-    title: str, distances: pd.DataFrame, panels: Sequence[tuple[str, str, str]], names: dict
+    title: str,
+    unit: str,
+    distances: pd.DataFrame,
+    panels: Sequence[tuple[str, str, str]],
+    names: dict,
 ) -> Figure:
     """Distances against the noise level: a row per dimension, a column per yardstick.
 
@@ -132,30 +140,36 @@ def distances_figure(
         for (panel_title, comparison, yardstick), axes in zip(panels, line, strict=True):
             measured = _by_level(of_dim[of_dim["comparison"] == comparison], "distance")
             reference = _by_level(of_dim[of_dim["comparison"] == yardstick], "distance")
-            if len(reference) == 1 < len(measured):
+            if len(reference) == 1:
                 reference = reference.loc[reference.index.repeat(len(measured))]
                 reference.index = measured.index
             draw_spread(axes, measured, COLOURS[0], names[comparison])
             draw_spread(axes, reference, COLOURS[1], names[yardstick], thin=False, line="--")
             _level_axis(axes, measured.index)
             axes.set(title=f"{homology_group(dim)}: {panel_title}", ylim=(0, None))
-            axes.set_ylabel(f"distance ({UNIT})")
+            axes.set_ylabel(f"distance\n({unit})")
     for axes in grid[-1]:
         place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.18)}
         axes.legend(**place, fontsize=9, handlelength=3.5)
-    figure.suptitle(title)
+    figure.suptitle(wrapped(title, figure.get_figwidth()))
     return figure
 
 
 def draw_spread(
     axes: Axes, table: pd.DataFrame, colour: str, name: str, thin: bool = True, line: str = "-"
 ) -> None:
-    """Median and quartiles over the columns of `table`, by its index; and each column, thin."""
+    """Median and quartiles over the columns of `table`, by its index; and each column, thin.
+
+    A single level leaves nothing to connect: its columns are marks, its quartiles a bar.
+    """
     if table.empty:
         return
     lower, median, upper = (table.quantile(q, axis=1) for q in (0.25, 0.5, 0.75))
+    alone = len(table) == 1
     if thin:
-        axes.plot(table.index, table, color=colour, **THIN)
+        axes.plot(table.index, table, marker="_" if alone else "", color=colour, **THIN)
+    if alone:
+        axes.vlines(table.index, lower, upper, color=colour, linewidth=10, alpha=BAND["alpha"])
     axes.fill_between(table.index, lower, upper, color=colour, label=f"{name}: quartiles", **BAND)
     axes.plot(table.index, median, line, color=colour, label=f"{name}: median", **MEDIAN)
 

@@ -4,21 +4,22 @@ from typing import Annotated
 
 from pydantic import Field
 
-from stages.core.params import LARGEST, Count, Number, Section, Seed
+from stages.core.params import Count, Number, Section
 
 
 class ClassifyParams(Section):
     name = "classify"
-    seed: Seed
-    bootstrap_replicates: int = Field(
-        ge=100, le=LARGEST, description="resamples behind every interval"
-    )
     confidence: Number = Field(gt=0, lt=1, description="level of the intervals")
     calibration_bins: int = Field(
         ge=1, le=1000, description="bins of the expected calibration error"
     )
+    refit: bool = Field(
+        description="fit linear probe and nearest neighbours on train and val together, once "
+        "their settings have been chosen on val; false: on train alone"
+    )
     probe_strengths: list[Annotated[Number, Field(gt=0)]] = Field(
-        min_length=1, description="inverse regularisation strengths C tried on val (linear probe)"
+        description="inverse strengths C of the linear probe's L2 penalty, tried on val; none: "
+        "the sweep of CLIP_benchmark"
     )
     knn_neighbours: list[Count] = Field(
         min_length=1,

@@ -7,7 +7,7 @@ import pandas as pd
 
 from stages.core.claims.finding import Finding, above
 from stages.core.classification import CLASSIFIERS
-from stages.core.statistics import mean_intervals
+from stages.core.statistics import score_intervals
 
 
 def correct_by_level(predictions: pd.DataFrame, classifier: str) -> pd.DataFrame:
@@ -23,22 +23,20 @@ def correct_by_level(predictions: pd.DataFrame, classifier: str) -> pd.DataFrame
     )
 
 
-def steps_table(
-    predictions: pd.DataFrame, replicates: int, confidence: float, generator: np.random.Generator
-) -> pd.DataFrame:
+def steps_table(predictions: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """One row per classifier and step between levels: the drop of accuracy, with its interval.
 
-    predictions: columns id, noise, actual and one per classifier. The bootstrap draws images
-    within classes and takes each image's answers at both levels together. The intervals of a
-    classifier hold jointly: each has a confidence of 1 - (1 - confidence) / steps (Bonferroni).
+    predictions: columns id, noise, actual and one per classifier. The score intervals take each
+    image's answers at both levels together, and images by class. The intervals of a classifier
+    hold jointly: each has a confidence of 1 - (1 - confidence) / steps (Bonferroni).
     """
     rows = []
     for classifier in CLASSIFIERS:
         right = correct_by_level(predictions, classifier)
-        drops = -np.diff(right.to_numpy(), axis=1)  # (images, steps)
+        drops = -np.diff(right.to_numpy(dtype=np.int64), axis=1)  # (images, steps)
         jointly = 1 - (1 - confidence) / drops.shape[1]
         actual = right.index.get_level_values("actual").to_numpy()
-        intervals = mean_intervals(drops, actual, replicates, jointly, generator)
+        intervals = score_intervals(drops, (-1, 0, 1), actual, jointly)
         rows += [
             (classifier, before, after, *interval, len(right))
             for (before, after), interval in zip(pairwise(right.columns), intervals, strict=True)
