@@ -1,4 +1,11 @@
-"""The one exception for what a user can mend."""
+"""The one exception for what a user can mend, and how a message quotes what a user wrote."""
+
+import reprlib
+
+_QUOTE = reprlib.Repr()
+_QUOTE.maxstring = _QUOTE.maxother = 80
+_QUOTE.maxlong = 40
+_QUOTE.maxlevel = 3
 
 
 class StudyError(Exception):
@@ -7,3 +14,23 @@ class StudyError(Exception):
     The command line prints the message alone and exits with code 1. Anything else that is
     raised is a defect of the program and keeps its traceback.
     """
+
+
+def quoted(value: object) -> str:
+    """`repr(value)`, with the middle left out where it is long: what a user wrote, in a message."""
+    return _QUOTE.repr(value)
+
+
+def one_line(text: str, most: int = 2000) -> str:
+    """`text` on one line of printable characters, its middle left out beyond `most` of them.
+
+    The beginning of a message says where, its end what to do.
+    """
+    line = "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in " ".join(text.split())
+    )
+    if len(line) <= most:
+        return line
+    half = (most - len(" ... ")) // 2
+    return f"{line[:half]} ... {line[-half:]}"
