@@ -89,7 +89,7 @@ def done(source, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("done")
     result = run(source, out)
     assert result.exit_code == 0, result.output
-    assert "5 arrays of 15 images x 16 dimensions in fp32" in result.output
+    assert result.output.endswith("5 arrays of 15 images x 16 dimensions in fp32\n")
     return out
 
 
@@ -135,19 +135,18 @@ def test_draws_and_levels_differ(done):
             assert np.linalg.norm(one - other, axis=1).min() > 1e-4
 
 
-@pytest.mark.parametrize("changes", [{"batch_size": 1}, {"batch_size": 100}, {"device": "auto"}])
-def test_batch_size_changes_no_embedding_and_no_byte_of_the_metrics(
-    source, done, tmp_path, changes, monkeypatch
-):
+@pytest.mark.parametrize(
+    "changes",
+    [{"batch_size": size} for size in (1, 5, 16, 17, 100)] + [{"device": "auto"}],
+    ids=str,
+)
+def test_batch_size_changes_no_bit_of_what_is_written(source, done, tmp_path, changes, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert run(source, tmp_path, **changes).exit_code == 0
-    first, second = (read_embeddings(out / "embeddings") for out in (done, tmp_path))
-    for level, draw in ((0.0, 0), (0.5, 0), (2.0, 1)):
-        np.testing.assert_allclose(second.array(level, draw), first.array(level, draw), atol=1e-6)
-    assert (tmp_path / "embed.json").read_bytes() == (done / "embed.json").read_bytes()
-    drift = "plots/drift.csv"
-    assert (tmp_path / drift).read_bytes() == (done / drift).read_bytes()
+    for file in done.rglob("*"):
+        if file.is_file() and file.name != "params.yaml":
+            assert (tmp_path / file.relative_to(done)).read_bytes() == file.read_bytes(), file
 
 
 def test_the_same_settings_give_the_same_bytes(source, done, tmp_path):
@@ -170,7 +169,8 @@ def test_workers_and_order_change_no_embedding(source, tmp_path):
 
     alone = swept(ids, 1)
     threads = torch.get_num_threads()
-    np.testing.assert_allclose(swept(ids, 4), alone, atol=1e-6)
+    np.testing.assert_array_equal(swept(ids, 4), alone)
+    np.testing.assert_array_equal(swept(ids[:3], 2), alone[:3])
     np.testing.assert_allclose(swept(ids[::-1], 2)[::-1], alone, atol=1e-6)
     assert torch.get_num_threads() == threads
 
@@ -245,7 +245,7 @@ def test_embeddings_that_are_not_finite_name_the_image_and_leave_the_earlier_out
     damaged = tmp_path / "model"
     shutil.copytree(source / "model", damaged)
     weights = load_file(damaged / "open_clip_model.safetensors")
-    weights["visual.proj"].fill_(torch.nan)
+    weights["visual.proj"].fill_(3e38)  # near float32's largest, which any sum exceeds
     save_file(weights, damaged / "open_clip_model.safetensors")
     result = run(source, out, model=str(damaged))
     fails(result, "its embedding at noise 0.00 is not finite or zero in fp32")
