@@ -81,9 +81,9 @@ class EmbedParams(Section):
     @field_validator("noise_levels")
     @classmethod
     def _distinct_levels_and_a_clean_one(cls, levels: list[float]) -> list[float]:
-        written = [f"{level:.2f}" for level in levels]
+        written = [f"{level + 0.0:.2f}" for level in levels]  # -0.0 is 0.0
         for level, text in zip(levels, written, strict=True):
-            if abs(float(text) - level) > 1e-9:
+            if abs(float(text) - level) > 1e-9 * level:
                 raise ValueError(f"{level} has more than two decimals; round it")
             if written.count(text) > 1:
                 raise ValueError(f"{level} is repeated; give each level once")
@@ -91,7 +91,7 @@ class EmbedParams(Section):
             raise ValueError("no level is 0.0; add it, the clean images are the reference")
         if len(levels) < 2:
             raise ValueError("0.0 is the only level; add one above it, to compare with")
-        return sorted(levels)
+        return sorted(float(text) for text in written)
 
 
 @stage(EmbedParams)

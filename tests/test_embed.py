@@ -4,6 +4,7 @@ import errno
 import json
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import open_clip
@@ -18,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from stages.core.embeddings import read_embeddings
 from stages.core.encoder import load_encoder
 from stages.core.errors import StudyError
-from stages.core.noise import noise_generator, noisy
+from stages.core.noise import KINDS, noise_generator, noisy
 from stages.embed import (
     EmbedParams,
     allocate,
@@ -197,6 +198,23 @@ def test_tables_and_pictures_are_there(done):
     assert (clean["displacement"] == 0).all()
     for name in ("drift.png", "samples.png"):
         assert (done / "plots" / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_kind_of_noise_can_be_set():
+    assert get_args(EmbedParams.model_fields["noise_kind"].annotation) == tuple(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("levels", "kept"),
+    [
+        ([1.0, 0.0], [0.0, 1.0]),
+        ([-0.0, 0.5], [0.0, 0.5]),
+        ([0, 0.1 + 0.2, 7], [0.0, 0.3, 7.0]),
+    ],
+    ids=str,
+)
+def test_levels_are_kept_as_they_are_written(levels, kept):
+    assert repr(EmbedParams(**SETTINGS | {"noise_levels": levels}).noise_levels) == repr(kept)
 
 
 @pytest.mark.parametrize(
