@@ -82,7 +82,7 @@ class Encoder:
     resize: PIL image -> RGB PIL image of the model's input size, as open_clip does it.
     mean, std: (3,) float32, by which [0, 1] pixels are normalised.
     preprocessing: open_clip's settings, for encoder.json.
-    config: open_clip's settings of the architecture, by which the model can be built again.
+    source, config: open_clip's name of the model and its settings of the architecture.
     trained: whether the weights come from a training or from the seed.
     remarks: what had to be assumed, a line each, for the user.
     """
@@ -97,6 +97,7 @@ class Encoder:
     mean: np.ndarray
     std: np.ndarray
     preprocessing: dict
+    source: str
     config: dict
     remarks: tuple[str, ...]
     device: torch.device
@@ -446,6 +447,7 @@ def _encoder(
         mean=np.asarray(normalise.mean, dtype=np.float32),
         std=np.asarray(normalise.std, dtype=np.float32),
         preprocessing=dict(model.visual.preprocess_cfg),
+        source=source,
         config=config,
         remarks=(),
         device=device,
