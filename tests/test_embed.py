@@ -52,7 +52,11 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def source(tmp_path_factory) -> Path:
     """A folder with a tiny model and 3 x 5 images of random pixels."""
-    folder = tmp_path_factory.mktemp("source")
+    return write_source(tmp_path_factory.mktemp("source"))
+
+
+def write_source(folder: Path) -> Path:
+    """Write a tiny model and 3 x 5 images of random pixels with their index."""
     write_model(folder / "model")
     rows = []
     for i, name in enumerate(CLASSES):
@@ -66,12 +70,12 @@ def source(tmp_path_factory) -> Path:
     return folder
 
 
-def run(source: Path, out: Path, **changes: object) -> Result:
-    """Run the stage on `source` with SETTINGS and `changes`, its outputs under `out`."""
+def options(source: Path, out: Path, **changes: object) -> list[str]:
+    """The arguments for a run on `source` with SETTINGS and `changes`, its outputs under `out`."""
     out.mkdir(exist_ok=True)
     settings = SETTINGS | {"model": str(source / "model")} | changes
     (out / "params.yaml").write_text(yaml.safe_dump({"embed": settings}))
-    options = {
+    paths = {
         "--params": out / "params.yaml",
         "--images": source / "images",
         "--index": source / "images.csv",
@@ -80,8 +84,11 @@ def run(source: Path, out: Path, **changes: object) -> Result:
         "--metrics": out / "embed.json",
         "--plots": out / "plots",
     }
-    flags = [str(part) for pair in options.items() for part in pair]
-    return CliRunner().invoke(embed, flags)
+    return [str(part) for pair in paths.items() for part in pair]
+
+
+def run(source: Path, out: Path, **changes: object) -> Result:
+    return CliRunner().invoke(embed, options(source, out, **changes))
 
 
 @pytest.fixture(scope="module")
