@@ -9,6 +9,7 @@ or cast from another kind of number without a word.
 
 import math
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -41,20 +42,24 @@ def read_weights(file: Path, where: str) -> dict[str, Tensor]:
     """
     if not file.is_file():
         raise StudyError(f"{where} is not a regular file; give the file of a checkpoint")
-    with file.open("rb") as stream:
-        start = stream.read(9)
-    if not start:
-        raise StudyError(f"{where} cannot be read as a checkpoint: it is empty; fetch it again")
     try:
-        if start[8:] == b"{":
-            content = load_file(file)
-        elif start.startswith((b"PK", b"\x80")):
-            content = torch.load(file, map_location="cpu", weights_only=True)
-        else:
-            raise StudyError(
-                f"{where} cannot be read as a checkpoint: it begins with {start!r}, as neither "
-                "safetensors nor torch.save writes; give the weights themselves"
-            )
+        with file.open("rb") as stream:
+            start = stream.read(9)
+            stream.seek(0)
+            if not start:
+                raise StudyError(
+                    f"{where} cannot be read as a checkpoint: it is empty; fetch it again"
+                )
+            if start[8:] == b"{":
+                content = load_file(file)
+            elif start.startswith((b"PK", b"\x80")):
+                with warnings.catch_warnings(action="ignore"):  # what matters is refused below
+                    content = torch.load(stream, map_location="cpu", weights_only=True)
+            else:
+                raise StudyError(
+                    f"{where} cannot be read as a checkpoint: it begins with {start!r}, as neither "
+                    "safetensors nor torch.save writes; give the weights themselves"
+                )
     except (StudyError, MemoryError):
         raise
     except PermissionError:

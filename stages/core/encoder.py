@@ -456,11 +456,12 @@ def _encoder(
 
 def _with_remark(encoder: Encoder, where: str, known: dict) -> Encoder:
     """The encoder with a remark on what of the preparation of images had to be assumed."""
-    assumed = [
-        f"{key} {' '.join(f'{x:g}' for x in value) if key in ('mean', 'std') else value}"
-        for key, value in encoder.preprocessing.items()
-        if key in PREPARATION and key not in known
-    ]
+    assumed = []
+    for key in PREPARATION:
+        value = encoder.preprocessing[key]
+        if key not in known:
+            shown = " ".join(f"{x:g}" for x in value) if key in ("mean", "std") else value
+            assumed.append(f"{key.replace('_', ' ')} {shown}")
     if not assumed:
         return encoder
     remark = (
