@@ -43,8 +43,8 @@ DIGITS = 4  # significant digits that an accelerator's batch size leaves alone
 class EmbedParams(Section):
     name = "embed"
     model: str = Field(
-        description="an open_clip architecture, 'texture-clip' for the model in data/model, or "
-        "a folder that holds an open_clip model",
+        description="an open_clip architecture, 'texture-clip' for the model in data/model, a "
+        "folder that holds an open_clip model, or hf-hub:<organisation>/<name>",
         min_length=1,
     )
     pretrained: str | None = Field(
@@ -68,7 +68,10 @@ class EmbedParams(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         description="number format of the model; auto takes bf16 where the hardware has it"
     )
-    batch_size: Count = Field(description="images encoded at once, on a CPU by each core")
+    batch_size: Count = Field(
+        description="images that each worker holds at once; an accelerator encodes them at once, a "
+        "CPU 16 at a time whatever it is"
+    )
 
     @field_validator("templates")
     @classmethod

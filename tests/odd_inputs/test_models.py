@@ -114,6 +114,7 @@ VISION, TEXT, PREPROCESS = ("model_cfg", "vision_cfg"), ("model_cfg", "text_cfg"
         (changed(*VISION, "layers", to=10**6), "model_cfg.vision_cfg.layers: 1000000: "),
         (changed(*VISION, "layers", to=[1, 1]), "model_cfg.vision_cfg.layers"),
         (changed(*VISION, "width", to=None), "model_cfg.vision_cfg.width: None: "),
+        (changed(*VISION, "width", to=2**20), "has shape [32] instead of [1048576]"),  # 12 TB
         (changed(*VISION, "width", to=33), "not a model that open_clip can build"),
         (changed(*VISION, "mlp_ratio", to=1e308), "model_cfg.vision_cfg.mlp_ratio: 1e+308: "),
         (changed(*VISION, "pool_type", to="sum"), "not a model that open_clip can build"),
@@ -184,17 +185,12 @@ def test_a_configuration_never_leads_out_of_its_folder(source, tmp_path, change)
     assert said.startswith(f"{folder / CONFIG}: model_cfg.")
 
 
-@pytest.mark.parametrize("place", ["folder", "beside", "gpu_number"])
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda file: file.symlink_to("/dev/zero")])
 @pytest.mark.parametrize("name", [CONFIG, WEIGHTS])
-def test_a_model_s_file_that_is_not_regular_is_refused(source, tmp_path, name, place):
+def test_a_model_s_file_that_is_not_regular_is_refused(source, tmp_path, name, make):
     folder = write_model(tmp_path / "model")
     (folder / name).unlink()
-    if place == "folder":
-        (folder / name).mkdir()
-    elif place == "beside":
-        os.mkfifo(folder / name)
-    else:
-        (folder / name).symlink_to("/dev/zero")
+    make(folder / name)
     assert "not a regular file" in refused(source, tmp_path / "out", model=str(folder))
 
 
