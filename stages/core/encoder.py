@@ -27,21 +27,24 @@ import stages.core.texture_net  # noqa: F401, makes the architecture known to ti
 from stages.core.checkpoints import fitting_weights, load_weights, read_weights
 from stages.core.errors import StudyError, one_line, quoted
 from stages.core.model_config import (
-    CONFIG_FILE,
     ModelConfig,
     ModelSettings,
     as_pair,
     read_model_config,
     require_self_contained,
 )
+from stages.core.model_files import (
+    CHECKPOINT_SUFFIXES,
+    CONFIG_FILE,
+    SHIPPED_MODEL,
+    WEIGHTS_FILES,
+    names_a_checkpoint,
+)
 from stages.core.packing import can_pack, pack
 from stages.core.parallel import available_cores
 from stages.core.paths import user_path
 
-SHIPPED_MODEL = "texture-clip"
 HUB = "hf-hub:"
-WEIGHTS_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 # On a CPU the model always sees so many images, or prompts, the last of them filled up: with other
@@ -601,7 +604,7 @@ def _find_weights(name: str, pretrained: str, config: dict, keys: Keys) -> _Foun
     plain = name.removesuffix("-quickgelu")
     if plain != name and open_clip.get_pretrained_cfg(plain, pretrained):
         _require_gelu(False, quick_gelu, name, f"tag {pretrained!r}", keys)
-    if "/" in pretrained or file.suffix in CHECKPOINT_SUFFIXES:
+    if names_a_checkpoint(pretrained):
         raise StudyError(f"{keys.pretrained}: {pretrained}: no such file")
     tags = open_clip.list_pretrained_tags_by_model(name)
     mend = _nearest(pretrained, tags) if tags else "open_clip has no tags for it, give a file"

@@ -18,7 +18,7 @@ class StudyError(Exception):
 
 def quoted(value: object) -> str:
     """`repr(value)`, with the middle left out where it is long: what a user wrote, in a message."""
-    return _QUOTE.repr(value)
+    return _cut(_QUOTE.repr(value), 160)
 
 
 def one_line(text: str, most: int = 2000) -> str:
@@ -30,7 +30,11 @@ def one_line(text: str, most: int = 2000) -> str:
         letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
         for letter in " ".join(text.split())
     )
-    if len(line) <= most:
-        return line
+    return _cut(line, most)
+
+
+def _cut(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
     half = (most - len(" ... ")) // 2
-    return f"{line[:half]} ... {line[-half:]}"
+    return f"{text[:half]} ... {text[-half:]}"

@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from pydantic_core import ErrorDetails
 
 from stages.core.errors import StudyError, one_line, quoted
+from stages.core.model_files import CONFIG_FILE
 
-CONFIG_FILE = "open_clip_config.json"
 MOST_BYTES = 2**20
 
 # What transformers reads a tokeniser from.
