@@ -32,7 +32,7 @@ from stages.core.errors import StudyError
 from stages.core.figures import COLOURS, new_figure, save_figure
 from stages.core.files import rounded, whole_files, whole_folder, write_csv, write_json
 from stages.core.noise import level_unit, noise_generator, noisy, require_defined
-from stages.core.parallel import progress
+from stages.core.parallel import available_cores, progress
 from stages.core.params import Count, Section, Seed
 
 SAMPLE = 16  # images on which the deviation of the precision is measured
@@ -229,10 +229,9 @@ def sweep(
             array[start : start + len(names)] = rows
 
     starts = range(0, len(ids), size)
+    done = map_on_cores(encoder.device, encode, starts, workers or available_cores())
     try:
-        for _ in progress(
-            map_on_cores(encoder.device, encode, starts, workers), "embed", len(starts)
-        ):
+        for _ in progress(done, "embed", len(starts)):
             pass
     except torch.OutOfMemoryError:
         raise StudyError(

@@ -170,8 +170,7 @@ class Encoder:
             with torch.inference_mode():  # which a thread does not take over from another
                 return _filled_up(self.model.encode_text, batch, TEXTS_AT_ONCE)
 
-        workers = available_cores() if self.device.type == "cpu" else 1
-        features = map_on_cores(self.device, encode, tokens.split(TEXTS_AT_ONCE), workers)
+        features = map_on_cores(self.device, encode, tokens.split(TEXTS_AT_ONCE))
         return unit_rows(torch.cat(list(features)).float().cpu().numpy())
 
 
@@ -189,15 +188,17 @@ def map_on_cores(
     items: Iterable[Item],
     workers: int | None = None,
 ) -> Iterator[Result]:
-    """function(item) of each item, in order, by threads (default: one for every core).
+    """function(item) of each item, in order, by threads.
 
+    workers: the number of threads; one for every core by default, one alone on an accelerator.
     On a CPU each thread computes on one core of its own, so that no result depends on the number
     of cores: torch shares out sums over as many threads as it may use.
     """
     before = torch.get_num_threads()
     if device.type == "cpu":
         torch.set_num_threads(1)
-    pool = Parallel(workers or available_cores(), backend="threading", return_as="generator")
+        workers = workers or available_cores()
+    pool = Parallel(workers or 1, backend="threading", return_as="generator")
     try:
         yield from pool(delayed(function)(item) for item in items)
     finally:
