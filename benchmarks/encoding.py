@@ -30,16 +30,21 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from torch.nn import functional
 
 from benchmarks.measure import machine
-from stages.core.encoder import Encoder, choose_precision, load_encoder, with_precision
+from stages.core.encoder import (
+    Encoder,
+    choose_precision,
+    load_encoder,
+    map_on_cores,
+    with_precision,
+)
 from stages.core.parallel import available_cores
 from stages.core.params import read_params
-from stages.embed import EmbedParams, one_share_each, relative_deviation, sweep
+from stages.embed import EmbedParams, relative_deviation, sweep
 
 LEVELS = [0.0, 0.5, 1.0, 2.0]
 
@@ -127,9 +132,8 @@ def measure(
 
 def on_every_core(function: Callable[[], object], calls: int) -> None:
     """Call a function so often, on all cores at once, each call with one thread."""
-    cores = available_cores()
-    with one_share_each(torch.device("cpu"), cores):
-        Parallel(n_jobs=cores, backend="threading")(delayed(function)() for _ in range(calls))
+    for _ in map_on_cores(torch.device("cpu"), lambda _: function(), range(calls)):
+        pass
 
 
 def plain_loop(

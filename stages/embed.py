@@ -2,15 +2,13 @@
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
 import numpy as np
 import pandas as pd
 import torch
-from joblib import Parallel, delayed
 from matplotlib.figure import Figure
 from scipy.spatial.distance import pdist
 
@@ -18,11 +16,13 @@ from stages.command import path_option, stage
 from stages.core.dataset import read_image, read_index
 from stages.core.embeddings import array_name, level_key
 from stages.core.encoder import (
+    IMAGES_AT_ONCE,
     Encoder,
     choose_device,
     choose_precision,
     encode_classes,
     load_encoder,
+    map_on_cores,
     mend_of_precision,
     with_precision,
 )
@@ -35,7 +35,7 @@ from stages.settings.embed import EmbedParams
 
 SAMPLE = 16  # images on which the deviation of the precision is measured
 SHOWN = 5  # classes, and levels at the most, in the picture of noisy images
-DIGITS = 4  # significant digits that batch size and worker count leave alone
+DIGITS = 4  # significant digits that an accelerator's batch size leaves alone
 
 
 @stage(EmbedParams)
@@ -65,11 +65,10 @@ def embed(
     encoder = load_encoder(params.model, params.pretrained, model_folder, params.seed, device)
     if not encoder.trained:
         click.echo(f"{params.model} is untrained: its weights are random, of seed {params.seed}")
-
+    for remark in encoder.remarks:
+        click.echo(remark)
     sample = noisy_sample(encoder, images, _spaced(ids, SAMPLE), params.noise_levels, params)
-    exact = [encoder.encode_images(each) for each in sample]
-    encoder = with_precision(encoder, precision)
-    deviation = relative_deviation([encoder.encode_images(each) for each in sample], exact)
+    encoder, deviation = in_precision(encoder, precision, sample)
     text = encode_classes(encoder, classes, params.templates)
 
     with whole_folder(embeddings, "embed") as folder, whole_files(plots) as pictures:
@@ -102,8 +101,12 @@ def embed(
         }
     write_json(metrics, results)
     click.echo(
-        f"{len(arrays)} arrays of {len(ids)} images x {text.shape[1]} dimensions in {precision}, "
-        f"which deviates from fp32 by {deviation:.2%} of the mean distance between images"
+        f"{len(arrays)} arrays of {len(ids)} images x {text.shape[1]} dimensions in {precision}"
+        + (
+            f", which deviates from fp32 by {deviation:.2%} of the mean distance between images"
+            if precision != "fp32"
+            else ""
+        )
     )
 
 
@@ -141,16 +144,23 @@ def sweep(
     Each worker, a thread, takes a batch of images through all of it: decodes and prepares every
     image once, then for every level and draw adds its noise and encodes. On a CPU every worker
     encodes on a core of its own, without waiting for the others; an accelerator serves one
-    worker at a time while the others prepare. The model always sees `batch_size` images, the
-    last batch being filled up, so that no embedding depends on what it is encoded with.
+    worker at a time while the others prepare.
+
+    On a CPU the model always sees the same number of images, whichever of `batch_size`, the
+    number of images and of workers is given, so that the embeddings are the same to the bit. An
+    accelerator sees `batch_size` images, the last batch being filled up: other sizes may change
+    the last bits of its embeddings.
     """
+    on_cpu = encoder.device.type == "cpu"
     size = min(params.batch_size, len(ids))
-    turn = nullcontext() if encoder.device.type == "cpu" else threading.Lock()
+    if on_cpu:
+        size = -(-size // IMAGES_AT_ONCE) * IMAGES_AT_ONCE
+    turn = nullcontext() if on_cpu else threading.Lock()
 
     def encode(start: int) -> None:
         names = ids[start : start + size]
         clean = [encoder.prepare(read_image(folder / "images" / name)) for name in names]
-        inputs = np.zeros((size, *clean[0].shape), dtype=np.float32)
+        inputs = np.zeros((len(names) if on_cpu else size, *clean[0].shape), dtype=np.float32)
         for (level, draw), array in arrays.items():
             for i, name in enumerate(names):
                 inputs[i] = with_noise(encoder, clean[i], name, level, draw, params)
@@ -159,19 +169,16 @@ def sweep(
             _require_finite(rows, names, level, encoder.precision)
             array[start : start + len(names)] = rows
 
-    workers = workers or available_cores()
-    with one_share_each(encoder.device, workers):
-        pool = Parallel(n_jobs=workers, backend="threading", return_as="generator_unordered")
-        starts = range(0, len(ids), size)
-        done = pool(delayed(encode)(start) for start in starts)
-        try:
-            for _ in progress(done, "embed", len(starts)):
-                pass
-        except torch.OutOfMemoryError:
-            raise StudyError(
-                f"embed.batch_size: {params.batch_size} images do not fit into the memory of "
-                f"{encoder.device}; lower it"
-            ) from None
+    starts = range(0, len(ids), size)
+    done = map_on_cores(encoder.device, encode, starts, workers or available_cores())
+    try:
+        for _ in progress(done, "embed", len(starts)):
+            pass
+    except torch.OutOfMemoryError:
+        raise StudyError(
+            f"embed.batch_size: {params.batch_size} images do not fit into the memory of "
+            f"{encoder.device}; lower it"
+        ) from None
 
 
 def with_noise(
@@ -196,6 +203,19 @@ def noisy_sample(
             for level in levels
         ]
     )
+
+
+def in_precision(encoder: Encoder, precision: str, sample: np.ndarray) -> tuple[Encoder, float]:
+    """(the encoder in a number format, how far it is from fp32 by `relative_deviation`).
+
+    sample: (levels, images, 3, H, W) float32. The given encoder must not be used any more.
+    """
+    if precision == "fp32":
+        return with_precision(encoder, precision), 0.0
+    exact = list(map_on_cores(encoder.device, encoder.encode_images, sample))
+    encoder = with_precision(encoder, precision)
+    found = list(map_on_cores(encoder.device, encoder.encode_images, sample))
+    return encoder, relative_deviation(found, exact)
 
 
 def relative_deviation(approximate: list[np.ndarray], exact: list[np.ndarray]) -> float:
@@ -284,6 +304,8 @@ def description(encoder: Encoder, params: EmbedParams, dimension: int) -> dict:
         "quick_gelu": encoder.quick_gelu,
         "dimension": dimension,
         "logit_scale": rounded(encoder.logit_scale),
+        "logit_bias": None if encoder.logit_bias is None else rounded(encoder.logit_bias),
+        "probabilities": encoder.probabilities,
         "precision": encoder.precision,
         "preprocessing": encoder.preprocessing,
         "noise": {
@@ -383,18 +405,6 @@ def _require_finite(rows: np.ndarray, names: list[str], level: float, precision:
             f"{names[bad[0]]}: its embedding at noise {level:.2f} is not finite or zero in "
             f"{precision}; {mend_of_precision(precision)}"
         )
-
-
-@contextmanager
-def one_share_each(device: torch.device, workers: int) -> Iterator[None]:
-    """Let each worker's encoder use its share of the cores, where it runs on the CPU."""
-    before = torch.get_num_threads()
-    if device.type == "cpu":
-        torch.set_num_threads(max(available_cores() // workers, 1))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import math
 import pickle
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -85,6 +85,9 @@ def pretrain(
     require_replaceable(model, "pretrain")  # before the long work, not after it
     device = choose_device(params.device, "pretrain.device")
     encoder = load_encoder(params.architecture, params.init, model, params.seed, device, KEYS)
+    for remark in encoder.remarks:
+        click.echo(remark)
+    encoder = for_training(encoder)
     bf16 = params.precision != "fp32" and choose_precision(params.precision, device) == "bf16"
     normalisation = Normalisation(_side(encoder), encoder.mean, encoder.std)
     side = math.ceil(normalisation.size * ROOM_FOR_CROPS)
@@ -98,7 +101,7 @@ def pretrain(
     history = train(params, encoder, normalisation, pairs_of_round, held_out, checkpoint, bf16)
     after = compare(encoder.model, encoder.tokenise, held_out, normalisation, params.seed)
 
-    _write_model(model, params.architecture, encoder)
+    write_model(model, encoder)
     write_json(metrics, _metrics(params, after, encoder))
     with whole_files(plots) as folder:
         write_csv(folder / "loss.csv", history)
@@ -113,6 +116,25 @@ def pretrain(
         f"{model}: {sum(p.numel() for p in encoder.model.parameters()):,} weights after "
         f"{params.steps} steps; held-out recall@1 {to_text:.1%} image to text, {to_image:.1%} back"
     )
+
+
+def for_training(encoder: Encoder) -> Encoder:
+    """The encoder of a model that can be trained here and kept in a folder.
+
+    A softmax over pairs leaves a logit bias as it is, and makes the model one of softmax: the
+    bias is dropped. Raises StudyError for a text tower that is not open_clip's own.
+    """
+    if encoder.config["text_cfg"].get("hf_model_name"):
+        raise StudyError(
+            f"pretrain.architecture: {encoder.name} has a text tower of transformers, which a "
+            "folder of open_clip cannot hold; choose an architecture without"
+        )
+    if encoder.logit_bias is None:
+        return encoder
+    click.echo(f"{encoder.name}: trained with a softmax from here on, without its logit bias")
+    encoder.model.logit_bias = None
+    config = {key: value for key, value in encoder.config.items() if key != "init_logit_bias"}
+    return replace(encoder, config=config)
 
 
 def _side(encoder: Encoder) -> int:
@@ -328,18 +350,19 @@ def _damaged(file: Path, error: Exception) -> StudyError:
 # --- what is written -----------------------------------------------------------------------------
 
 
-def _write_model(folder: Path, architecture: str, encoder: Encoder) -> None:
+def write_model(folder: Path, encoder: Encoder) -> None:
     """Write the model as open_clip publishes one; float16 halves what git has to hold."""
     weights = {
         name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous().cpu()
         for name, tensor in encoder.model.state_dict().items()
     }
     with whole_folder(folder, "pretrain") as unfinished:
-        config = open_clip.get_model_config(architecture)
         write_json(
             unfinished / CONFIG_FILE,
-            {"model_cfg": config, "preprocess_cfg": encoder.preprocessing},
+            {"model_cfg": encoder.config, "preprocess_cfg": encoder.preprocessing},
         )
+        if encoder.config["text_cfg"].get("hf_tokenizer_name"):
+            open_clip.get_tokenizer(encoder.source).save_pretrained(unfinished)
         save_file(weights, unfinished / WEIGHTS_FILES[0])
 
 

@@ -44,7 +44,9 @@ def write_model(folder: Path, seed: int = 0, **changes: object) -> Path:
     config = {"model_cfg": TINY | changes, "preprocess_cfg": preprocess}
     (folder / "open_clip_config.json").write_text(json.dumps(config))
     torch.manual_seed(seed)
-    model = open_clip.CLIP(**config["model_cfg"])
+    settings = dict(config["model_cfg"])
+    kind = open_clip.CustomTextCLIP if settings.pop("custom_text", False) else open_clip.CLIP
+    model = kind(**settings)
     save_file(model.state_dict(), folder / "open_clip_model.safetensors")
     return folder
 
@@ -97,11 +99,25 @@ def test_images_are_prepared_and_encoded_as_open_clip_does_it(folder, tiny):
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
 
 
-def test_an_embedding_does_not_depend_on_the_batch(tiny):
-    pixels = np.stack([tiny.prepare(picture(i)) for i in range(7)])
+@pytest.mark.parametrize("size", [1, 3, 5, 16, 20])
+def test_an_image_s_embedding_does_not_depend_on_the_number_of_images(tiny, size):
+    pixels = np.stack([tiny.prepare(picture(i)) for i in range(20)])
     together = tiny.encode_images(pixels)
-    alone = np.concatenate([tiny.encode_images(pixels[i : i + 1]) for i in range(7)])
-    np.testing.assert_allclose(alone, together, atol=1e-6)
+    pieces = [tiny.encode_images(pixels[i : i + size]) for i in range(0, 20, size)]
+    np.testing.assert_array_equal(pieces[0], together[:size])
+    np.testing.assert_allclose(np.concatenate(pieces), together, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 5, 64, 70])
+def test_a_prompt_s_embedding_does_not_depend_on_the_number_of_prompts_or_threads(tiny, count):
+    prompts = [f"a texture of kind {i}" for i in range(100)]
+    together, before = tiny.encode_texts(prompts), torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        np.testing.assert_array_equal(tiny.encode_texts(prompts[:count]), together[:count])
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_class_embeddings_are_the_normalised_mean_of_unit_prompt_embeddings(folder, tiny):
@@ -146,6 +162,26 @@ def test_prompts_without_a_finite_embedding_name_the_class(tiny):
 
 def test_logit_scale_is_the_factor_itself(tiny):
     assert tiny.logit_scale == pytest.approx(1 / 0.07)
+    assert (tiny.logit_bias, tiny.probabilities) == (None, "softmax")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_a_model_with_a_logit_bias_was_trained_with_sigmoids(tmp_path, precision):
+    folder = write_model(tmp_path, init_logit_bias=-10.03, init_logit_scale=2.3, custom_text=True)
+    encoder = with_precision(load(None, str(folder)), precision)
+    assert encoder.logit_bias == pytest.approx(-10.03)  # in bfloat16 it would be -10.0625
+    assert encoder.logit_scale == pytest.approx(np.exp(2.3))
+    assert encoder.probabilities == "sigmoid"
+
+
+def test_open_clip_s_models_with_a_bias_are_those_of_the_sigmoid_loss():
+    biased = [
+        name
+        for name in open_clip.list_models()
+        if open_clip.get_model_config(name).get("init_logit_bias") is not None
+    ]
+    assert len(biased) == 28
+    assert all("siglip" in name.lower() for name in biased)
 
 
 # Precision and device
@@ -454,9 +490,13 @@ def test_a_folder_that_holds_no_model_is_refused(tmp_path):
     with pytest.raises(StudyError, match=r"holds no open_clip_model.safetensors or"):
         load(None, str(tmp_path))
     (tmp_path / "open_clip_model.safetensors").touch()
-    for content in ("{}", "not JSON", json.dumps({"model_cfg": TINY | {"typo": 1}})):
+    for content, fault in (
+        ("{}", "model_cfg: missing; add it"),
+        ("not JSON", "not JSON: "),
+        (json.dumps({"model_cfg": TINY | {"typo": 1}}), "model_cfg.typo: unknown key"),
+    ):
         (tmp_path / "open_clip_config.json").write_text(content)
-        with pytest.raises(StudyError, match=r"config.json: not a model that open_clip knows"):
+        with pytest.raises(StudyError, match=f"config.json: {fault}"):
             load(None, str(tmp_path))
 
 

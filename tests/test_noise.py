@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import ndimage, stats
 
+from stages.core import noise as module
 from stages.core.errors import StudyError
 from stages.core.noise import (
     level_unit,
@@ -165,6 +166,89 @@ def test_draws_of_blur_are_refused_since_they_are_equal():
 def test_a_fraction_above_one_is_refused():
     with pytest.raises(StudyError, match=r"embed.noise_levels: 2.0 is more than 1"):
         require_defined("salt-and-pepper", "pixel", [0.0, 2.0], 2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "space", "level"),
+    [
+        ("gaussian", "normalised", 1e308),
+        ("gaussian", "pixel", 1000.01),
+        ("uniform", "normalised", 1e38),
+        ("uniform", "pixel", 5e4),
+        ("shot", "pixel", 1e155),
+        ("shot", "pixel", 101.0),
+        ("blur", "pixel", 1e6),
+        ("blur", "pixel", 500.5),
+        ("salt-and-pepper", "pixel", 1.01),
+    ],
+)
+def test_a_level_beyond_its_kind_s_largest_is_refused(kind, space, level):
+    with pytest.raises(StudyError, match=r"^embed.noise_levels: .* is more than .*; lower it$"):
+        require_defined(kind, space, [0.0, level], 1)
+    with pytest.raises(StudyError, match=r"^embed.noise_levels: .* is more than"):
+        require_defined(kind, space, [level, 0.0], 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "space"), [(kind, space) for kind in KINDS for space in module.KINDS[kind].spaces]
+)
+def test_the_largest_and_the_smallest_level_of_a_kind_give_finite_pixels(kind, space):
+    pixels = np.random.default_rng(0).random((3, 32, 32), dtype=np.float32)
+    for level in (0.01, module.KINDS[kind].most):
+        require_defined(kind, space, [0.0, level], 1)
+        found = apply(pixels, kind, level, space)
+        assert np.isfinite(found.astype(np.float16)).all()
+
+
+# Hendrycks and Dietterich (2019)
+
+
+@pytest.mark.parametrize("deviation", [0.08, 0.12, 0.18, 0.26, 0.38])
+def test_gaussian_noise_has_the_level_of_imagenet_c(deviation):
+    """Theirs is clip(x + normal(0, c), 0, 1) on [0, 1] pixels."""
+    pixels = np.linspace(0, 1, 200, dtype=np.float32)[None, :, None].repeat(200, 2).repeat(3, 0)
+    theirs = np.random.default_rng(0).normal(0, deviation, pixels.shape) + pixels
+    ours, theirs = apply(pixels, "gaussian", deviation), np.clip(theirs, 0, 1)
+    # 600 deviates a row: the standard error of a row's mean is at most 0.016.
+    np.testing.assert_allclose(ours.mean(axis=(0, 2)), theirs.mean(axis=(0, 2)), atol=0.08)
+    np.testing.assert_allclose(ours.std(axis=(0, 2)), theirs.std(axis=(0, 2)), atol=0.06)
+    assert stats.ks_2samp(ours.ravel(), theirs.ravel()).statistic < 0.01
+
+
+@pytest.mark.parametrize(
+    ("photons", "written"), [(60, 0.13), (25, 0.20), (12, 0.29), (5, 0.45), (3, 0.58)]
+)
+def test_shot_noise_at_one_over_the_root_of_the_photons_is_imagenet_c_s(photons, written):
+    """Theirs is clip(poisson(x c) / c, 0, 1); the same draws come out the same."""
+    pixels = np.random.default_rng(0).random((3, 64, 64), dtype=np.float32)
+    level = 1 / np.sqrt(photons)
+    assert round(level, 2) == written
+    draws = noise_generator(0, "a/a.jpg", "shot", level, 0).poisson(pixels.astype(float) * photons)
+    theirs = np.clip(draws / photons, 0, 1)
+    np.testing.assert_allclose(apply(pixels, "shot", level), theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize("sigma", [1, 2, 3, 4, 6])
+def test_blur_is_imagenet_c_s_away_from_the_border_and_mirrors_it(sigma):
+    """Theirs is scikit-image's gaussian, which is SciPy's filter with mode 'nearest'."""
+    pixels = np.random.default_rng(0).random((3, 80, 80), dtype=np.float32)
+    ours = apply(pixels, "blur", float(sigma))
+    theirs, mirrored = (
+        ndimage.gaussian_filter(pixels, (0, sigma, sigma), mode=mode, truncate=4)
+        for mode in ("nearest", "mirror")
+    )
+    inner = np.s_[:, 4 * sigma : 80 - 4 * sigma, 4 * sigma : 80 - 4 * sigma]
+    np.testing.assert_allclose(ours[inner], theirs[inner], atol=1e-4)
+    np.testing.assert_allclose(ours, mirrored, atol=1e-4)
+    assert np.abs(ours - theirs).max() > 0.01
+
+
+def test_impulse_noise_of_imagenet_c_strikes_channels_and_salt_and_pepper_pixels():
+    hit = apply(grey(0.5), "salt-and-pepper", 0.27) != 0.5
+    np.testing.assert_array_equal(hit[0], hit[1])
+    rng = np.random.default_rng(0)
+    theirs = rng.random((3, 200, 200)) < 0.27  # scikit-image's random_noise: each entry by itself
+    assert (theirs[0] != theirs[1]).mean() == pytest.approx(2 * 0.27 * 0.73, abs=0.01)
 
 
 def test_every_kind_names_the_unit_of_its_level():

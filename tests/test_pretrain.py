@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from safetensors.torch import load_file
 
 import stages.pretrain
+from stages.core.encoder import load_encoder
 from stages.core.painter import ATTRIBUTES, Painting, paint
 from stages.core.randomness import generator_for
 from stages.pretrain import pretrain
@@ -203,6 +204,40 @@ def damage(file: Path) -> None:
     file.write_bytes(b"not a checkpoint")
 
 
+def test_openai_s_spelling_of_an_architecture_is_written_as_a_model_that_can_be_read(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "architectures" / "tiny-16.json").write_text(json.dumps(TINY))
+    open_clip.add_model_config(tmp_path / "architectures")
+    assert run(tmp_path, "--architecture", "tiny/16", "--steps", "1").exit_code == 0
+    read = load_encoder(str(tmp_path / "model"), None, tmp_path, 0, torch.device("cpu"))
+    assert read.remarks == ()
+    again = ["--architecture", str(tmp_path / "model"), "--model", str(tmp_path / "again")]
+    assert run(tmp_path, *again, "--steps", "1").exit_code == 0  # a folder is trained on
+    assert load_encoder(str(tmp_path / "again"), None, tmp_path, 0, read.device).trained
+
+
+def test_weights_of_a_broken_off_training_are_those_to_start_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_until(9, tmp_path, monkeypatch)
+    (file,) = (tmp_path / "checkpoints").glob("*.pt")
+    result = run(tmp_path, "--init", str(file), "--steps", "1")
+    assert result.exit_code == 0, result.output
+    assert f"{file} does not say all of how images were prepared" in result.output
+
+
+def test_a_model_of_sigmoids_becomes_one_of_softmax(tmp_path: Path) -> None:
+    biased = TINY | {"init_logit_bias": -10, "init_logit_scale": 2.3, "custom_text": True}
+    (tmp_path / "architectures" / "tiny-sigmoid.json").write_text(json.dumps(biased))
+    open_clip.add_model_config(tmp_path / "architectures")
+    result = run(tmp_path, "--architecture", "tiny-sigmoid", "--steps", "1")
+    assert result.exit_code == 0, result.output
+    assert "trained with a softmax from here on, without its logit bias" in result.output
+    read = load_encoder(str(tmp_path / "model"), None, tmp_path, 0, torch.device("cpu"))
+    assert (read.logit_bias, read.probabilities) == (None, "softmax")
+
+
 def test_an_unknown_architecture_is_refused(tmp_path: Path) -> None:
     result = run(tmp_path, "--architecture", "ViT-B-33")
     assert result.exit_code == 1
@@ -231,6 +266,8 @@ def test_what_is_trained_on_is_never_what_fetch_paints() -> None:
             "pretrain.init: tag 'openai' was trained with QuickGELU, while ViT-B-32 has GELU; "
             "set pretrain.architecture: ViT-B-32-quickgelu",
         ),
+        (["--init", "~nosuchuser/x.pt"], "pretrain.init: '~nosuchuser/x.pt': no home folder of"),
+        (["--architecture", "~nosuchuser/x"], "pretrain.architecture: '~nosuchuser/x': no home"),
     ],
 )
 def test_messages_name_the_settings_of_this_stage(
