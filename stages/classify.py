@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from stages.command import path_option, stage
 from stages.core.classification import (
     CLASSIFIERS,
+    PREDICTIONS,
     Neighbours,
     Probe,
     calibration_table,
@@ -33,10 +34,11 @@ from stages.core.classification_figures import (
 from stages.core.embeddings import Embeddings, level_key, read_embeddings
 from stages.core.errors import StudyError
 from stages.core.figures import save_figure
-from stages.core.files import rounded, whole_file, whole_files, write_csv, write_json
+from stages.core.files import rounded, whole_files, write_csv, write_json
 from stages.core.params import Count, Section, Seed
 from stages.core.randomness import generator_for
 from stages.core.statistics import accuracy_intervals
+from stages.core.tables import write_parquet
 
 # Right answers are counted among so many best-scored classes, or all where there are fewer.
 TOP = 5
@@ -133,9 +135,8 @@ def classify(
         figure = per_class_accuracy(per_class, study.classes, list(CLASSIFIERS.values()))
         save_figure(figure, folder / "per_class.png")
         save_figure(reliability(calibration, errors), folder / "calibration.png")
-    with whole_file(predictions) as unfinished:
-        tables = [_named(study, test, level, found) for level, found in levels.items()]
-        pd.concat(tables).to_parquet(unfinished, index=False)
+    tables = [_named(study, test, level, found) for level, found in levels.items()]
+    write_parquet(predictions, pd.concat(tables), PREDICTIONS, {"run": study.run})
     write_json(
         metrics,
         {

@@ -2,7 +2,7 @@
 
 | output | holds |
 | --- | --- |
-| distances.csv | a row per group, noise, dim, metric and comparison |
+| distances.parquet | a row per group, noise, dim, metric and comparison |
 | summary.csv | quartiles over the classes of the same |
 | bottleneck.png, wasserstein.png | distance against noise level, each beside its yardstick |
 
@@ -44,7 +44,15 @@ import pandas as pd
 from pydantic import Field
 
 from stages.command import path_option, stage
-from stages.core.diagrams import ALL, HALF_A, HALF_B, YARDSTICKS, CloudKey, read_diagrams
+from stages.core.diagrams import (
+    ALL,
+    DISTANCES,
+    HALF_A,
+    HALF_B,
+    YARDSTICKS,
+    CloudKey,
+    read_diagrams,
+)
 from stages.core.embeddings import level_key
 from stages.core.errors import StudyError
 from stages.core.figures import save_figure
@@ -52,6 +60,7 @@ from stages.core.files import rounded, whole_files, write_csv, write_json
 from stages.core.homology import bottleneck, finite_bars, wasserstein
 from stages.core.parallel import parallel_map
 from stages.core.params import Section
+from stages.core.tables import write_parquet
 from stages.core.topology_figures import distances_figure
 
 METRICS = {
@@ -92,12 +101,16 @@ class DistancesParams(Section):
 
 @stage(DistancesParams)
 @path_option("--diagrams", "data/diagrams", "The folder that holds diagrams.parquet.")
+@path_option("--distances", "data/distances.parquet", "Where every distance goes.")
 @path_option("--metrics", "metrics/distances.json", "Where the metrics go.")
 @path_option("--plots", "plots/distances", "Where tables and pictures go.")
-def distances(params: DistancesParams, diagrams: Path, metrics: Path, plots: Path) -> None:
+def distances(
+    params: DistancesParams, diagrams: Path, distances: Path, metrics: Path, plots: Path
+) -> None:
     """Compare clean with noisy diagrams, beside two yardsticks."""
     file = diagrams / "diagrams.parquet"
-    found = read_diagrams(file)
+    source = read_diagrams(file)
+    found = source.bars
     comparisons = list_comparisons(found)
     if not comparisons:
         raise StudyError(
@@ -109,10 +122,11 @@ def distances(params: DistancesParams, diagrams: Path, metrics: Path, plots: Pat
     summary = summary_table(of_classes)
 
     with whole_files(plots) as folder:
-        write_csv(folder / "distances.csv", table)
         write_csv(folder / "summary.csv", summary)
         for metric in METRICS:
             save_figure(draw(of_classes, metric), folder / f"{metric}.png")
+    about = {"run": source.run, "diagrams": source.content}
+    write_parquet(distances, table, DISTANCES, about)
     write_json(metrics, headline(of_classes))
 
     classes = of_classes["group"].nunique()

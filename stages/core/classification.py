@@ -10,8 +10,23 @@ import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from stages.core.tables import Schema, name, number
+
 # {column of the predictions: name for readers}
 CLASSIFIERS = {"zero_shot": "zero-shot", "probe": "linear probe", "knn": "nearest neighbours"}
+
+# The table of `classify`: every test image at every noise level, with the classes it is taken for
+# and its zero-shot margin.
+PREDICTIONS = Schema(
+    (
+        name("id"),
+        number("noise", low=0),
+        name("actual"),
+        *(name(classifier) for classifier in CLASSIFIERS),
+        number("margin", -2, 2),
+    ),
+    key=("id", "noise"),
+)
 
 # Largest gradient entry of a converged probe. At scikit-learn's own 1e-4 up to 5% of the
 # predictions were not those of the optimum; at 1e-7 one in 5,640 was not.
