@@ -153,7 +153,7 @@ def test_batch_size_changes_no_embedding_and_no_byte_of_the_metrics(
 def test_the_same_settings_give_the_same_bytes(source, done, tmp_path):
     assert run(source, tmp_path).exit_code == 0
     files = [file.relative_to(done) for file in done.rglob("*") if file.is_file()]
-    assert len(files) == 14
+    assert len(files) == 15
     for file in files:
         assert (tmp_path / file).read_bytes() == (done / file).read_bytes(), file
 

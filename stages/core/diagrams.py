@@ -85,9 +85,7 @@ class Diagrams:
     content: str
 
 
-def write_diagrams(
-    file: Path, diagrams: Mapping[CloudKey, Sequence[np.ndarray]], run: str
-) -> str:
+def write_diagrams(file: Path, diagrams: Mapping[CloudKey, Sequence[np.ndarray]], run: str) -> str:
     """Write the diagrams of clouds, (m, 2) by dimension, in the order given; return their id.
 
     The same diagrams give the same bytes.

@@ -193,9 +193,7 @@ def _read_manifest(file: Path) -> Manifest:
     except ValidationError as error:
         fault = error.errors()[0]
         key = ".".join(str(part) for part in fault["loc"])
-        raise StudyError(
-            f"{file}: {shown(key)}: {fault['msg']}; {make_again('embed')}"
-        ) from None
+        raise StudyError(f"{file}: {shown(key)}: {fault['msg']}; {make_again('embed')}") from None
     unknown = [
         each
         for each in manifest.files

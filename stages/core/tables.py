@@ -117,17 +117,17 @@ def read_parquet(file: Path, schema: Schema, stage: str) -> Table:
     of its size is checked before anything of that size is made.
     """
     with open_regular(file, stage, MOST_BYTES) as stream, _damage(file, stage):
+        metadata = pq.read_metadata(stream)
+        _require_fitting(metadata, file, schema, stage)
         texts = [column.name for column in schema.columns if pa.types.is_string(column.type)]
         # As dictionaries, names take no more memory than the file.
-        source = pq.ParquetFile(stream, read_dictionary=texts)
-        _require_fitting(source.metadata, file, schema, stage)
-        table = source.read()
+        table = pq.ParquetFile(stream, metadata=metadata, read_dictionary=texts).read()
         for text in texts:
             _require_short_names(table[text])
         table = table.cast(schema.arrow)
         about = {
             key.decode(): value.decode()
-            for key, value in source.metadata.metadata.items()
+            for key, value in (metadata.metadata or {}).items()
             if key != b"ARROW:schema"
         }
     frame = _checked(table, file, schema, stage)

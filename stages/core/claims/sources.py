@@ -54,19 +54,20 @@ def read_sources(
     study = read_embeddings(embeddings)
     file = diagrams / "diagrams.parquet"
     drawn = read_diagrams(file)
+    require_same(drawn.run, study.run, file, "the embeddings", "persistence")
     members = read_members(diagrams / "clouds.parquet", drawn)
     moved, of_distances = read_parquet(distances, DISTANCES, "distances")
     predicted, of_predictions = read_parquet(predictions, PREDICTIONS, "classify")
     pairs, of_angles = read_parquet(angles, ANGLES, "angles")
-    for run, path, stage in (
-        (drawn.run, file, "persistence"),
-        (of_distances["run"], distances, "distances"),
-        (of_predictions["run"], predictions, "classify"),
-        (of_angles["run"], angles, "angles"),
+    for about, path, stage in (
+        (of_distances, distances, "distances"),
+        (of_predictions, predictions, "classify"),
+        (of_angles, angles, "angles"),
     ):
-        require_same(run, study.run, path, "the embeddings", stage)
-    content = of_distances["diagrams"]
-    require_same(content, drawn.content, distances, "the diagrams", "distances")
+        require_same(about["run"], study.run, path, "the embeddings", stage)
+    require_same(
+        of_distances["diagrams"], drawn.content, distances, "the diagrams", "distances"
+    )
 
     found: dict[str, dict[float, list[np.ndarray]]] = {}
     for key, by_dim in drawn.bars.items():
