@@ -1,8 +1,11 @@
 """The headline is what the stages said, by name."""
 
+from pathlib import Path
+
 import pytest
 
 from stages.core.errors import StudyError
+from stages.core.metrics import Metrics
 from stages.core.params import read_params
 from stages.headline import HeadlineParams, gather
 from tests.study import ROOT
@@ -33,7 +36,11 @@ CLAIMS = {
 
 def headline(**settings: object) -> dict:
     params = read_params(HeadlineParams, ROOT / "params.yaml", settings)
-    return gather(params, EMBED, DISTANCES, CLASSIFY, CLAIMS)
+    metrics = {"embed": EMBED, "distances": DISTANCES, "classify": CLASSIFY, "claims": CLAIMS}
+    return gather(
+        params,
+        *(Metrics(Path(f"metrics/{stage}.json"), stage, of) for stage, of in metrics.items()),
+    )
 
 
 def test_the_headline_of_the_default() -> None:
@@ -58,5 +65,5 @@ def test_the_headline_of_another_classifier_and_distance() -> None:
 
 
 def test_a_dimension_without_diagrams_is_named() -> None:
-    with pytest.raises(StudyError, match=r"headline\.dim: 2, but persistence\.max_dim is lower"):
+    with pytest.raises(StudyError, match=r"headline\.dim: 2, but .* persistence\.max_dim is lower"):
         headline(dim=2)

@@ -65,9 +65,7 @@ def read_sources(
         (of_angles, angles, "angles"),
     ):
         require_same(about["run"], study.run, path, "the embeddings", stage)
-    require_same(
-        of_distances["diagrams"], drawn.content, distances, "the diagrams", "distances"
-    )
+    require_same(of_distances["diagrams"], drawn.content, distances, "the diagrams", "distances")
 
     found: dict[str, dict[float, list[np.ndarray]]] = {}
     for key, by_dim in drawn.bars.items():
