@@ -579,7 +579,7 @@ def test_read_index_sorts(tmp_path: Path) -> None:
     [
         ("", "empty"),
         ("id,class,split\n", "holds no rows"),
-        ("id,split\na/1.jpg,train\n", "columns 'id, split' instead of id, class, split"),
+        ("id,split\na/1.jpg,train\n", "no column class, but 'id, split'"),
         ("id,class,split\na/1.jpg,a,train\na/1.jpg,a,val\n", r"id a/1\.jpg is repeated"),
         ("id,class,split\na/1.jpg,b,train\n", r"a/1\.jpg has class 'b'"),
         (

@@ -395,7 +395,7 @@ def test_missing_and_damaged_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"diagrams.parquet: damaged \(.*; run"):
         read_diagrams(file).bars
     pq.write_table(pa.table({"group": ["a"], "birth": [0.0]}), file)
-    with pytest.raises(StudyError, match="columns 'group, birth' instead of group, noise"):
+    with pytest.raises(StudyError, match="no column noise, but 'group, birth'; run"):
         read_diagrams(file).bars
 
 

@@ -140,6 +140,7 @@ def read_json(path: Path, stage: str | None = None) -> dict:
             object_pairs_hook=_distinct,
             parse_constant=_finite,
             parse_float=_finite,
+            parse_int=_int64,
         )
     except (ValueError, RecursionError) as error:
         raise StudyError(f"{path}: not JSON ({shown(error)}); {make_again(stage)}") from None
@@ -160,6 +161,13 @@ def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(f"{text} is no finite number")
+    return value
+
+
+def _int64(text: str) -> int:
+    value = int(text)
+    if not -(2**63) <= value < 2**63:
+        raise ValueError(f"{text[:20]}... is no number of 64 bits")
     return value
 
 

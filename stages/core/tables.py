@@ -32,6 +32,7 @@ MOST_BYTES = 2**30
 MOST_ROWS = 20_000_000
 LONGEST_NAME = 1024  # characters; two file names of 255 make an id
 DIGEST_BYTES = 16
+A_NAME = f"a printable name of 1 to {LONGEST_NAME:,} characters"
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,7 @@ def read_parquet(file: Path, schema: Schema, stage: str) -> Table:
         for text in texts:
             _require_short_names(table[text])
         table = table.cast(schema.arrow)
+        table.validate(full=True)  # that text is UTF-8, for one
         about = {
             key.decode(): value.decode()
             for key, value in (metadata.metadata or {}).items()
@@ -184,6 +186,11 @@ def _damage(file: Path, stage: str) -> Iterator[None]:
 
 
 def _require_names(found: list[str], file: Path, schema: Schema, stage: str) -> None:
+    missing = [each for each in schema.names if each not in found]
+    if missing:
+        raise StudyError(
+            f"{file}: no column {missing[0]}, but {shown(', '.join(found))}; {make_again(stage)}"
+        )
     if found != schema.names:
         raise StudyError(
             f"{file}: columns {shown(', '.join(found))} instead of {', '.join(schema.names)}; "
@@ -260,7 +267,7 @@ def _is_name(value: str) -> bool:
 
 def _wanted(column: Column) -> str:
     if pa.types.is_string(column.type):
-        return f"one of {', '.join(column.choices)}" if column.choices else "a printable name"
+        return f"one of {', '.join(column.choices)}" if column.choices else A_NAME
     kind = "a number" if column.infinite else "a finite number"
     kind = "a whole number" if pa.types.is_integer(column.type) else kind
     least = f" from {column.low:g}" if math.isfinite(column.low) else ""
