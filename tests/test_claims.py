@@ -9,7 +9,6 @@ import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner, Result
 
 from stages.angles import angles
 from stages.claims import claims
@@ -20,9 +19,8 @@ from stages.core.statistics import Interval
 from stages.distances import distances
 from stages.persistence import persistence
 from tests.conftest import write_embeddings
-from tests.study import ROOT
+from tests.stages import invoke
 
-PARAMS = ["--params", str(ROOT / "params.yaml")]
 QUICK = ["--projection-seeds", "2", "--images-per-class", "12", "--half-samples", "10"]
 QUICK += ["--bootstrap-replicates", "200"]
 CLASSES = ["crosshatched", "dotted", "grid", "polka-dotted", "striped", "woven", "zigzagged"]
@@ -60,15 +58,6 @@ def run_stages(folder: Path, seed: int, classes: list[str] = CLASSES, max_dim: s
         done = invoke(command, folder, *options)
         assert done.exit_code == 0, done.output
     return folder
-
-
-def invoke(command, folder: Path, *options: str) -> Result:
-    """A stage on the files of a folder instead of the project's."""
-    paths = []
-    for option in command.params:
-        if "/" in str(option.default):
-            paths += [option.opts[0], str(folder / option.default)]
-    return CliRunner().invoke(command, [*PARAMS, *paths, *options])
 
 
 @pytest.fixture(scope="module")

@@ -64,6 +64,21 @@ def test_the_headline_of_another_classifier_and_distance() -> None:
     assert found["topology_follows"] == "fails"
 
 
+def test_a_level_that_only_one_stage_has_is_named() -> None:
+    metrics = [
+        Metrics(Path(f"metrics/{stage}.json"), stage, content)
+        for stage, content in (
+            ("embed", EMBED),
+            ("distances", DISTANCES),
+            ("classify", CLASSIFY | {"noise_2.00": CLASSIFY["noise_0.50"]}),
+            ("claims", CLAIMS),
+        )
+    ]
+    params = read_params(HeadlineParams, ROOT / "params.yaml")
+    with pytest.raises(StudyError, match=r"embed\.json: no noise_2\.00; run 'dvc repro --force"):
+        gather(params, *metrics)
+
+
 def test_a_dimension_without_diagrams_is_named() -> None:
     with pytest.raises(StudyError, match=r"headline\.dim: 2, but .* persistence\.max_dim is lower"):
         headline(dim=2)

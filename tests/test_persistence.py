@@ -387,6 +387,15 @@ def test_diagrams_survive_the_file(tmp_path: Path) -> None:
     ]
 
 
+def test_a_dimension_without_any_bar_survives_the_file(tmp_path: Path) -> None:
+    """That there are no loops is not that none were looked for."""
+    for max_dim in (0, 1, 2):
+        by_dim = [np.array([[0, np.inf]]), NO_BARS, NO_BARS][: max_dim + 1]
+        write_diagrams(tmp_path / "diagrams.parquet", {CloudKey("grid", 0.5): by_dim}, "a run")
+        found = read_diagrams(tmp_path / "diagrams.parquet").bars
+        assert [len(bars) for bars in found[CloudKey("grid", 0.5)]] == [1, 0, 0][: max_dim + 1]
+
+
 def test_missing_and_damaged_files_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "diagrams.parquet"
     with pytest.raises(StudyError, match=r"diagrams.parquet: not found; run 'dvc repro pers"):

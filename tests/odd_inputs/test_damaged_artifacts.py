@@ -4,8 +4,10 @@ Every file that a stage reads is damaged in every way that its kind allows, and 
 reads it is run. The line names the file, and a command that makes it again.
 """
 
+import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +16,8 @@ import click
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner
 from matplotlib import pyplot as plt
 
 import stages.angles
@@ -27,7 +27,9 @@ import stages.persistence
 from stages.angles import angles
 from stages.claims import claims
 from stages.classify import classify
-from stages.core.files import write_json
+from stages.core.embeddings import write_manifest
+from stages.core.errors import StudyError
+from stages.core.files import read_json, write_json
 from stages.distances import distances
 from stages.embed import embed
 from stages.headline import headline
@@ -35,20 +37,10 @@ from stages.persistence import persistence
 from stages.project import project
 from tests.conftest import write_embeddings
 from tests.refusals import refusal
-from tests.study import ROOT
+from tests.stages import PARAMS, invoke, paths
+from tests.study import ROOT, dvc, git
 
-PARAMS = ["--params", ROOT / "params.yaml"]
 Damage = Callable[[Path], object]
-
-
-def paths(command: click.Command, folder: Path) -> list[object]:
-    """The options that let a stage read and write in a folder instead of the project's."""
-    return [
-        part
-        for option in command.params
-        if "/" in str(option.default)
-        for part in (option.opts[0], folder / option.default)
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +64,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (distances,),
             (classify, "--bootstrap-replicates", "100", "--knn-neighbours", "3"),
         ):
-            given = [*PARAMS, *paths(command, folder), *options]
-            done = CliRunner().invoke(command, [str(each) for each in given])
+            done = invoke(command, folder, *options)
             assert done.exit_code == 0, done.output
     write_json(folder / "metrics" / "embed.json", {"noise_0.50": {"cosine_to_clean": 0.9}})
     verdicts = {
@@ -371,7 +362,108 @@ def test_a_damaged_artifact_is_refused(
     assert sorted(study.rglob("*")) == before  # nothing was written
 
 
+# What embed itself would have written: the manifest fits, and the array is wrong all the same.
+WRITTEN_WRONGLY = {
+    "float64": "float64 of shape (24, 6) instead of 24 rows of float32",
+    "float16": "float16 of shape",
+    "other byte order": ">f4 of shape",
+    "transposed": "shape (6, 24) for 24 images in images.csv",
+    "one dimension": "shape (144,) for 24 images in images.csv",
+    "a row fewer": "shape (23, 6) for 24 images in images.csv",
+    "NaN": "the embedding of banded/banded_0001.jpg has norm nan instead of 1, 1 such in all",
+    "zeros": "the embedding of banded/banded_0000.jpg has norm 0 instead of 1, 24 such in all",
+}
+
+
+@pytest.mark.parametrize(("how", "message"), WRITTEN_WRONGLY.items(), ids=WRITTEN_WRONGLY)
+def test_an_array_that_fits_the_manifest_alone_is_refused(
+    study: Path, how: str, message: str
+) -> None:
+    embeddings = study / "data" / "embeddings"
+    OF_NPY[how](embeddings / "noise_0.00_draw_0.npy")
+    write_manifest(embeddings)
+    line = refusal(angles, *PARAMS, *paths(angles, study))
+    assert f"noise_0.00_draw_0.npy: {message}" in line
+
+
+LISTED_WRONGLY = {
+    "a draw of level 0.5 lost": ({"noise_0.50_draw_0.npy": None}, "noise_0.50_draw_0.npy: not"),
+    "the clean array lost": ({"noise_0.00_draw_0.npy": None}, "noise_0.00_draw_0.npy: not found"),
+    "10^8 draws": (
+        {f"noise_0.50_draw_{10**8}.npy": "text.npy"},
+        "noise_0.50_draw_2.npy: not found; run 'dvc repro embed'",
+    ),
+    "a file elsewhere": ({"../../etc/hosts": "text.npy"}, "unknown file '../../etc/hosts'"),
+    "no text": ({"text.npy": None}, "no 'text.npy'"),
+    "size of text": ({"text.npy": {"size_bytes": "1", "blake2b": ""}}, "a valid integer"),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), LISTED_WRONGLY.values(), ids=LISTED_WRONGLY)
+def test_a_manifest_of_other_files_is_refused(
+    study: Path, changes: dict[str, object], message: str
+) -> None:
+    file = study / "data" / "embeddings" / "manifest.json"
+    manifest = json.loads(file.read_text())
+    files = manifest["files"]
+    for name, entry in changes.items():
+        if entry is None:
+            del files[name]
+        else:
+            files[name] = files[entry] if isinstance(entry, str) else entry
+    write_json(file, manifest)
+    assert message in refusal(angles, *PARAMS, *paths(angles, study))
+
+
+def test_a_file_without_permission_is_refused(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = study / "data" / "embeddings" / "classes.csv"
+    opened = Path.open
+
+    def refuse(path: Path, *how: object) -> object:
+        """As the system does for anyone but root, as whom tests may run."""
+        if path == file:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return opened(path, *how)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    line = refusal(angles, *PARAMS, *paths(angles, study))
+    assert f"classes.csv: no permission to read it; run 'chmod u+r {file}'" in line
+
+
+STANDARD = ("missing", "cut short", "a folder", "a FIFO", "a link to nothing", "a link to zeros")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", STANDARD)
+@pytest.mark.parametrize("name", ["cached/file.bin", "file.bin", "metrics.json"])
+def test_the_command_that_a_refusal_names_makes_the_file_again(
+    tmp_path: Path, name: str, how: str
+) -> None:
+    folder = tmp_path / "small"
+    (folder / ".dvc").mkdir(parents=True)
+    shutil.copy(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
+    (folder / "make.py").write_text(
+        "from pathlib import Path\n"
+        "Path('cached').mkdir()\n"
+        "for name in ('cached/file.bin', 'file.bin', 'metrics.json'):\n"
+        "    Path(name).write_text('contents')\n"
+    )
+    outs = ["cached", "file.bin", {"metrics.json": {"cache": False}}]
+    stage = {"cmd": "python make.py", "deps": ["make.py"], "outs": outs}
+    (folder / "dvc.yaml").write_text(json.dumps({"stages": {"make": stage}}))
+    git(folder, "init", "--quiet")
+    dvc(folder, "repro")
+    OF_ANY_FILE[how](folder / name)
+    with pytest.raises(StudyError) as refused:
+        read_json(folder / name, "make")
+    (command,) = re.findall("run '(.+?)'", str(refused.value))
+    dvc(folder, *command.split()[1:])
+    assert (folder / name).is_file()
+    assert not (folder / name).is_symlink()
+    assert (folder / name).read_text() == "contents"
+
+
 def test_the_undamaged_study_is_read(study: Path) -> None:
     """Else a refusal of what is damaged says nothing."""
-    done = CliRunner().invoke(headline, [str(each) for each in (*PARAMS, *paths(headline, study))])
+    done = invoke(headline, study)
     assert done.exit_code == 0, done.output
