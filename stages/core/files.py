@@ -144,8 +144,10 @@ def read_json(path: Path, stage: str | None = None) -> dict:
         )
     except (ValueError, RecursionError) as error:
         raise StudyError(f"{path}: not JSON ({shown(error)}); {make_again(stage)}") from None
-    if not isinstance(content, dict):
-        raise StudyError(f"{path}: {shown(content)} is no JSON object; {make_again(stage)}")
+    if not isinstance(content, dict) or not content:
+        raise StudyError(
+            f"{path}: {shown(content)} instead of an object with values; {make_again(stage)}"
+        )
     return content
 
 

@@ -419,11 +419,11 @@ def test_a_file_without_permission_is_refused(study: Path, monkeypatch: pytest.M
     file = study / "data" / "embeddings" / "classes.csv"
     opened = Path.open
 
-    def refuse(path: Path, *how: object) -> object:
+    def refuse(path: Path, *how: object, **more: object) -> object:
         """As the system does for anyone but root, as whom tests may run."""
         if path == file:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-        return opened(path, *how)
+        return opened(path, *how, **more)
 
     monkeypatch.setattr(Path, "open", refuse)
     line = refusal(angles, *PARAMS, *paths(angles, study))
