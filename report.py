@@ -26,7 +26,7 @@ import yaml
 from markdown_it import MarkdownIt
 
 from stages.core.errors import StudyError
-from stages.core.files import read_json, whole_folder
+from stages.core.files import make_again, read_json, whole_folder
 from stages.core.files import shown as printable
 
 MARKER = "<!-- report of the study -->"  # by which the earlier comment is found
@@ -173,9 +173,18 @@ def require_data(plots: dict, pipeline: dict) -> None:
         for name, definition in plot.items() if isinstance(plot, dict) else ():
             drawings = plots.get(name)
             if not drawings or "workspace" not in drawings[0]["revisions"]:
+                tables = list(definition["y"])
                 raise StudyError(
-                    f"plot '{name}': no data in {', '.join(definition['y'])}; run 'dvc repro'"
+                    f"plot '{name}': no data in {', '.join(tables)}; {_fix(tables[0], pipeline)}"
                 )
+
+
+def _fix(table: str, pipeline: dict) -> str:
+    """How to make a table again, of which dvc.lock may say that all is well with it."""
+    for stage, content in pipeline["stages"].items():
+        if table in set(outputs({"stages": {stage: content}})):
+            return make_again(stage)
+    return "run 'dvc repro'"
 
 
 # --- what is written ----------------------------------------------------------------------------

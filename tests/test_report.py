@@ -314,4 +314,5 @@ def test_metrics_that_dvc_passes_over_are_refused(small: Path, content: str) -> 
 def test_a_table_without_data_is_refused(small: Path, content: str) -> None:
     (small / "loss.csv").write_text(content)
     dvc(small, "commit", "--force")
-    assert "plot 'The loss': no data in loss.csv; run 'dvc repro'" in refusal()
+    fix = "run 'dvc repro --force --single-item classify'"
+    assert f"plot 'The loss': no data in loss.csv; {fix}" in refusal()
