@@ -26,7 +26,8 @@ import yaml
 from markdown_it import MarkdownIt
 
 from stages.core.errors import StudyError
-from stages.core.files import whole_folder
+from stages.core.files import make_again, read_json, whole_folder
+from stages.core.files import shown as printable
 
 MARKER = "<!-- report of the study -->"  # by which the earlier comment is found
 FOLDER = Path("report")
@@ -59,11 +60,11 @@ def report(base: str) -> None:
 
 def write_report(base: str) -> None:
     """Write the report to FOLDER; raises StudyError, with nothing written, where it would lie."""
-    try:
-        pipeline = yaml.safe_load(Path("dvc.yaml").read_text())
-    except FileNotFoundError:
-        raise StudyError("dvc.yaml: not found; run from the project's top folder") from None
+    pipeline = read_pipeline(Path("dvc.yaml"))
     require_up_to_date(json.loads(dvc("status", "--json")), pipeline)
+    for file in map(Path, pipeline.get("metrics", ())):
+        if file.exists():
+            read_json(file)  # DVC passes over metrics that it cannot read, without a word
     known = is_known(base)
     with tempfile.TemporaryDirectory() as pictures:
         command = ["diff", base] if known else ["show"]
@@ -89,16 +90,32 @@ def write_report(base: str) -> None:
     click.echo(f"{FOLDER}: the workspace {against}; open {FOLDER}/page.html")
 
 
+def read_pipeline(file: Path) -> dict:
+    """The contents of dvc.yaml, whose details DVC checks; raises StudyError where it is damaged."""
+    try:
+        pipeline = yaml.safe_load(file.read_text())
+    except FileNotFoundError:
+        raise StudyError(f"{file}: not found; run from the project's top folder") from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise StudyError(
+            f"{file}: not YAML ({printable(error)}); run 'git checkout {file}'"
+        ) from None
+    if not isinstance(pipeline, dict) or not (pipeline.get("stages") and pipeline.get("plots")):
+        raise StudyError(f"{file}: has no stages or no plots; run 'git checkout {file}'")
+    return pipeline
+
+
 # --- what DVC says ------------------------------------------------------------------------------
 
 
 def dvc(*arguments: str) -> str:
-    """Run DVC and return what it prints; raises StudyError with its last line where it fails."""
+    """Run DVC and return what it prints; raises StudyError with its first error where it fails."""
     command = [sys.executable, "-m", "dvc", *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        said = done.stderr.strip().splitlines() or ["failed"]
-        raise StudyError(f"dvc {arguments[0]}: {said[-1]}")
+        lines = done.stderr.strip().splitlines() or ["failed"]
+        said = next((line for line in lines if line.startswith("ERROR")), lines[0])
+        raise StudyError(f"dvc {arguments[0]}: {said}")
     return done.stdout
 
 
@@ -157,9 +174,18 @@ def require_data(plots: dict, pipeline: dict) -> None:
         for name, definition in plot.items() if isinstance(plot, dict) else ():
             drawings = plots.get(name)
             if not drawings or "workspace" not in drawings[0]["revisions"]:
+                tables = list(definition["y"])
                 raise StudyError(
-                    f"plot '{name}': no data in {', '.join(definition['y'])}; run 'dvc repro'"
+                    f"plot '{name}': no data in {', '.join(tables)}; {_fix(tables[0], pipeline)}"
                 )
+
+
+def _fix(table: str, pipeline: dict) -> str:
+    """How to make a table again, of which dvc.lock may say that all is well with it."""
+    for stage, content in pipeline["stages"].items():
+        if table in set(outputs({"stages": {stage: content}})):
+            return make_again(stage)
+    return "run 'dvc repro'"
 
 
 # --- what is written ----------------------------------------------------------------------------

@@ -1,4 +1,13 @@
-"""Principal angles between the subspaces of every pair of classes, at each noise level."""
+"""Principal angles between the subspaces of every pair of classes, at each noise level.
+
+| output | holds |
+| --- | --- |
+| angles.parquet | a row per pair and noise level; see stages/core/subspaces.py |
+| closest_pairs.csv | of these the closest pairs of each level, rounded |
+| rotation.csv | a row per class and level: how far its subspace turns from the clean one |
+| smallest_angle.png, mean_angle.png | matrices of the clean angles |
+| closest_pairs.png, distribution.png | the closest pairs; all angles, by level |
+"""
 
 from pathlib import Path
 
@@ -14,6 +23,7 @@ from stages.core.figures import save_figure
 from stages.core.files import rounded, whole_files, write_csv, write_json
 from stages.core.subspace_figures import angle_distributions, angle_matrix, closest_pairs_bars
 from stages.core.subspaces import (
+    ANGLES,
     ZERO_ANGLE_RAD,
     angle_summary,
     angles_between,
@@ -22,14 +32,18 @@ from stages.core.subspaces import (
     principal_angles,
     sample_space_bases,
 )
+from stages.core.tables import write_parquet
 from stages.settings.angles import AnglesParams
 
 
 @stage(AnglesParams)
 @path_option("--embeddings", "data/embeddings", "The embeddings artifact.")
+@path_option("--angles", "data/angles.parquet", "Where the angles of every pair go.")
 @path_option("--metrics", "metrics/angles.json", "Where the metrics go.")
 @path_option("--plots", "plots/angles", "Where tables and pictures go.")
-def angles(params: AnglesParams, embeddings: Path, metrics: Path, plots: Path) -> None:
+def angles(
+    params: AnglesParams, embeddings: Path, angles: Path, metrics: Path, plots: Path
+) -> None:
     """Compute all principal angles between every pair of class subspaces, per noise level.
 
     The subspace of a class is spanned by the leading right singular vectors of its embeddings
@@ -53,7 +67,6 @@ def angles(params: AnglesParams, embeddings: Path, metrics: Path, plots: Path) -
 
     where = "feature space" if params.space == "feature" else "sample space (the usual mistake)"
     with whole_files(plots) as folder:
-        write_csv(folder / "pairs.csv", _long(pairs))
         write_csv(folder / "closest_pairs.csv", _long(closest))
         write_csv(folder / "rotation.csv", _long(rotations))
         for column, what in (("smallest_deg", "Smallest"), ("mean_deg", "Mean")):
@@ -61,6 +74,8 @@ def angles(params: AnglesParams, embeddings: Path, metrics: Path, plots: Path) -
             save_figure(figure, folder / f"{column.removesuffix('_deg')}_angle.png")
         save_figure(closest_pairs_bars(closest, where), folder / "closest_pairs.png")
         save_figure(angle_distributions(pairs, rotations, where), folder / "distribution.png")
+    settings = {"space": params.space, "centred": str(params.centre).lower()}
+    write_parquet(angles, _long(pairs), ANGLES, {"run": study.run, **settings})
     write_json(metrics, _metrics(params, found.dimension, pairs, rotations))
     for line in _report(params.space, found.dimension, pairs):
         click.echo(line)

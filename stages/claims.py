@@ -42,9 +42,8 @@ Tables = dict[str, pd.DataFrame]
 @path_option("--embeddings", "data/embeddings", "The embeddings artifact.")
 @path_option("--diagrams", "data/diagrams", "The folder of the diagrams.")
 @path_option("--predictions", "data/predictions.parquet", "Every prediction of classify.")
-@path_option("--distances", "plots/distances/distances.csv", "The table of distances.")
-@path_option("--pairs", "plots/angles/pairs.csv", "The table of angles.")
-@path_option("--angle-metrics", "metrics/angles.json", "The metrics of angles.")
+@path_option("--distances", "data/distances.parquet", "Every distance of distances.")
+@path_option("--angles", "data/angles.parquet", "Every angle of angles.")
 @path_option("--metrics", "metrics/claims.json", "Where the metrics go.")
 @path_option("--plots", "plots/claims", "Where tables and pictures go.")
 def claims(
@@ -53,13 +52,12 @@ def claims(
     diagrams: Path,
     predictions: Path,
     distances: Path,
-    pairs: Path,
-    angle_metrics: Path,
+    angles: Path,
     metrics: Path,
     plots: Path,
 ) -> None:
     """Decide every claim about topology and accuracy, with an effect and its uncertainty."""
-    sources = read_sources(embeddings, diagrams, distances, predictions, pairs, angle_metrics)
+    sources = read_sources(embeddings, diagrams, distances, predictions, angles)
     tables: Tables = {}
     findings: list[Finding] = []
     with threadpool_limits(1):

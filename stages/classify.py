@@ -13,6 +13,7 @@ from stages.command import path_option, stage
 from stages.core.checks import possible_neighbours, require_two_classes
 from stages.core.classification import (
     CLASSIFIERS,
+    PREDICTIONS,
     PROBABILITIES,
     Neighbours,
     Probe,
@@ -33,8 +34,9 @@ from stages.core.classification_figures import (
 from stages.core.embeddings import Embeddings, level_key, read_embeddings
 from stages.core.errors import StudyError
 from stages.core.figures import save_figure
-from stages.core.files import rounded, whole_file, whole_files, write_csv, write_json
+from stages.core.files import rounded, whole_files, write_csv, write_json
 from stages.core.statistics import accuracy_intervals, share_interval
+from stages.core.tables import write_parquet
 from stages.settings.classify import ClassifyParams
 
 # Right answers are counted among so many best-scored classes, or all where there are fewer.
@@ -121,9 +123,8 @@ def classify(
         probabilities = PROBABILITIES[study.encoder["probabilities"]]
         figure = reliability(calibration, errors, probabilities.label)
         save_figure(figure, folder / "calibration.png")
-    with whole_file(predictions) as unfinished:
-        tables = [_named(study, test, level, found) for level, found in levels.items()]
-        pd.concat(tables).to_parquet(unfinished, index=False)
+    tables = [_named(study, test, level, found) for level, found in levels.items()]
+    write_parquet(predictions, pd.concat(tables), PREDICTIONS, {"run": study.run})
     write_json(
         metrics,
         {

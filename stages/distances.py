@@ -2,11 +2,11 @@
 
 | output | holds |
 | --- | --- |
-| distances.csv | a row per group, noise, dim, metric and comparison |
+| distances.parquet | a row per group, noise, dim, metric and comparison |
 | summary.csv | quartiles over the classes of the same |
 | <metric>.png | distance against noise level, beside its yardstick |
 
-A metric is one of DISTANCES in stages/core/homology.py.
+A metric is one of DIAGRAM_DISTANCES in stages/core/homology.py.
 
 | comparison | between the diagrams of | images |
 | --- | --- | --- |
@@ -44,13 +44,22 @@ import numpy as np
 import pandas as pd
 
 from stages.command import path_option, stage
-from stages.core.diagrams import ALL, HALF_A, HALF_B, YARDSTICKS, CloudKey, read_diagrams
+from stages.core.diagrams import (
+    ALL,
+    DISTANCES,
+    HALF_A,
+    HALF_B,
+    YARDSTICKS,
+    CloudKey,
+    read_diagrams,
+)
 from stages.core.embeddings import level_key
 from stages.core.errors import StudyError
 from stages.core.figures import save_figure
 from stages.core.files import rounded, whole_files, write_csv, write_json
-from stages.core.homology import DISTANCES, diagram_distance, finite_bars
+from stages.core.homology import DIAGRAM_DISTANCES, diagram_distance, finite_bars
 from stages.core.parallel import parallel_map
+from stages.core.tables import write_parquet
 from stages.core.topology_figures import distances_figure
 from stages.settings.distances import DistancesParams
 
@@ -78,12 +87,16 @@ class Comparison:
 
 @stage(DistancesParams)
 @path_option("--diagrams", "data/diagrams", "The folder that holds diagrams.parquet.")
+@path_option("--distances", "data/distances.parquet", "Where every distance goes.")
 @path_option("--metrics", "metrics/distances.json", "Where the metrics go.")
 @path_option("--plots", "plots/distances", "Where tables and pictures go.")
-def distances(params: DistancesParams, diagrams: Path, metrics: Path, plots: Path) -> None:
+def distances(
+    params: DistancesParams, diagrams: Path, distances: Path, metrics: Path, plots: Path
+) -> None:
     """Compare clean with noisy diagrams, beside two yardsticks."""
     file = diagrams / "diagrams.parquet"
-    found = read_diagrams(file)
+    source = read_diagrams(file)
+    found = source.bars
     comparisons = list_comparisons(found)
     if not comparisons:
         raise StudyError(
@@ -95,10 +108,11 @@ def distances(params: DistancesParams, diagrams: Path, metrics: Path, plots: Pat
     summary = summary_table(of_classes)
 
     with whole_files(plots) as folder:
-        write_csv(folder / "distances.csv", table)
         write_csv(folder / "summary.csv", summary)
-        for metric in DISTANCES:
+        for metric in DIAGRAM_DISTANCES:
             save_figure(draw(of_classes, metric), folder / f"{metric}.png")
+    about = {"run": source.run, "diagrams": source.content}
+    write_parquet(distances, table, DISTANCES, about)
     write_json(metrics, headline(of_classes))
 
     classes = of_classes["group"].nunique()
@@ -139,7 +153,7 @@ def distances_table(
     Essential bars are set aside: each cloud has one, in H0, born at 0.
     """
     dims = range(len(next(iter(found.values()))))
-    rows = list(product(comparisons, dims, DISTANCES))
+    rows = list(product(comparisons, dims, DIAGRAM_DISTANCES))
     work = [
         (
             metric,
@@ -215,7 +229,7 @@ def draw(table: pd.DataFrame, metric: str):
         ("the same images", "clean_noisy", "noisy_noisy"),
         ("disjoint halves of a class", "half_clean_noisy", "half_clean_clean"),
     ]
-    distance = DISTANCES[metric]
+    distance = DIAGRAM_DISTANCES[metric]
     convention = f" ({distance.convention})" if distance.convention else ""
     return distances_figure(
         f"{distance.label[0].upper()}{distance.label[1:]}{convention} of persistence diagrams\n"

@@ -14,7 +14,7 @@ from scipy.spatial.distance import pdist
 
 from stages.command import path_option, stage
 from stages.core.dataset import read_image, read_index
-from stages.core.embeddings import array_name, level_key
+from stages.core.embeddings import array_name, level_key, write_manifest
 from stages.core.encoder import (
     IMAGES_AT_ONCE,
     Encoder,
@@ -78,6 +78,7 @@ def embed(
         write_csv(folder / "classes.csv", pd.DataFrame({"class": classes}))
         np.save(folder / "text.npy", text)
         write_json(folder / "encoder.json", description(encoder, params, text.shape[1]))
+        write_manifest(folder)
 
         drift = drift_table(arrays, table["class"])
         write_csv(pictures / "drift.csv", drift)

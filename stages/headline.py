@@ -21,9 +21,11 @@ import click
 
 from stages.command import path_option, stage
 from stages.core.errors import StudyError
-from stages.core.files import read_json, rounded, write_json
+from stages.core.files import rounded, write_json
+from stages.core.metrics import Metrics, read_metrics
 from stages.settings.headline import HeadlineParams
 
+CLEAN = "noise_0.00"
 BASELINES = ("draws", "halves")  # in order of preference
 
 
@@ -43,7 +45,11 @@ def headline(
 ) -> None:
     """Gather the numbers that a comparison of variants begins with."""
     found = gather(
-        params, read_json(embed), read_json(distances), read_json(classify), read_json(claims)
+        params,
+        read_metrics(embed, "embed"),
+        read_metrics(distances, "distances"),
+        read_metrics(classify, "classify"),
+        read_metrics(claims, "claims"),
     )
     write_json(metrics, found)
     for name, value in found.items():
@@ -51,51 +57,53 @@ def headline(
 
 
 def gather(
-    params: HeadlineParams, embed: dict, distances: dict, classify: dict, claims: dict
+    params: HeadlineParams, embed: Metrics, distances: Metrics, classify: Metrics, claims: Metrics
 ) -> dict:
     """The headline, from the metrics of four stages.
 
-    Raises StudyError for a dimension of which there are no diagrams. The verdict on the question
-    is that of zero-shot accuracy, or of the probe where the headline is about that.
+    Raises StudyError for a value that is missing, and for a dimension of which no diagrams were
+    computed. The verdict on the question is that of zero-shot accuracy, or of the probe where the
+    headline is about that.
     """
-    levels = [key for key in classify if key.startswith("noise_")]
-    noisy = [level for level in levels if level in distances]
+    levels = classify.levels()
+    noisy = [level for level in levels if level != CLEAN]
     dim = f"h{params.dim}"
-    if any(dim not in distances[level] for level in noisy):
-        raise StudyError(
-            f"headline.dim: {params.dim}, but persistence.max_dim is lower; lower the one or "
-            "raise the other"
-        )
+    for level in distances.levels():
+        if dim not in distances.names(level):
+            raise StudyError(
+                f"headline.dim: {params.dim}, but {distances.file} has no {dim}: "
+                "persistence.max_dim is lower; lower the one or raise the other"
+            )
     asked = "probe" if params.classifier == "probe" else "zero_shot"
     return {
         **{
-            f"accuracy@{short(level)}": classify[level][f"{params.classifier}_top1"]
+            f"accuracy@{short(level)}": classify.share(level, f"{params.classifier}_top1")
             for level in levels
         },
         **{
-            f"drift@{short(level)}": rounded(1 - embed[level]["cosine_to_clean"], 4)
+            f"drift@{short(level)}": rounded(
+                1 - embed.number(level, "cosine_to_clean", low=-1, high=1), 4
+            )
             for level in noisy
         },
         **{
             f"{params.distance}_{dim}_over_{baseline}@{short(level)}": ratio
             for level in noisy
-            for baseline, ratio in over_baseline(distances[level][dim][params.distance])
+            for baseline, ratio in over_baseline(distances, level, dim, params.distance)
         },
-        "claims_hold": claims["holds"],
-        "claims_fail": claims["fails"],
-        "claims_undecided": claims["undecided"],
-        "claims_not_applicable": claims["not_applicable"],
-        "topology_follows": claims[f"topology_follows_{asked}"]["verdict"],
-        "topology_adds": claims[f"topology_adds_{asked}"]["verdict"],
+        "claims_hold": claims.count("holds"),
+        "claims_fail": claims.count("fails"),
+        "claims_undecided": claims.count("undecided"),
+        "claims_not_applicable": claims.count("not_applicable"),
+        "topology_follows": claims.word(f"topology_follows_{asked}", "verdict"),
+        "topology_adds": claims.word(f"topology_adds_{asked}", "verdict"),
     }
 
 
-def over_baseline(distance: dict[str, float]) -> list[tuple[str, float]]:
+def over_baseline(distances: Metrics, *keys: str) -> list[tuple[str, float]]:
     """[(baseline, distance in its units)] by the first of BASELINES that there is, or []."""
-    known = [
-        (name, distance[f"ratio_to_{name}"]) for name in BASELINES if f"ratio_to_{name}" in distance
-    ]
-    return known[:1]
+    known = [name for name in BASELINES if f"ratio_to_{name}" in distances.names(*keys)]
+    return [(name, distances.number(*keys, f"ratio_to_{name}", low=0)) for name in known[:1]]
 
 
 def short(level: str) -> str:

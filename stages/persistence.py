@@ -3,7 +3,7 @@
 | output | holds |
 | --- | --- |
 | diagrams.parquet | every bar of every diagram; see stages/core/diagrams.py |
-| clouds.csv | the images that the diagrams are of |
+| clouds.parquet | the images that the diagrams are of |
 | summaries.csv | a row per group, noise, draw and dim: bars, persistence, entropy |
 | diagrams.csv | finite bars of the sample of all classes, some of each noise and dim, to be drawn |
 | diagrams_all.png | diagrams of the sample of all classes, a panel per level |
@@ -96,14 +96,15 @@ def persistence(
         for name, figure in draw(found, summaries, groups):
             save_figure(figure, folder / f"{name}.png")
     ids = artifact.images["id"].to_numpy()
+    content = write_diagrams(diagrams / "diagrams.parquet", found, artifact.run)
     write_members(
-        diagrams / "clouds.csv",
+        diagrams / "clouds.parquet",
         {
             group: {part: ids[rows].tolist() for part, rows in parts.items()}
             for group, parts in groups.items()
         },
+        content,
     )
-    write_diagrams(diagrams / "diagrams.parquet", found.items())
     write_json(metrics, headline(summaries, groups))
 
     bars = sum(len(bars) for by_dim in found.values() for bars in by_dim)

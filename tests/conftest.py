@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.core.embeddings import array_name
+from stages.core.embeddings import array_name, write_manifest
 from stages.core.files import write_csv, write_json
 from tests.study import TINY, commit_all, copy_of_the_working_tree, dvc, settings
 
@@ -45,6 +45,7 @@ def write_embeddings(
             "precision": "fp32",
         },
     )
+    write_manifest(folder)
     return folder
 
 

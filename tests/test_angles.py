@@ -13,7 +13,9 @@ from matplotlib import pyplot as plt
 
 import stages.angles
 from stages.angles import angles
-from stages.core.embeddings import array_name
+from stages.core.embeddings import array_name, write_manifest
+from stages.core.subspaces import ANGLES
+from stages.core.tables import read_parquet
 from tests.conftest import unit_rows, write_embeddings
 
 ROOT = Path(__file__).parents[1]
@@ -22,7 +24,6 @@ OUTPUTS = [
     "closest_pairs.png",
     "distribution.png",
     "mean_angle.png",
-    "pairs.csv",
     "rotation.csv",
     "smallest_angle.png",
 ]
@@ -35,13 +36,22 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def arguments(embeddings: Path, out: Path, *options: str) -> list[str]:
-    paths = {"--embeddings": embeddings, "--metrics": out / "angles.json", "--plots": out / "plots"}
+    paths = {
+        "--embeddings": embeddings,
+        "--angles": out / "angles.parquet",
+        "--metrics": out / "angles.json",
+        "--plots": out / "plots",
+    }
     flags = [str(part) for pair in paths.items() for part in pair]
     return ["--params", str(ROOT / "params.yaml"), *flags, *options]
 
 
 def run(embeddings: Path, out: Path, *options: str) -> Result:
     return CliRunner().invoke(angles, arguments(embeddings, out, *options))
+
+
+def pairs_in(out: Path) -> pd.DataFrame:
+    return read_parquet(out / "angles.parquet", ANGLES, "angles").rows
 
 
 def planes(folder: Path, counts: tuple[int, int] = (9, 9)) -> Path:
@@ -66,7 +76,7 @@ def test_planted_planes_and_their_rotation(tmp_path: Path) -> None:
     assert "closest dotted and grid, 30.00 degrees" in result.output
     assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == OUTPUTS
 
-    pairs = pd.read_csv(tmp_path / "plots/pairs.csv")
+    pairs = pairs_in(tmp_path)
     assert pairs["noise"].tolist() == [0.0, 1.0]
     assert pairs[["class_a", "class_b"]].to_numpy().tolist() == [["dotted", "grid"]] * 2
     np.testing.assert_allclose(pairs["smallest_deg"], [30, 0], atol=1e-4)
@@ -125,7 +135,7 @@ def test_ranks_by_explained_variance_differ(
     file.write_text(params.replace("  rank: 10 ", "  rank: null "))
     result = run(planted, tmp_path, "--params", str(file), "--explained-variance", "0.8")
     assert result.exit_code == 0, result.output
-    pairs = pd.read_csv(tmp_path / "plots/pairs.csv")
+    pairs = pairs_in(tmp_path)
     assert (pairs.loc[pairs["noise"] == 0, "rank_a"] == 1).all()
     assert (pairs.loc[pairs["noise"] == 2, ["rank_a", "rank_b"]] > 1).any(axis=None)
 
@@ -136,10 +146,10 @@ def test_the_closest_pairs_are_listed_closest_first(
     result = run(planted, tmp_path, "--rank", "2", "--closest-pairs", "3")
     assert result.exit_code == 0, result.output
     closest = pd.read_csv(tmp_path / "plots/closest_pairs.csv")
-    pairs = pd.read_csv(tmp_path / "plots/pairs.csv")
+    pairs = pairs_in(tmp_path)
     for level, rows in closest.groupby("noise"):
         of_level = pairs.loc[pairs["noise"] == level, "smallest_deg"]
-        assert rows["smallest_deg"].tolist() == sorted(of_level)[:3]
+        np.testing.assert_allclose(rows["smallest_deg"], sorted(of_level)[:3], rtol=1e-5)
 
 
 def test_a_run_in_another_process_without_torch_writes_the_same_bytes(
@@ -152,7 +162,7 @@ def test_a_run_in_another_process_without_torch_writes_the_same_bytes(
     )
     given = arguments(planted, tmp_path / "there", "--rank", "2")
     subprocess.run([sys.executable, "-c", script, *given], check=True, cwd=ROOT)
-    names = ["angles.json", *(f"plots/{name}" for name in OUTPUTS)]
+    names = ["angles.json", "angles.parquet", *(f"plots/{name}" for name in OUTPUTS)]
     for name in names:
         here, there = (tmp_path / place / name for place in ("here", "there"))
         assert here.read_bytes() == there.read_bytes(), name
@@ -181,7 +191,8 @@ def test_a_failure_leaves_earlier_outputs(planted: Path, tmp_path: Path, no_pict
     before = (tmp_path / "angles.json").read_bytes()
     assert run(planted, tmp_path, "--rank", "9").exit_code == 1
     assert (tmp_path / "angles.json").read_bytes() == before
-    assert (tmp_path / "plots/pairs.csv").exists()
+    assert (tmp_path / "angles.parquet").exists()
+    assert (tmp_path / "plots/closest_pairs.csv").exists()
 
 
 def test_bad_embeddings_are_named(planted: Path, tmp_path: Path) -> None:
@@ -189,6 +200,7 @@ def test_bad_embeddings_are_named(planted: Path, tmp_path: Path) -> None:
     cloud = np.load(file)
     cloud[3, 0] = np.nan
     np.save(file, cloud)
+    write_manifest(planted)
     result = run(planted, tmp_path, "--rank", "2")
     assert result.exit_code == 1
     assert "banded/banded_0003.jpg has norm nan" in result.output
@@ -207,6 +219,7 @@ def test_a_class_without_images_is_named(planted: Path, tmp_path: Path) -> None:
     classes = pd.DataFrame({"class": ["banded", "dotted", "grid", "striped", "woven"]})
     classes.to_csv(planted / "classes.csv", index=False)
     np.save(planted / "text.npy", np.eye(5, 8, dtype=np.float32))
+    write_manifest(planted)
     result = run(planted, tmp_path, "--rank", "2")
     assert result.exit_code == 1
     assert "class woven has no image" in result.output

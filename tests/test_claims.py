@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner, Result
 
 from stages.angles import angles
 from stages.claims import claims
@@ -29,9 +30,9 @@ from stages.core.claims.finding import (
 from stages.distances import distances
 from stages.persistence import persistence
 from tests.conftest import write_embeddings
+from tests.stages import invoke
 from tests.study import ROOT
 
-PARAMS = ["--params", str(ROOT / "params.yaml")]
 QUICK = ["--projection-seeds", "2", "--images-per-class", "12", "--half-samples", "10"]
 QUICK += ["--bootstrap-replicates", "200"]
 CLASSES = ["crosshatched", "dotted", "grid", "polka-dotted", "striped", "woven", "zigzagged"]
@@ -39,13 +40,11 @@ LEVELS = (0.0, 0.5, 1.0)
 MADE_BY = {
     "data/embeddings/images.csv": "embed",
     "data/diagrams/diagrams.parquet": "persistence",
-    "data/diagrams/clouds.csv": "persistence",
+    "data/diagrams/clouds.parquet": "persistence",
     "data/predictions.parquet": "classify",
-    "plots/distances/distances.csv": "distances",
-    "plots/angles/pairs.csv": "angles",
+    "data/distances.parquet": "distances",
+    "data/angles.parquet": "angles",
 }
-# Of two runs on the same images; the embeddings are what the others are held against.
-SAME_IN_EVERY_RUN = {"images.csv", "clouds.csv"}
 
 
 def run_stages(folder: Path, seed: int, classes: list[str] = CLASSES, max_dim: str = "1") -> Path:
@@ -71,15 +70,6 @@ def run_stages(folder: Path, seed: int, classes: list[str] = CLASSES, max_dim: s
         done = invoke(command, folder, *options)
         assert done.exit_code == 0, done.output
     return folder
-
-
-def invoke(command, folder: Path, *options: str) -> Result:
-    """A stage on the files of a folder instead of the project's."""
-    paths = []
-    for option in command.params:
-        if "/" in str(option.default):
-            paths += [option.opts[0], str(folder / option.default)]
-    return CliRunner().invoke(command, [*PARAMS, *paths, *options])
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +164,8 @@ def other_noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("path", "stage"),
-    [(path, stage) for path, stage in MADE_BY.items() if Path(path).name not in SAME_IN_EVERY_RUN],
+    # The images are the same in both runs, and are what the others are held against.
+    [(path, stage) for path, stage in MADE_BY.items() if stage != "embed"],
 )
 def test_an_input_of_another_run_is_refused_by_name(
     study: Path, other_noise: Path, path: str, stage: str
@@ -182,28 +173,37 @@ def test_an_input_of_another_run_is_refused_by_name(
     shutil.copy(other_noise / path, study / path)
     done = invoke(claims, study, *QUICK)
     assert done.exit_code == 1
-    assert Path(path).parts[1] in done.output
+    assert path in done.output
     assert "of another run" in done.output
     assert f"'dvc repro {stage}'" in done.output
 
 
-def test_other_levels_are_refused_by_name(study: Path) -> None:
-    file = study / "plots" / "distances" / "distances.csv"
-    table = pd.read_csv(file)
-    table[table["noise"] != 1.0].to_csv(file, index=False)
+def test_distances_of_other_diagrams_are_refused_by_name(study: Path) -> None:
+    """Of the same embeddings, but of fewer images: all names and levels are the same."""
+    done = invoke(persistence, study, "--points-overall", "20", "--points-per-class", "12")
+    assert done.exit_code == 0, done.output
     done = invoke(claims, study, *QUICK)
     assert done.exit_code == 1
-    assert "noise level 1.0 is only in those" in done.output
+    assert "distances.parquet: of another run than the diagrams; run 'dvc repro dist" in done.output
+
+
+def test_other_levels_are_refused_by_name(study: Path) -> None:
+    file = study / "data" / "distances.parquet"
+    table = pq.read_table(file)
+    pq.write_table(table.filter(pc.field("noise") != 1.0), file)
+    done = invoke(claims, study, *QUICK)
+    assert done.exit_code == 1
+    assert "distances.parquet: not as 'distances' wrote it; run 'dvc repro --force" in done.output
 
 
 def test_other_images_are_refused_by_name(study: Path) -> None:
     file = study / "data" / "predictions.parquet"
-    table = pd.read_parquet(file)
-    table["id"] = table["id"].str.replace("woven_0122", "woven_9999")
-    table.to_parquet(file)
+    table = pq.read_table(file)
+    ids = pc.replace_substring(table["id"], "woven_0122", "woven_9999")
+    pq.write_table(table.set_column(0, "id", ids), file)
     done = invoke(claims, study, *QUICK)
     assert done.exit_code == 1
-    assert "test image woven/woven_9999.jpg is not in those" in done.output
+    assert "predictions.parquet: not as 'classify' wrote it; run 'dvc repro --force" in done.output
 
 
 # The rules

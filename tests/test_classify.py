@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 import stages.classify
 from stages.classify import classify
 from stages.core import classification
-from stages.core.embeddings import array_name
+from stages.core.embeddings import array_name, write_manifest
 from stages.core.files import read_json, write_json
 from tests.conftest import write_embeddings
 
@@ -234,6 +234,7 @@ def test_an_empty_split_is_named(planted: Path, tmp_path: Path, split: str) -> N
     images = pd.read_csv(planted / "images.csv")
     images["split"] = images["split"].replace(split, "val" if split != "val" else "test")
     images.to_csv(planted / "images.csv", index=False)
+    write_manifest(planted)
     assert f"no image is in split {split}" in refusal(planted, tmp_path)
 
 
@@ -244,6 +245,7 @@ def test_a_class_without_images_in_a_split_is_named(
     images = pd.read_csv(planted / "images.csv")
     images.loc[(images["class"] == "grid") & (images["split"] == split), "split"] = "val"
     images.to_csv(planted / "images.csv", index=False)
+    write_manifest(planted)
     assert f"class grid has no image in split {split}, 1 such in all" in refusal(planted, tmp_path)
 
 
@@ -251,6 +253,7 @@ def test_a_class_may_be_missing_from_val(planted: Path, tmp_path: Path, no_pictu
     images = pd.read_csv(planted / "images.csv")
     images.loc[(images["class"] == "grid") & (images["split"] == "val"), "split"] = "test"
     images.to_csv(planted / "images.csv", index=False)
+    write_manifest(planted)
     result = run(planted, tmp_path)
     assert result.exit_code == 0, result.output
     assert read_json(tmp_path / "classify.json")["n_test"] == 20
@@ -281,11 +284,13 @@ def test_a_faulty_encoder_file_is_named(
     if value is not MISSING:
         encoder[key] = value
     write_json(planted / "encoder.json", encoder)
+    write_manifest(planted)
     assert message in refusal(planted, tmp_path)
 
 
 def test_text_of_another_dimension_is_refused(planted: Path, tmp_path: Path) -> None:
     np.save(planted / "text.npy", np.eye(4, 5, dtype=np.float32))
+    write_manifest(planted)
     assert "text.npy: 5 dimensions for images of 8" in refusal(planted, tmp_path)
 
 
@@ -294,6 +299,7 @@ def test_a_nan_is_refused_with_its_image(planted: Path, tmp_path: Path) -> None:
     cloud = np.load(file)
     cloud[0, 0] = np.nan
     np.save(file, cloud)
+    write_manifest(planted)
     assert "banded/banded_0000.jpg has norm nan" in refusal(planted, tmp_path)
 
 

@@ -577,17 +577,23 @@ def test_read_index_sorts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "not a table"),
-        ("id,class,split\n", "holds no rows of id, class, split"),
-        ("id,split\na/1.jpg,train\n", "holds no rows of id, class, split"),
+        ("", "empty"),
+        ("id,class,split\n", "holds no rows"),
+        ("id,split\na/1.jpg,train\n", "no column class, but 'id, split'"),
         ("id,class,split\na/1.jpg,a,train\na/1.jpg,a,val\n", r"id a/1\.jpg is repeated"),
         ("id,class,split\na/1.jpg,b,train\n", r"a/1\.jpg has class 'b'"),
-        ("id,class,split\na/1.jpg,a,trian\n", r"a/1\.jpg has class 'a' and split 'trian'"),
+        (
+            "id,class,split\na/1.jpg,a,trian\n",
+            "row 1: split is 'trian', not one of train, val, test",
+        ),
     ],
 )
 def test_wrong_index(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "images.csv").write_text(text)
-    with pytest.raises(StudyError, match=rf"images\.csv: .*{message}.*; run 'dvc repro fetch'"):
+    with pytest.raises(
+        StudyError,
+        match=rf"images\.csv: .*{message}.*; run 'dvc repro --force --single-item fetch'",
+    ):
         read_index(tmp_path / "images.csv")
 
 

@@ -13,10 +13,18 @@ from matplotlib import pyplot as plt
 import stages.core.parallel
 import stages.distances
 import stages.persistence
-from stages.core.diagrams import ALL, HALF_A, HALF_B, CloudKey, read_diagrams, write_diagrams
+from stages.core.diagrams import (
+    ALL,
+    DISTANCES,
+    HALF_A,
+    HALF_B,
+    CloudKey,
+    read_diagrams,
+    write_diagrams,
+)
 from stages.core.embeddings import read_embeddings
 from stages.core.homology import (
-    DISTANCES,
+    DIAGRAM_DISTANCES,
     NO_BARS,
     Distance,
     distance_matrix,
@@ -25,6 +33,7 @@ from stages.core.homology import (
 )
 from stages.core.homology import bottleneck as bottleneck_of
 from stages.core.params import read_params
+from stages.core.tables import read_parquet
 from stages.distances import (
     Comparison,
     DistancesParams,
@@ -55,6 +64,7 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(diagrams: Path, out: Path, *options: str) -> Result:
     paths = {
         "--diagrams": diagrams,
+        "--distances": out / "distances.parquet",
         "--metrics": out / "distances.json",
         "--plots": out / "plots",
     }
@@ -186,7 +196,7 @@ def test_engines_agree() -> None:
 
 
 def test_stage_writes_tables_and_pictures(tmp_path: Path) -> None:
-    write_diagrams(tmp_path / "diagrams.parquet", known().items())
+    write_diagrams(tmp_path / "diagrams.parquet", known(), "a run")
     result = run(tmp_path, tmp_path / "out")
     assert result.exit_code == 0, result.output
     assert "64 distances of 3 classes and of the sample across all, at 1 noise levels" in (
@@ -195,12 +205,12 @@ def test_stage_writes_tables_and_pictures(tmp_path: Path) -> None:
     plots = tmp_path / "out" / "plots"
     assert sorted(file.name for file in plots.iterdir()) == [
         "bottleneck.png",
-        "distances.csv",
         "summary.csv",
         "wasserstein.png",
     ]
-    table = pd.read_csv(plots / "distances.csv")
-    assert list(table) == ["group", "noise", "dim", "metric", "comparison", "distance"]
+    table, about = read_parquet(tmp_path / "out" / "distances.parquet", DISTANCES, "distances")
+    assert about["run"] == "a run"
+    assert about["diagrams"] == read_diagrams(tmp_path / "diagrams.parquet").content
     row = {"group": ALL, "noise": 1.0, "dim": 0, "metric": "wasserstein"}
     assert value(table, **row, comparison="clean_noisy") == 1.0
     summary = pd.read_csv(plots / "summary.csv")
@@ -225,7 +235,7 @@ def test_stage_on_planted_classes(planted: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(persistence, [*options, *map(str, places)])
     assert done.exit_code == 0, done.output
     assert run(tmp_path, tmp_path).exit_code == 0
-    table = pd.read_csv(tmp_path / "plots" / "distances.csv")
+    table = read_parquet(tmp_path / "distances.parquet", DISTANCES, "distances").rows
     artifact = read_embeddings(planted)
     for name in artifact.classes:
         clean, noisy = (
@@ -236,7 +246,7 @@ def test_stage_on_planted_classes(planted: Path, tmp_path: Path) -> None:
             moved = value(table, **row, metric="bottleneck")
             assert moved <= np.abs(clean - noisy).max() + 1e-6
             assert value(table, **row, metric="wasserstein") >= moved
-    found = read_diagrams(tmp_path / "diagrams.parquet")
+    found = read_diagrams(tmp_path / "diagrams.parquet").bars
     a, b = (finite_bars(found[CloudKey("dotted", level)][0]) for level in (0.0, 2.0))
     row = {"group": "dotted", "noise": 2.0, "dim": 0, "metric": "bottleneck"}
     assert value(table, **row, comparison="clean_noisy") == pytest.approx(
@@ -249,7 +259,7 @@ def test_stage_on_planted_classes(planted: Path, tmp_path: Path) -> None:
 def test_same_bytes_twice_and_with_any_worker_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_diagrams(tmp_path / "diagrams.parquet", known().items())
+    write_diagrams(tmp_path / "diagrams.parquet", known(), "a run")
     outputs = []
     for name, cores in (("one", 1), ("again", 1), ("two", 2)):
         monkeypatch.setattr(stages.core.parallel, "available_cores", lambda cores=cores: cores)
@@ -273,9 +283,9 @@ def test_refusals_name_file_and_mend(tmp_path: Path) -> None:
     file.write_bytes(b"not a table")
     assert "damaged" in refused()
     clean = {key: value for key, value in known().items() if key.noise == 0.0}
-    write_diagrams(file, clean.items())
+    write_diagrams(file, clean, "a run")
     assert "add a noise level above 0 to embed.noise_levels" in refused()
-    write_diagrams(file, known().items())
+    write_diagrams(file, known(), "a run")
     assert "distances.hera_delta: 0.0: input should be greater than 0" in refused(
         "--hera-delta", "0"
     )
@@ -285,14 +295,14 @@ def test_a_distance_that_is_registered_is_in_every_table_and_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count = Distance(lambda a, b: abs(len(a) - len(b)), "difference of the numbers of bars", "bars")
-    monkeypatch.setitem(DISTANCES, "count", count)
-    write_diagrams(tmp_path / "diagrams.parquet", known().items())
+    monkeypatch.setitem(DIAGRAM_DISTANCES, "count", count)
+    write_diagrams(tmp_path / "diagrams.parquet", known(), "a run")
     assert run(tmp_path, tmp_path / "out").exit_code == 0
     assert (tmp_path / "out/plots/count.png").is_file()
-    assert set(pd.read_csv(tmp_path / "out/plots/summary.csv")["metric"]) == set(DISTANCES)
+    assert set(pd.read_csv(tmp_path / "out/plots/summary.csv")["metric"]) == set(DIAGRAM_DISTANCES)
     metrics = json.loads((tmp_path / "out/distances.json").read_text())
-    assert set(metrics["noise_1.00"]["h0"]) == set(DISTANCES)
+    assert set(metrics["noise_1.00"]["h0"]) == set(DIAGRAM_DISTANCES)
 
 
 def test_the_headline_chooses_among_all_distances() -> None:
-    assert get_args(HeadlineParams.model_fields["distance"].annotation) == tuple(DISTANCES)
+    assert get_args(HeadlineParams.model_fields["distance"].annotation) == tuple(DIAGRAM_DISTANCES)

@@ -160,7 +160,7 @@ def test_batch_size_changes_no_bit_of_what_is_written(source, done, tmp_path, ch
 def test_the_same_settings_give_the_same_bytes(source, done, tmp_path):
     assert run(source, tmp_path).exit_code == 0
     files = [file.relative_to(done) for file in done.rglob("*") if file.is_file()]
-    assert len(files) == 15  # with the folder's marker
+    assert len(files) == 16  # with the manifest and the folder's marker
     for file in files:
         assert (tmp_path / file).read_bytes() == (done / file).read_bytes(), file
 

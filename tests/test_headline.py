@@ -1,8 +1,11 @@
 """The headline is what the stages said, by name."""
 
+from pathlib import Path
+
 import pytest
 
 from stages.core.errors import StudyError
+from stages.core.metrics import Metrics
 from stages.core.params import read_params
 from stages.headline import HeadlineParams, gather
 from tests.study import ROOT
@@ -40,7 +43,11 @@ CLAIMS = {
 
 def headline(**settings: object) -> dict:
     params = read_params(HeadlineParams, ROOT / "params.yaml", settings)
-    return gather(params, EMBED, DISTANCES, CLASSIFY, CLAIMS)
+    metrics = {"embed": EMBED, "distances": DISTANCES, "classify": CLASSIFY, "claims": CLAIMS}
+    return gather(
+        params,
+        *(Metrics(Path(f"metrics/{stage}.json"), stage, of) for stage, of in metrics.items()),
+    )
 
 
 def test_the_headline_of_the_default() -> None:
@@ -69,6 +76,21 @@ def test_a_distance_without_a_baseline_is_left_out() -> None:
     assert not [name for name in headline(distance="bottleneck") if name.startswith("bottleneck")]
 
 
+def test_a_level_that_only_one_stage_has_is_named() -> None:
+    metrics = [
+        Metrics(Path(f"metrics/{stage}.json"), stage, content)
+        for stage, content in (
+            ("embed", EMBED),
+            ("distances", DISTANCES),
+            ("classify", CLASSIFY | {"noise_2.00": CLASSIFY["noise_0.50"]}),
+            ("claims", CLAIMS),
+        )
+    ]
+    params = read_params(HeadlineParams, ROOT / "params.yaml")
+    with pytest.raises(StudyError, match=r"embed\.json: no noise_2\.00; run 'dvc repro --force"):
+        gather(params, *metrics)
+
+
 def test_a_dimension_without_diagrams_is_named() -> None:
-    with pytest.raises(StudyError, match=r"headline\.dim: 2, but persistence\.max_dim is lower"):
+    with pytest.raises(StudyError, match=r"headline\.dim: 2, but .* persistence\.max_dim is lower"):
         headline(dim=2)

@@ -18,7 +18,7 @@ from scipy.spatial.distance import cdist
 
 from stages.core.errors import StudyError
 from stages.core.homology import (
-    DISTANCES,
+    DIAGRAM_DISTANCES,
     FILL_BYTES_PER_SECOND,
     NO_BARS,
     PILOT_SECONDS,
@@ -510,7 +510,7 @@ def test_no_array_library_is_imported_beside_numpy() -> None:
     assert done.stdout.strip() == "set()"
 
 
-@pytest.mark.parametrize("name", list(DISTANCES))
+@pytest.mark.parametrize("name", list(DIAGRAM_DISTANCES))
 @pytest.mark.parametrize("case", list(BY_HAND))
 def test_a_distance_by_name_is_that_of_its_function(name: str, case: str) -> None:
     a, b, *by_hand = BY_HAND[case]

@@ -14,7 +14,7 @@ from matplotlib import pyplot as plt
 import stages.core.parallel
 import stages.persistence
 from stages.core.diagrams import ALL, HALF_A, HALF_B, WHOLE, CloudKey, read_diagrams, write_diagrams
-from stages.core.embeddings import array_name, read_embeddings
+from stages.core.embeddings import array_name, read_embeddings, write_manifest
 from stages.core.errors import StudyError
 from stages.core.homology import NO_BARS, Cost, distance_matrix, finite_bars, persistence_diagrams
 from stages.core.params import read_params
@@ -89,7 +89,7 @@ def test_stage_writes_diagrams_summaries_and_pictures(
         "summaries.png",
     ]
 
-    found = read_diagrams(tmp_path / "diagrams" / "diagrams.parquet")
+    found = read_diagrams(tmp_path / "diagrams" / "diagrams.parquet").bars
     # 5 groups: 1 + 2 x 2 whole clouds, and 2 halves at 3 levels.
     assert len(found) == 5 * (5 + 6)
     assert list(dict.fromkeys(key.group for key in found)) == [*CLASSES, ALL]
@@ -144,7 +144,7 @@ class TestSettings:
         found = {}
         for engine in ("gudhi", "ripser"):
             assert run(planted, tmp_path / engine, "--engine", engine).exit_code == 0
-            found[engine] = read_diagrams(tmp_path / engine / "diagrams" / "diagrams.parquet")
+            found[engine] = read_diagrams(tmp_path / engine / "diagrams" / "diagrams.parquet").bars
         assert list(found["gudhi"]) == list(found["ripser"])
         for a, b in zip(found["gudhi"].values(), found["ripser"].values(), strict=True):
             for bars, same in zip(a, b, strict=True):
@@ -153,7 +153,7 @@ class TestSettings:
     @pytest.mark.parametrize("max_dim", [0, 2])
     def test_highest_dimension(self, planted: Path, tmp_path: Path, max_dim: int) -> None:
         assert run(planted, tmp_path, "--max-dim", str(max_dim)).exit_code == 0
-        found = read_diagrams(tmp_path / "diagrams" / "diagrams.parquet")
+        found = read_diagrams(tmp_path / "diagrams" / "diagrams.parquet").bars
         assert {len(by_dim) for by_dim in found.values()} == {max_dim + 1}
 
     def test_landmarks_and_seed(self, planted: Path, tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ class TestSettings:
         for seed in ("0", "1"):
             assert run(planted, tmp_path / seed, *options, "--seed", seed).exit_code == 0
         one, other = (
-            read_diagrams(tmp_path / seed / "diagrams" / "diagrams.parquet") for seed in "01"
+            read_diagrams(tmp_path / seed / "diagrams" / "diagrams.parquet").bars for seed in "01"
         )
         assert len(one[CloudKey("grid", 0.5)][0]) == 5
         assert len(one[CloudKey("grid", 0.5, part=HALF_A)][0]) == 2
@@ -214,6 +214,7 @@ class TestRefusals:
         array = np.load(file)
         array[5] = np.nan
         np.save(file, array)
+        write_manifest(planted)
         message = self.refused(planted, tmp_path)
         assert array_name(2.0, 1) in message
         assert "norm nan" in message
@@ -369,8 +370,8 @@ def test_diagrams_survive_the_file(tmp_path: Path) -> None:
         CloudKey("zigzagged", 0.5, 1): [np.array([[0, 1.5], [0, np.inf]]), np.array([[1, 2.0]])],
         CloudKey(ALL, 0.0, part=HALF_B): [np.array([[0, np.inf]]), NO_BARS],
     }
-    write_diagrams(file, diagrams.items())
-    found = read_diagrams(file)
+    write_diagrams(file, diagrams, "a run")
+    found = read_diagrams(file).bars
     assert list(found) == list(diagrams)
     for key, by_dim in diagrams.items():
         for bars, same in zip(by_dim, found[key], strict=True):
@@ -386,21 +387,40 @@ def test_diagrams_survive_the_file(tmp_path: Path) -> None:
     ]
 
 
+def test_a_dimension_without_any_bar_survives_the_file(tmp_path: Path) -> None:
+    """That there are no loops is not that none were looked for."""
+    for max_dim in (0, 1, 2):
+        by_dim = [np.array([[0, np.inf]]), NO_BARS, NO_BARS][: max_dim + 1]
+        write_diagrams(tmp_path / "diagrams.parquet", {CloudKey("grid", 0.5): by_dim}, "a run")
+        found = read_diagrams(tmp_path / "diagrams.parquet").bars
+        assert [len(bars) for bars in found[CloudKey("grid", 0.5)]] == [1, 0, 0][: max_dim + 1]
+
+
 def test_missing_and_damaged_files_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "diagrams.parquet"
     with pytest.raises(StudyError, match=r"diagrams.parquet: not found; run 'dvc repro pers"):
-        read_diagrams(file)
+        read_diagrams(file).bars
     file.write_bytes(b"not a table")
     with pytest.raises(StudyError, match=r"diagrams.parquet: damaged \(.*; run"):
-        read_diagrams(file)
+        read_diagrams(file).bars
     pq.write_table(pa.table({"group": ["a"], "birth": [0.0]}), file)
-    with pytest.raises(StudyError, match="no column noise; have group, birth"):
-        read_diagrams(file)
+    with pytest.raises(StudyError, match="no column noise, but 'group, birth'; run"):
+        read_diagrams(file).bars
 
 
-@pytest.mark.parametrize("bar", [[np.nan, 1.0], [0.0, np.nan], [2.0, 1.0], [np.inf, np.inf]])
-def test_damaged_bars_are_refused(tmp_path: Path, bar: list[float]) -> None:
+@pytest.mark.parametrize(
+    ("bar", "message"),
+    [
+        ([np.nan, 1.0], "row 2: birth is missing"),
+        ([0.0, np.nan], "row 2: death is missing"),
+        ([2.0, 1.0], "bar from 2 to 1 in H1 of grid at noise 0.50"),
+        ([np.inf, np.inf], "row 2: birth is inf, not a finite number from 0"),
+        ([-1.0, 1.0], "row 2: birth is -1.0, not a finite number from 0"),
+    ],
+)
+def test_damaged_bars_are_refused(tmp_path: Path, bar: list[float], message: str) -> None:
     file = tmp_path / "diagrams.parquet"
-    write_diagrams(file, [(CloudKey("grid", 0.5), [np.array([[0, 1.0]]), np.array([bar])])])
-    with pytest.raises(StudyError, match=r"in H1 of grid at noise 0.50; run 'dvc repro -f"):
-        read_diagrams(file)
+    bars = {CloudKey("grid", 0.5): [np.array([[0, 1.0]]), np.array([bar])]}
+    write_diagrams(file, bars, "a run")
+    with pytest.raises(StudyError, match=rf"{message}.*; run 'dvc repro --force"):
+        read_diagrams(file).bars

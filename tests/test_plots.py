@@ -16,6 +16,7 @@ from dvc_render.vega_templates import Template
 
 from report import OF_DVC, outputs
 from stages.core.figures import COLOURS
+from tests.plots import TEMPLATES, filled, read_template
 from tests.study import ROOT, commit_all, dvc
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
@@ -26,11 +27,6 @@ PLOTS = {
     for name, definition in plot.items()
 }
 PICTURES = [plot for plot in PIPELINE["plots"] if isinstance(plot, str)]
-TEMPLATES = {file.stem: file for file in (ROOT / ".dvc" / "plots").glob("*.json")}
-
-
-def read_template(name: str) -> dict:
-    return json.loads(TEMPLATES[name].read_text())
 
 
 def walk(node: object) -> Iterator[dict]:
@@ -40,14 +36,6 @@ def walk(node: object) -> Iterator[dict]:
     for child in node.values() if isinstance(node, dict) else node:
         if isinstance(child, dict | list):
             yield from walk(child)
-
-
-def filled(template: str, rows: list[dict]) -> dict:
-    """A template as DVC fills it."""
-    made = Template(read_template(template), template)
-    for anchor, value in {"data": rows, "title": "Title", "x_label": "noise level"}.items():
-        made.fill_anchor(anchor, value)
-    return made.content
 
 
 # The definitions

@@ -287,3 +287,45 @@ def test_pages_draw_every_plot_with_no_network(tiny_study: Path, tmp_path: Path)
     dvc(study, "plots", "diff", "HEAD")
     assert drawn_plots(study / "dvc_plots" / "index.html") == count
     assert not git(study, "status", "--porcelain", str(FOLDER), "dvc_plots")
+
+
+# What is damaged
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\0\0\n",
+        b"\xff\xfe",
+        b"stages: [",
+        b"- a list",
+        b"stages: {}",
+        b"[" * 100_000,
+        b"a" * 10_000_000,
+    ],
+    ids=["empty", "NUL", "UTF-16", "cut short", "list", "no stages", "deep", "long"],
+)
+def test_a_damaged_pipeline_is_refused(small: Path, content: bytes) -> None:
+    (small / "dvc.yaml").write_bytes(content)
+    line = refusal()
+    assert "dvc.yaml: " in line
+    assert line.endswith("; run 'git checkout dvc.yaml'")
+    assert len(line) < 300
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"right": NaN}'])
+def test_metrics_that_dvc_passes_over_are_refused(small: Path, content: str) -> None:
+    (small / "classify.json").write_text(content)
+    dvc(small, "commit", "--force")
+    line = refusal()
+    assert line.startswith("Error: classify.json: ")
+    assert line.endswith("; run 'dvc repro --force --single-item classify'")
+
+
+@pytest.mark.parametrize("content", ["", "loss\n", "\0\0\0"])
+def test_a_table_without_data_is_refused(small: Path, content: str) -> None:
+    (small / "loss.csv").write_text(content)
+    dvc(small, "commit", "--force")
+    fix = "run 'dvc repro --force --single-item classify'"
+    assert f"plot 'The loss': no data in loss.csv; {fix}" in refusal()

@@ -17,7 +17,7 @@ from stages.core.classification_figures import (
     reliability,
 )
 from stages.core.figures import class_styles, room_for, wrapped
-from stages.core.homology import DISTANCES
+from stages.core.homology import DIAGRAM_DISTANCES
 from stages.core.projection_figures import layout_figure
 from stages.core.subspace_figures import angle_distributions, angle_matrix, closest_pairs_bars
 from stages.core.topology_figures import diagrams_figure, distances_figure, summaries_figure
@@ -97,7 +97,7 @@ def distance_curves(levels: list[float], classes: list[str]) -> Figure:
     names = {"moved": "clean to noisy", "halves": "clean half to other half, clean"}
     return distances_figure(
         "1-Wasserstein distance (Euclidean ground metric) of persistence diagrams",
-        DISTANCES["wasserstein"].unit,
+        DIAGRAM_DISTANCES["wasserstein"].unit,
         pd.concat([moved, halves]),
         [("disjoint halves of a class", "moved", "halves")],
         names,

@@ -10,8 +10,23 @@ import pandas as pd
 from scipy import special
 from sklearn.linear_model import LogisticRegression
 
+from stages.core.tables import Schema, name, number
+
 # {column of the predictions: name for readers}
 CLASSIFIERS = {"zero_shot": "zero-shot", "probe": "linear probe", "knn": "nearest neighbours"}
+
+# The table of `classify`: every test image at every noise level, with the classes it is taken for
+# and its zero-shot margin.
+PREDICTIONS = Schema(
+    (
+        name("id"),
+        number("noise", low=0),
+        name("actual"),
+        *(name(classifier) for classifier in CLASSIFIERS),
+        number("margin", -2, 2),
+    ),
+    key=("id", "noise"),
+)
 
 # Two cosines of the same vectors differ by some 1e-16.
 COSINE_DECIMALS = 12

@@ -6,21 +6,34 @@
 | noise_<level>_draw_<k>.npy | (n, d) float32, unit rows; draw 0 alone at level 0.00 |
 | classes.csv, text.npy | class names in order; (C, d) float32, unit rows |
 | encoder.json | model, pretrained, dimension, logit scale, precision, preprocessing, trained |
+| manifest.json | a hash of the rows of images.csv, and the size and hash of every other file |
+
+The manifest ties the arrays to their rows. Its own hash is the id of the run, by which later
+artifacts say which embeddings they were computed from.
 """
 
 import re
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from hashlib import blake2b, file_digest
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.core.errors import StudyError
-from stages.core.files import read_json
+from stages.core.files import make_again, open_regular, read_json, shown, write_json
+from stages.core.tables import DIGEST_BYTES, IMAGES, Schema, content_id, name, read_csv
 
 # float32 rows that were normalised in float32 stay within this of length one.
 UNIT_TOLERANCE = 1e-4
+
+CLASSES = Schema((name("class"),), key=("class",))
+BESIDE_THE_ARRAYS = ("classes.csv", "encoder.json", "text.npy")
+ARRAY = re.compile(r"noise_(\d{1,9}\.\d\d)_draw_(\d{1,9})\.npy")
+MOST_BYTES = 2**40  # of an array
 
 
 def array_name(level: float, draw: int) -> str:
@@ -33,6 +46,61 @@ def level_key(level: float) -> str:
     return f"noise_{level:.2f}"
 
 
+class WrittenFile(BaseModel):
+    """A file as it was written: its size and the hash of its bytes; of an array what it holds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    size_bytes: int
+    blake2b: str
+    shape: list[int] | None = None
+    dtype: str | None = None
+
+
+class Manifest(BaseModel):
+    """The contents of manifest.json.
+
+    images: how many; ids: a hash of their ids, classes and splits, in order.
+    files: {name: as it was written} of all other files.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    images: int = Field(gt=0)
+    ids: str
+    files: dict[str, WrittenFile]
+
+    def arrays(self) -> Iterator[tuple[float, int]]:
+        """The level and draw of every array."""
+        for file in self.files:
+            if match := ARRAY.fullmatch(file):
+                yield float(match[1]), int(match[2])
+
+
+def write_manifest(folder: Path) -> None:
+    """Write manifest.json of an artifact of which all else lies in `folder`."""
+    images = read_csv(folder / "images.csv", IMAGES, "embed")
+    arrays = sorted(file.name for file in folder.iterdir() if ARRAY.fullmatch(file.name))
+    manifest = Manifest(
+        images=len(images),
+        ids=content_id(images, IMAGES, {}),
+        files={file: _describe(folder / file) for file in (*BESIDE_THE_ARRAYS, *arrays)},
+    )
+    write_json(folder / "manifest.json", manifest.model_dump(exclude_none=True))
+
+
+def _describe(file: Path) -> WrittenFile:
+    found = {"size_bytes": file.stat().st_size, "blake2b": _hash(file)}
+    if file.suffix == ".npy":
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
+        found |= {"shape": list(array.shape), "dtype": str(array.dtype)}
+    return WrittenFile(**found)
+
+
+def _hash(file: Path) -> str:
+    """The BLAKE2b of a file's bytes, which are read in pieces."""
+    with open_regular(file, "embed", MOST_BYTES) as stream:
+        return file_digest(stream, partial(blake2b, digest_size=DIGEST_BYTES)).hexdigest()
+
+
 @dataclass(frozen=True)
 class Embeddings:
     """The artifact in a folder, read on demand; arrays are memory-mapped.
@@ -43,6 +111,7 @@ class Embeddings:
     encoder: the contents of encoder.json.
     levels: the noise levels, ascending, 0.0 first.
     draws: the number of noise draws at every level above 0.
+    run: the id of the run.
     """
 
     folder: Path
@@ -52,21 +121,21 @@ class Embeddings:
     encoder: dict
     levels: list[float]
     draws: int
+    run: str
+    manifest: Manifest = field(repr=False)
+    _read: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     def array(self, level: float, draw: int = 0) -> np.ndarray:
         """(n, d) float32, unit rows, in the order of `images`; read-only and memory-mapped.
 
-        Raises StudyError where a row is not finite or not of unit length, and names the image.
+        Raises StudyError where the file is not as it was written, or where a row is not finite or
+        not of unit length, and then names the image. A file is checked once.
         """
-        file = self.folder / array_name(level, draw)
-        array = _load(file)
-        if array.ndim != 2 or len(array) != len(self.images):
-            raise StudyError(
-                f"{file}: shape {array.shape} for {len(self.images)} images in images.csv; "
-                "run 'dvc repro embed'"
-            )
-        _require_unit_rows(array, self.images["id"], file)
-        return array
+        file = array_name(level, draw)
+        if file not in self._read:
+            written = self.manifest.files[file]
+            self._read[file] = _read_rows(self.folder / file, written, self.images["id"])
+        return self._read[file]
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -83,57 +152,108 @@ class Embeddings:
 
 
 def read_embeddings(folder: Path) -> Embeddings:
-    """Read and check the artifact; raises StudyError that names what is missing or wrong."""
-    for name in ("images.csv", "classes.csv", "text.npy", "encoder.json"):
-        if not (folder / name).exists():
-            raise StudyError(f"{folder / name}: not found; run 'dvc repro embed'")
-    images = pd.read_csv(folder / "images.csv", dtype=str, keep_default_na=False)
-    classes = pd.read_csv(folder / "classes.csv", dtype=str, keep_default_na=False)["class"]
-    repeated = images["id"][images["id"].duplicated()]
-    if len(repeated):
-        raise StudyError(f"{folder}/images.csv: id {repeated.iloc[0]} is repeated")
+    """Read and check the artifact; raises StudyError that names what is missing or wrong.
+
+    What is small is checked as a whole, of the arrays the sizes: each is read when it is used.
+    """
+    images = read_csv(folder / "images.csv", IMAGES, "embed")
+    manifest = _read_manifest(folder / "manifest.json")
+    levels, draws = _levels_and_draws(manifest, folder)
+    if content_id(images, IMAGES, {}) != manifest.ids:
+        raise StudyError(
+            f"{folder}/images.csv: its {len(images):,} rows are not the {manifest.images:,} of the "
+            f"arrays, or in another order; {make_again('embed')}"
+        )
+    for file, written in manifest.files.items():
+        _require_size(folder / file, written)
+        if written.shape and file != "text.npy" and written.shape[0] != len(images):
+            raise StudyError(
+                f"{folder / file}: shape {tuple(written.shape)} for {len(images)} images in "
+                f"images.csv; {make_again('embed')}"
+            )
+    classes = read_csv(folder / "classes.csv", CLASSES, "embed")["class"]
+    encoder = read_json(folder / "encoder.json", "embed")
+    for file in ("classes.csv", "encoder.json"):
+        _require_content(folder / file, manifest.files[file])
     unknown = set(images["class"]) - set(classes)
     if unknown:
-        raise StudyError(f"{folder}/images.csv: class {min(unknown)} is not in classes.csv")
-
-    found = sorted(
-        (float(match[1]), int(match[2]))
-        for file in folder.glob("noise_*_draw_*.npy")
-        if (match := re.fullmatch(r"noise_(\d+\.\d\d)_draw_(\d+)\.npy", file.name))
-    )
-    levels = sorted({level for level, _ in found})
-    if not levels or levels[0] != 0.0:
-        raise StudyError(f"{folder}: no {array_name(0.0, 0)}; run 'dvc repro embed'")
-    draws = max(draw for _, draw in found) + 1
-    wanted = [(0.0, 0)] + [(level, draw) for level in levels[1:] for draw in range(draws)]
-    for level, draw in wanted:
-        if (level, draw) not in found:
-            raise StudyError(
-                f"{folder / array_name(level, draw)}: not found; run 'dvc repro embed'"
-            )
-
-    text = _load(folder / "text.npy")
-    _require_unit_rows(text, classes, folder / "text.npy")
-    if len(text) != len(classes):
-        raise StudyError(f"{folder}/text.npy: {len(text)} rows for {len(classes)} classes")
-    return Embeddings(
-        folder, images, classes.tolist(), text, read_json(folder / "encoder.json"), levels, draws
-    )
+        raise StudyError(
+            f"{folder}/images.csv: class {min(unknown)} is not in classes.csv; "
+            f"{make_again('embed')}"
+        )
+    text = _read_rows(folder / "text.npy", manifest.files["text.npy"], classes)
+    run = _hash(folder / "manifest.json")
+    return Embeddings(folder, images, classes.tolist(), text, encoder, levels, draws, run, manifest)
 
 
-def _load(file: Path) -> np.ndarray:
+def _read_manifest(file: Path) -> Manifest:
+    content = read_json(file, "embed")
     try:
-        return np.load(file, mmap_mode="r", allow_pickle=False)
+        manifest = Manifest.model_validate(content)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join(str(part) for part in fault["loc"])
+        raise StudyError(f"{file}: {shown(key)}: {fault['msg']}; {make_again('embed')}") from None
+    unknown = [
+        each
+        for each in manifest.files
+        if each not in BESIDE_THE_ARRAYS and not ARRAY.fullmatch(each)
+    ]
+    missing = [each for each in BESIDE_THE_ARRAYS if each not in manifest.files]
+    for names, fault in ((missing, "no"), (unknown, "unknown file")):
+        if names:
+            raise StudyError(f"{file}: {fault} {shown(names[0])}; {make_again('embed')}")
+    return manifest
+
+
+def _levels_and_draws(manifest: Manifest, folder: Path) -> tuple[list[float], int]:
+    """The noise levels, ascending, and the number of draws at each of the noisy ones.
+
+    Raises StudyError where a level lacks a draw that another has, or the clean array is missing.
+    """
+    levels = sorted({0.0} | {level for level, _ in manifest.arrays()})
+    draws = 1 + max((draw for _, draw in manifest.arrays()), default=0)
+    # Not listed beforehand: a file may claim any number of draws.
+    wanted = (array_name(level, draw) for level in levels for draw in range(draws if level else 1))
+    for file in wanted:
+        if file not in manifest.files:
+            raise StudyError(f"{folder / file}: not found; run 'dvc repro embed'")
+    return levels, draws
+
+
+def _require_size(file: Path, written: WrittenFile) -> None:
+    with open_regular(file, "embed", MOST_BYTES):
+        size_bytes = file.stat().st_size
+    if size_bytes != written.size_bytes:
+        raise StudyError(
+            f"{file}: {size_bytes:,} bytes, of {written.size_bytes:,} that were written; "
+            f"{make_again('embed')}"
+        )
+
+
+def _require_content(file: Path, written: WrittenFile) -> None:
+    if _hash(file) != written.blake2b:
+        raise StudyError(f"{file}: not as 'embed' wrote it; {make_again('embed')}")
+
+
+def _read_rows(file: Path, written: WrittenFile, names: pd.Series) -> np.ndarray:
+    """(n, d) float32 of a file, a unit row for each of n names; read-only and memory-mapped."""
+    _require_content(file, written)
+    try:
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise StudyError(f"{file}: damaged ({error}); run 'dvc repro --force embed'") from None
-
-
-def _require_unit_rows(array: np.ndarray, names: pd.Series, file: Path) -> None:
+        raise StudyError(f"{file}: damaged ({shown(error)}); {make_again('embed')}") from None
+    if array.ndim != 2 or array.dtype != np.float32 or len(array) != len(names):
+        raise StudyError(
+            f"{file}: {array.dtype} of shape {array.shape} instead of {len(names)} rows of "
+            f"float32; {make_again('embed')}"
+        )
     norms = np.linalg.norm(array, axis=1)
     # A NaN compares false with everything, so the test is for what is right.
     wrong = np.flatnonzero(~(np.abs(norms - 1) <= UNIT_TOLERANCE))
     if len(wrong):
         raise StudyError(
             f"{file}: the embedding of {names.iloc[wrong[0]]} has norm {norms[wrong[0]]:.3g} "
-            f"instead of 1, {len(wrong)} such in all; run 'dvc repro --force embed'"
+            f"instead of 1, {len(wrong)} such in all; {make_again('embed')}"
         )
+    return array

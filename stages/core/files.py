@@ -1,13 +1,15 @@
-"""Outputs that appear whole or not at all."""
+"""Outputs that appear whole or not at all, and inputs that are what they have to be."""
 
 import errno
 import json
+import math
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from stages.core.errors import StudyError
 from stages.core.paths import home
@@ -16,6 +18,7 @@ if TYPE_CHECKING:  # a stage without tables does not wait for it
     import pandas as pd
 
 FULL_DISK_BYTES = 2**20
+MOST_JSON_BYTES = 2**24
 
 PROJECT = "clip-texture-topology"
 MARKER = f".{PROJECT}"  # in every folder that a stage replaces as a whole
@@ -225,14 +228,105 @@ def write_json(path: Path, content: dict) -> None:
         unfinished.write_text(text + "\n")
 
 
-def read_json(path: Path) -> dict:
-    """Read a JSON object; raises StudyError where the file is missing or damaged."""
+def read_json(path: Path, stage: str | None = None) -> dict:
+    """Read a JSON object of finite numbers, in which no key is repeated.
+
+    stage: that writes it; by default the one that the file is named after, as metrics are. Raises
+    StudyError where the file is missing or damaged.
+    """
+    stage = stage or path.stem
     try:
-        return json.loads(path.read_text())
+        content = json.loads(
+            read_bytes(path, stage, MOST_JSON_BYTES).decode(),
+            object_pairs_hook=_distinct,
+            parse_constant=_finite,
+            parse_float=_finite,
+            parse_int=_int64,
+        )
+    except (ValueError, RecursionError) as error:
+        raise StudyError(f"{path}: not JSON ({shown(error)}); {make_again(stage)}") from None
+    if not isinstance(content, dict) or not content:
+        raise StudyError(
+            f"{path}: {shown(content)} instead of an object with values; {make_again(stage)}"
+        )
+    return content
+
+
+def _distinct(pairs: list[tuple[str, object]]) -> dict:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)!r} is repeated")
+    return content
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no finite number")
+    return value
+
+
+def _int64(text: str) -> int:
+    value = int(text)
+    if not -(2**63) <= value < 2**63:
+        raise ValueError(f"{text[:20]}... is no number of 64 bits")
+    return value
+
+
+def read_bytes(path: Path, stage: str, most_bytes: int) -> bytes:
+    """The contents of a file; raises StudyError as `open_regular` does."""
+    with open_regular(path, stage, most_bytes) as stream:
+        return stream.read()
+
+
+def open_regular(path: Path, stage: str, most_bytes: int) -> BinaryIO:
+    """Open a file that a stage wrote, to be read as bytes.
+
+    Raises StudyError, which names the stage to run, unless it is a regular file (or a link to
+    one, as DVC may make of a cached file) that is not empty and has at most `most_bytes` bytes: a
+    FIFO would be waited for without end, and a device read without end.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise StudyError(f"{path}: {_kind(status.st_mode)}, no file; {make_again(stage)}")
+        if not status.st_size:
+            raise StudyError(f"{path}: empty; {make_again(stage)}")
+        if status.st_size > most_bytes:
+            raise StudyError(
+                f"{path}: {status.st_size:,} bytes, of at most {most_bytes:,}; {make_again(stage)}"
+            )
+        return path.open("rb")
     except FileNotFoundError:
-        raise StudyError(f"{path}: not found; run 'dvc repro' first") from None
-    except ValueError as error:
-        raise StudyError(f"{path}: not JSON ({error}); run 'dvc repro' to make it again") from None
+        if path.is_symlink():
+            raise StudyError(f"{path}: a link to nothing; {make_again(stage)}") from None
+        raise StudyError(f"{path}: not found; run 'dvc repro {stage}'") from None
+    except PermissionError:
+        raise StudyError(f"{path}: no permission to read it; run 'chmod u+r {path}'") from None
+    except OSError as error:  # a loop of links, a file where its folder has to be
+        raise StudyError(f"{path}: {error.strerror}; {make_again(stage)}") from None
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a FIFO", stat.S_ISSOCK: "a socket"}
+    return next((name for is_kind, name in kinds.items() if is_kind(mode)), "a device")
+
+
+def make_again(stage: str) -> str:
+    """How to replace what a stage wrote, whatever has become of it.
+
+    A plain 'dvc repro' reads outputs before it replaces them, and so hangs on a FIFO and fails on
+    a link to nothing; and --force alone would run the stages before it too, a training among them.
+    """
+    return f"run 'dvc repro --force --single-item {stage}'"
+
+
+def shown(value: object, most: int = 80) -> str:
+    """What was met in a file, for one line of a message: short, and printable."""
+    text = " ".join(str(value).split()) if isinstance(value, Exception) else repr(value)
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def write_csv(path: Path, table: "pd.DataFrame") -> None:

@@ -244,7 +244,7 @@ class Distance:
     settings: tuple[str, ...] = ()
 
 
-DISTANCES = {
+DIAGRAM_DISTANCES = {
     "bottleneck": Distance(bottleneck, "bottleneck distance", UNIT),
     "wasserstein": Distance(
         wasserstein,
@@ -257,12 +257,12 @@ DISTANCES = {
 
 
 def diagram_distance(name: str, a: np.ndarray, b: np.ndarray, **settings: object) -> float:
-    """The distance `name`, a key of DISTANCES, of diagrams (m, 2) and (k, 2) of finite bars.
+    """The distance `name` of DIAGRAM_DISTANCES, of diagrams (m, 2) and (k, 2) of finite bars.
 
     settings: of any of the distances; each takes its own. Raises StudyError for an unknown
     name, and as `wasserstein` does.
     """
-    distance = DISTANCES[_known(name, DISTANCES, "distance of diagrams")]
+    distance = DIAGRAM_DISTANCES[_known(name, DIAGRAM_DISTANCES, "distance of diagrams")]
     return distance.between(a, b, **{key: settings[key] for key in distance.settings})
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from stages.core.checks import require_rank
+from stages.core.tables import Schema, name, number, whole
 
 # Rounding to float32 moves a unit embedding by up to 6e-8, and the subspace of a class by that
 # over the gap to its next singular value: a smaller angle cannot be told from zero.
@@ -20,6 +21,25 @@ ZERO_ANGLE_RAD = 1e-6
 
 # arccos(cos t) errs by about 1e-16 / t: 1e-15 here, and 1e-8 at t = 1e-8.
 SINE_BELOW_RAD = 0.1
+
+# The table of `angles`: `pair_table` of every noise level.
+ANGLES = Schema(
+    (
+        number("noise", low=0),
+        name("class_a"),
+        name("class_b"),
+        whole("rank_a", low=1),
+        whole("rank_b", low=1),
+        number("smallest_deg", 0, 90),
+        number("mean_deg", 0, 90),
+        number("largest_deg", 0, 90),
+        number("grassmann", low=0),
+        number("chordal", low=0),
+        whole("zeros_certain", low=0),
+        whole("zeros_found", low=0),
+    ),
+    key=("noise", "class_a", "class_b"),
+)
 
 
 @dataclass(frozen=True)

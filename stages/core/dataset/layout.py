@@ -29,8 +29,9 @@ from stages.core.dataset.reading import (
     some,
 )
 from stages.core.errors import StudyError
-from stages.core.files import is_clutter
+from stages.core.files import is_clutter, make_again
 from stages.core.randomness import generator_for
+from stages.core.tables import IMAGES, read_csv
 
 SPLITS = ("train", "val", "test")
 NUMBERS = range(1, 11)
@@ -101,24 +102,13 @@ def read_index(file: Path) -> pd.DataFrame:
 
     Raises StudyError where it is missing, damaged, empty, or an id is repeated.
     """
-    mend = "run 'dvc repro fetch'"
-    try:
-        table = pd.read_csv(file, dtype=str, keep_default_na=False)
-    except FileNotFoundError:
-        raise StudyError(f"{file}: not found; {mend}") from None
-    except (ValueError, UnicodeError) as error:
-        raise StudyError(f"{file}: not a table ({' '.join(str(error).split())}); {mend}") from None
-    if list(table.columns) != ["id", "class", "split"] or not len(table):
-        raise StudyError(f"{file}: holds no rows of id, class, split; {mend}")
-    repeated = table["id"][table["id"].duplicated()]
-    if len(repeated):
-        raise StudyError(f"{file}: id {repeated.iloc[0]} is repeated; {mend}")
-    wrong = table[~table["split"].isin(SPLITS) | (table["id"].map(class_of) != table["class"])]
+    table = read_csv(file, IMAGES, "fetch")
+    wrong = table[table["id"].map(class_of) != table["class"]]
     if len(wrong):
-        name, of_class, split = wrong.iloc[0]
+        name, of_class, _ = wrong.iloc[0]
         raise StudyError(
-            f"{file}: {name} has class {of_class!r} and split {split!r}; its class is the folder "
-            f"in its id, its split one of {', '.join(SPLITS)}; {mend}"
+            f"{file}: {name} has class {of_class!r}, not the folder in its id; "
+            f"{make_again('fetch')}"
         )
     return table.sort_values("id", ignore_index=True)
 
