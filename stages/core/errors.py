@@ -8,12 +8,20 @@ _QUOTE.maxlong = 40
 _QUOTE.maxlevel = 3
 
 
+JOINERS = "\u200c\u200d"  # not printable by themselves; they shape letters and emoji
+
+
 class StudyError(Exception):
     """Bad input or a limit of the machine, said in one line: where, what, and the mend.
 
     The command line prints the message alone and exits with code 1. Anything else that is
     raised is a defect of the program and keeps its traceback.
     """
+
+
+def can_be_written(name: str) -> bool:
+    """Whether a line of text can hold a name: no control characters, but the joiners of emoji."""
+    return all(char.isprintable() or char in JOINERS for char in name)
 
 
 def quoted(value: object) -> str:

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
+from stages.core.errors import can_be_written
 from stages.core.files import whole_file
 
 DPI = 120
@@ -121,7 +122,7 @@ def short_name(name: str, width: int = 24) -> str:
     breaks and what else cannot be printed become U+FFFD; Chinese, Japanese and Korean characters
     are two wide.
     """
-    name = "".join(char if _drawable(char) else "\ufffd" for char in name)
+    name = "".join(char if can_be_written(char) else "\ufffd" for char in name)
     if text_width(name) <= width:
         return name
     head, tail = name, name
@@ -130,10 +131,6 @@ def short_name(name: str, width: int = 24) -> str:
     while text_width(tail) > width - text_width(head) - 1:
         tail = tail[1:]
     return f"{head}…{tail}"
-
-
-def _drawable(char: str) -> bool:
-    return char.isprintable() or char in "\u200c\u200d"  # the joiners shape a word or an emoji
 
 
 def text_width(text: str) -> int:

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from stages.core.errors import StudyError
+from stages.core.errors import StudyError, can_be_written
 from stages.core.files import make_again, open_regular, read_bytes, shown, whole_file
 
 # Far above what a study writes, and within what a machine holds.
@@ -262,7 +262,7 @@ def _allowed(values: pd.Series, column: Column) -> np.ndarray:
 
 
 def _is_name(value: str) -> bool:
-    return 0 < len(value) <= LONGEST_NAME and value.isprintable()
+    return 0 < len(value) <= LONGEST_NAME and can_be_written(value)
 
 
 def _wanted(column: Column) -> str:

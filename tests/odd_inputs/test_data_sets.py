@@ -124,7 +124,7 @@ def test_a_class_name_is_text(names: list[str], project: Path, own: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("all", "images/all: later stages call all classes together so; rename the class"),
+        ("all", "images/all: the name of the sample of all classes; rename the class"),
         ("oak bark", "images/oak bark: a class name holds no blanks"),
         (" oak", "a class name holds no blanks"),
         ("oak\t", r"images/oak\t: a class name holds no blanks"),

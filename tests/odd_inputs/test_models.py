@@ -415,8 +415,12 @@ def test_a_home_that_nobody_has_is_refused(source, tmp_path, key, path):
 
 @pytest.mark.parametrize("path", ["~", "~/model", "~/a/b"])
 def test_a_user_without_a_home_is_told_to_write_the_path_out(source, tmp_path, path, monkeypatch):
-    def no_home(_: Path) -> Path:
-        raise RuntimeError("Could not determine home directory.")
+    written_out = Path.expanduser
+
+    def no_home(given: Path) -> Path:
+        if given.parts[0] == "~":
+            raise RuntimeError("Could not determine home directory.")
+        return written_out(given)
 
     monkeypatch.setattr(Path, "expanduser", no_home)
     assert refused(source, tmp_path, model=path).endswith("write the path out")

@@ -59,7 +59,7 @@ def study_of(folder: Path, names: Sequence[str]) -> Path:
             (angles, "--rank", "2"),
             (persistence, "--points-overall", "12"),
             (distances,),
-            (classify, "--bootstrap-replicates", "100", "--knn-neighbours", "3"),
+            (classify, "--knn-neighbours", "3"),
         ):
             done = invoke(command, folder, *options)
             assert done.exit_code == 0, done.output

@@ -106,7 +106,7 @@ def test_settings_that_a_later_stage_would_refuse(
 @pytest.mark.parametrize(
     ("classes", "values", "line"),
     [
-        ({"all": 12, "other": 12}, {}, "a class is named 'all', which stands for the sample of al"),
+        ({"all": 12, "other": 12}, {}, "all: the name of the sample of all classes; rename the cl"),
         ({"one": 12}, {}, "1 class leaves nothing to tell apart; fetch at least two"),
         ({"a": 12, "b": 9}, {}, "angles.rank: 10 is more than the 9 dimensions that the 9 images"),
         ({"a": 12, "b": 12}, {"classify__knn_neighbours": "[9]"}, "9 is more than the 8 training"),

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import scipy.io
 
+from stages.core.checks import SAMPLE_OF_ALL
 from stages.core.dataset.reading import (
     Fault,
     Report,
@@ -28,7 +29,7 @@ from stages.core.dataset.reading import (
     require_regular,
     some,
 )
-from stages.core.errors import StudyError
+from stages.core.errors import StudyError, can_be_written
 from stages.core.files import is_clutter, make_again
 from stages.core.randomness import generator_for
 from stages.core.tables import IMAGES, read_csv
@@ -43,7 +44,6 @@ MAT_HEADER = b"MATLAB 5.0 MAT-file, a data set in the layout of DTD"
 MOST_LABEL_BYTES = 1 << 27  # of a label file; a million images take some 40 MB
 MOST_IMDB_BYTES = 1 << 28  # of imdb.mat, compressed or not
 
-EVERYTHING = "all"  # what later stages call all classes together
 REPAIR = "repair it or remove it"
 
 
@@ -170,14 +170,14 @@ def _fault_of_class(entry: Path, name: str, known: bool) -> tuple[str, str] | No
             return "a link to what is not there", "repair or remove it"
         where = f"{entry.parent}/<class>/"
         return "lies outside a class", f"move it into {where}, or away if it is no image"
-    if not _writable(name) or re.search(r"\s", name):
+    if not can_be_written(name) or re.search(r"\s", name):
         return (
             "a class name holds no blanks, since they separate names in label files, and nothing "
             "unprintable",
             "rename it with hyphens",
         )
-    if name == EVERYTHING:
-        return "later stages call all classes together so", "rename the class"
+    if name == SAMPLE_OF_ALL:
+        return "the name of the sample of all classes", "rename the class"
     if known:
         return "differs from another class in its Unicode form alone (NFC, NFD)", "rename one"
     return None
@@ -188,7 +188,7 @@ def _fault_of_file(file: Path, known: bool) -> tuple[str, str] | None:
     if file.is_dir():
         folder = file.parent.parent
         return "a folder inside a class, which holds images alone", f"move it out of {folder}"
-    if not _writable(file.name) or file.name != file.name.strip():
+    if not can_be_written(file.name) or file.name != file.name.strip():
         return (
             "a file name holds no line breaks or other unprintable characters and no blank at its "
             "end",
@@ -197,11 +197,6 @@ def _fault_of_file(file: Path, known: bool) -> tuple[str, str] | None:
     if known:
         return "differs from another file in its Unicode form alone (NFC, NFD)", "rename one"
     return None
-
-
-def _writable(name: str) -> bool:
-    """Whether a line of a label file can hold the name; joiners shape letters and emoji."""
-    return all(char.isprintable() or char in "\u200c\u200d" for char in name)
 
 
 def read_layout(folder: Path, seed: int, report: Report = refuse) -> Layout:
