@@ -7,6 +7,8 @@ hidden file among the images, and one tar with the top folder dtd/.
 
 import hashlib
 import io
+import json
+import os
 import tarfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -15,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
+import pytest
 import scipy.io
 from PIL import Image
 
@@ -169,3 +172,17 @@ def served(content: bytes, **options: object) -> Iterator[Site]:
         yield site
     finally:
         site.close()
+
+
+def official_ids() -> list[str]:
+    """All 5,640, from CoOp's split of the data set."""
+    root = os.environ.get("DTD_CLIP_ROOT") or (
+        Path(os.environ["DTD_ROOT"]).absolute().with_name("dtd_clip")
+        if "DTD_ROOT" in os.environ
+        else None
+    )
+    file = Path(root, "coop_split.json") if root else None
+    if file is None or not file.is_file():
+        pytest.skip("neither DTD_CLIP_ROOT nor DTD_ROOT leads to coop_split.json")
+    parts = json.loads(file.read_text())
+    return sorted(name for part in parts.values() for name, *_ in part)

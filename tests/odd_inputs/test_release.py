@@ -27,6 +27,7 @@ from tests.release import (
     Contents,
     gapped_ids,
     imdb_of,
+    official_ids,
     packed,
     release_at,
     release_files,
@@ -516,20 +517,6 @@ def test_the_same_disagreement_in_a_users_folder_is_refused(
 
 
 # The official file names
-
-
-def official_ids() -> list[str]:
-    """All 5,640, from CoOp's split of the data set."""
-    root = os.environ.get("DTD_CLIP_ROOT") or (
-        Path(os.environ["DTD_ROOT"]).absolute().with_name("dtd_clip")
-        if "DTD_ROOT" in os.environ
-        else None
-    )
-    file = Path(root, "coop_split.json") if root else None
-    if file is None or not file.is_file():
-        pytest.skip("neither DTD_CLIP_ROOT nor DTD_ROOT leads to coop_split.json")
-    parts = json.loads(file.read_text())
-    return sorted(name for part in parts.values() for name, *_ in part)
 
 
 def test_all_official_names_through_a_breaking_connection(
