@@ -253,7 +253,9 @@ def described(finding: Finding) -> str:
     """A finding in one line."""
     numbers = ""
     if finding.effect is not None:
-        numbers = f": {finding.effect:.3g}; {finding.decided_by}, holds if {finding.rule.holds_if}"
+        numbers = f": {finding.effect:.3g}"
+    if finding.decided_by:
+        numbers += f"; {finding.decided_by}, holds if {finding.rule.holds_if}"
     because = f"; {finding.detail}" if finding.detail else ""
     return f"{finding.number} {finding.verdict}: {finding.statement}{numbers}{because}"
 

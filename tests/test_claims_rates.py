@@ -152,23 +152,27 @@ def test_components_and_loops_against_null_clouds() -> None:
 
 
 def test_loops_beyond_the_band() -> None:
-    """In the plane, where 1,000 points lie close enough for a band to tell."""
+    """Of circles and line segments, where 2,000 points lie close enough for a band to tell.
+
+    A line has no loop; that of a circle lives from its widest gap on to the side of an inscribed
+    triangle (Adamaszek and Adams, Pacific J. Math. 290, 2017).
+    """
 
     def simulate(loops: bool, seed: int) -> list[Finding]:
         rows = []
         for number in range(14):
             generator = np.random.default_rng([seed, number])
-            angle = generator.uniform(0, 2 * np.pi, 1000)
-            radius = 1 if loops else np.sqrt(generator.uniform(0, 1, 1000))
-            distances = distance_matrix(
-                np.column_stack([radius * np.cos(angle), radius * np.sin(angle)])
-            )
+            angle = np.sort(generator.uniform(0, 2 * np.pi, 2000))
+            circle = np.column_stack([np.cos(angle), np.sin(angle)])
+            gap = np.diff(angle, append=angle[0] + 2 * np.pi).max()
+            distances = distance_matrix(circle if loops else angle[:, None] / np.pi)
+            band = persistence_band(distances, CONFIDENCE, 50, generator)
             rows.append(
                 {
                     "class": f"class {number}",
                     "noise": 0.0,
-                    "longest_bar": bars.longest_bar(persistence_diagrams(distances, 1)[1]),
-                    "band": persistence_band(distances, CONFIDENCE, 100, generator),
+                    "longest_bar": np.sqrt(3) - 2 * np.sin(gap / 2) if loops else 0.0,
+                    "band": band,
                     "diameter": distances.max(),
                     "longest_null": 1.0,
                     "bar_excess": False,

@@ -162,6 +162,7 @@ def test_calibration_is_of_the_models_own_probabilities(
     folder = write_embeddings(tmp_path / "in", {(0.0, 0): text.repeat(9, axis=0)}, labels, text)
     given = {"logit_scale": 10.0, "logit_bias": bias, "probabilities": probabilities}
     write_json(folder / "encoder.json", read_json(folder / "encoder.json") | given)
+    write_manifest(folder)
     result = run(folder, tmp_path, "--knn-neighbours", "1")
     assert result.exit_code == 0, result.output
     metrics = read_json(tmp_path / "classify.json")

@@ -224,14 +224,12 @@ def bca_interval(
     return Interval(float(estimate), float(min(low, estimate)), float(max(high, estimate)))
 
 
-def permutation_p_value(observed: float, null: np.ndarray, two_sided: bool = True) -> float:
-    """The share of statistics at least as extreme as the one observed, itself included.
+def permutation_p_value(observed: float, null: np.ndarray) -> float:
+    """The share of statistics at least as large as the one observed, itself included.
 
     null: (R,) statistics of permuted data. Counting the observed one keeps p above 0 and the
-    test valid at every R (Phipson and Smyth 2010). Without `two_sided` large values count.
+    test valid at every R (Phipson and Smyth 2010).
     """
-    if two_sided:
-        observed, null = abs(observed), np.abs(null)
     # Permutations that only reorder a sum must count as ties.
     at_least = null >= observed - 1e-12 * abs(observed)
     return float((1 + at_least.sum()) / (1 + len(null)))
@@ -317,7 +315,7 @@ def _permutation_test(
     null = spearman(kept, permuted - residual + shuffled, controls)
     # Where the ranks of a control leave nothing, a permutation tells nothing: it counts as a tie.
     null = np.where(np.isnan(null), estimate, null)
-    return permutation_p_value(estimate, null, two_sided=False)
+    return permutation_p_value(estimate, null)
 
 
 def percent(share: float) -> str:

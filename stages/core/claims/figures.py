@@ -12,7 +12,7 @@ from stages.core.claims.neighbours import SPACES
 from stages.core.claims.question import CLASSIFIERS as QUESTIONED
 from stages.core.claims.question import is_topological, name_of
 from stages.core.classification import CLASSIFIERS
-from stages.core.figures import COLOURS, MARKERS, new_figure, pair_names
+from stages.core.figures import COLOURS, MARKERS, new_figure, pair_names, wrapped
 from stages.core.statistics import percent
 from stages.core.topology_figures import UNIT, draw_spread, homology_group
 
@@ -211,8 +211,9 @@ def correlations(table: pd.DataFrame, confidence: str) -> Figure:
     """Claim 8, the question: rho of every measure with the loss of accuracy, level by level."""
     levels = sorted(table["noise"].unique())
     measures = sorted(table["measure"].unique(), key=lambda name: (not is_topological(name), name))
+    width = 3.6 + 3.3 * len(levels)
     figure, grid = new_figure(
-        3.6 + 3.3 * len(levels),
+        width,
         1.6 + 0.36 * len(measures) * len(QUESTIONED),
         len(QUESTIONED),
         len(levels),
@@ -227,11 +228,13 @@ def correlations(table: pd.DataFrame, confidence: str) -> Figure:
             axes.set_title(f"{name}, noise {level:.2f}", fontsize=10)
     for axes in grid[-1]:
         axes.set_xlabel("Spearman's rho")
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    figure.suptitle(
+    legend = grid[0, 0].get_legend_handles_labels()
+    figure.legend(*legend, loc="outside lower center", ncols=4 if len(levels) > 1 else 2)
+    title = (
         "Claim 8. Does a class whose topology changes more lose more accuracy? "
         f"{table['classes'].max()} classes, {confidence} intervals"
     )
+    figure.suptitle(wrapped(title, width))
     return figure
 
 

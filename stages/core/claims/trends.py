@@ -64,12 +64,13 @@ def loop_findings(table: pd.DataFrame, has_loops: bool, confidence: float) -> li
             continue
         trend = spearman(wide.to_numpy(), wide.columns.to_numpy(dtype=float))
         share = share_interval(int((trend < 0).sum()), len(trend), confidence)
-        change = (wide.iloc[:, -1] / wide.iloc[:, 0] - 1).median()
+        noisiest = wide.columns[-1]
+        change = (wide[noisiest] / wide[0.0] - 1).median()
         found.append(
             make(
                 *share,
                 units=f"{len(trend)} classes",
-                detail=f"median change from clean to noisiest {change:+.0%}",
+                detail=f"median change from clean to noise {noisiest:.2f} {change:+.0%}",
             )
         )
     return found
