@@ -69,6 +69,16 @@ def planted(tmp_path: Path) -> Path:
     return write_embeddings(tmp_path / "embeddings", clouds, labels, np.eye(4, 8))
 
 
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project as the working directory; one worker, so that patches reach the work."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("stages.core.parallel.available_cores", lambda: 1)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def tiny_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone of the working tree with a finished run on a tiny data set; to be copied.

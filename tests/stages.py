@@ -1,5 +1,6 @@
 """Stages on the files of a folder instead of the project's."""
 
+import json
 from pathlib import Path
 
 import click
@@ -8,6 +9,16 @@ from click.testing import CliRunner, Result
 from tests.study import ROOT
 
 PARAMS = ["--params", str(ROOT / "params.yaml")]
+
+# Settings of fetch for small data sets.
+FETCH = {
+    "source": "textures",
+    "seed": 0,
+    "image_size": 32,
+    "split": 1,
+    "classes": [],
+    "images_per_class": None,
+}
 
 
 def paths(command: click.Command, folder: Path) -> list[str]:
@@ -23,3 +34,8 @@ def paths(command: click.Command, folder: Path) -> list[str]:
 def invoke(command: click.Command, folder: Path, *options: str) -> Result:
     """Run a stage with the project's params on the files of a folder."""
     return CliRunner().invoke(command, [*PARAMS, *paths(command, folder), *options])
+
+
+def write_fetch_params(folder: Path, **given: object) -> None:
+    """Write params.yaml with the settings of fetch alone, `given` in place of those of FETCH."""
+    (folder / "params.yaml").write_text(json.dumps({"fetch": FETCH | given}))

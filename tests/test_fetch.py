@@ -38,34 +38,16 @@ from stages.core.files import MARKER
 from stages.core.painter import Painting
 from stages.fetch import FetchParams, choose, fetch, paint_textures, source_folder
 from tests.release import Site, served
-
-DEFAULTS = {
-    "source": "textures",
-    "seed": 0,
-    "image_size": 32,
-    "split": 1,
-    "classes": [],
-    "images_per_class": None,
-}
+from tests.stages import FETCH
 
 
 def settings(**given: object) -> FetchParams:
-    return FetchParams(**{**DEFAULTS, **given})
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty project as the working directory; one worker, so that patches reach the work."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr("stages.core.parallel.available_cores", lambda: 1)
-    return folder
+    return FetchParams(**{**FETCH, **given})
 
 
 def run(**given: object) -> Result:
     """Run the stage in the working directory."""
-    Path("params.yaml").write_text(json.dumps({"fetch": {**DEFAULTS, **given}}))
+    Path("params.yaml").write_text(json.dumps({"fetch": {**FETCH, **given}}))
     return CliRunner().invoke(fetch, [])
 
 

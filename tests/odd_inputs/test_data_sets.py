@@ -26,6 +26,7 @@ from stages.core.params import Section, read_params
 from stages.fetch import FetchParams, digest_of, fetch, identical_images
 from stages.project import ProjectParams
 from tests.refusals import refusal
+from tests.stages import write_fetch_params
 from tests.study import ROOT
 
 NFC = unicodedata.normalize("NFC", "Käse")
@@ -48,17 +49,10 @@ def classes(folder: Path, *names: str, count: int = 6) -> Path:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty project as the working directory; one worker, so that patches reach the work."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr("stages.core.parallel.available_cores", lambda: 1)
-    settings = {"source": "../own", "seed": 0, "image_size": 32, "split": 1, "classes": []}
-    (folder / "params.yaml").write_text(
-        json.dumps({"fetch": settings | {"images_per_class": None}})
-    )
-    return folder
+def project(project: Path) -> Path:
+    """The empty project, with settings of fetch."""
+    write_fetch_params(project, source="../own")
+    return project
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ from tests.release import (
     release_files,
     served,
 )
+from tests.stages import write_fetch_params
 
 CLASSES = ["banded", "dotted", "polka-dotted"]
 PER_SPLIT = 4
@@ -55,17 +56,10 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty project as the working directory; one worker."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr("stages.core.parallel.available_cores", lambda: 1)
-    settings = {"source": "dtd", "seed": 0, "image_size": 32, "split": 1, "classes": []}
-    (folder / "params.yaml").write_text(
-        json.dumps({"fetch": settings | {"images_per_class": None}})
-    )
-    return folder
+def project(project: Path) -> Path:
+    """The empty project, with settings of fetch."""
+    write_fetch_params(project, source="dtd")
+    return project
 
 
 @pytest.fixture
