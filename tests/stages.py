@@ -4,8 +4,18 @@ import json
 from pathlib import Path
 
 import click
+import pytest
 from click.testing import CliRunner, Result
+from matplotlib import pyplot as plt
 
+import stages.angles
+import stages.classify
+import stages.distances
+import stages.persistence
+from stages.angles import angles
+from stages.classify import classify
+from stages.distances import distances
+from stages.persistence import persistence
 from tests.study import ROOT
 
 PARAMS = ["--params", str(ROOT / "params.yaml")]
@@ -39,3 +49,18 @@ def invoke(command: click.Command, folder: Path, *options: str) -> Result:
 def write_fetch_params(folder: Path, **given: object) -> None:
     """Write params.yaml with the settings of fetch alone, `given` in place of those of FETCH."""
     (folder / "params.yaml").write_text(json.dumps({"fetch": FETCH | given}))
+
+
+def run_computing_stages(folder: Path) -> None:
+    """Compute from small embeddings in `folder` all that the claims read; draw no pictures."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (stages.angles, stages.persistence, stages.distances, stages.classify):
+            patch.setattr(module, "save_figure", lambda figure, path: plt.close(figure))
+        for command, *options in (
+            (angles, "--rank", "2"),
+            (persistence, "--points-overall", "12"),
+            (distances,),
+            (classify, "--knn-neighbours", "3"),
+        ):
+            done = invoke(command, folder, *options)
+            assert done.exit_code == 0, done.output

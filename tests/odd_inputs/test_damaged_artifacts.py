@@ -18,12 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from matplotlib import pyplot as plt
 
-import stages.angles
-import stages.classify
-import stages.distances
-import stages.persistence
 from stages.angles import angles
 from stages.claims import claims
 from stages.classify import classify
@@ -37,7 +32,7 @@ from stages.persistence import persistence
 from stages.project import project
 from tests.conftest import write_embeddings
 from tests.refusals import refusal
-from tests.stages import PARAMS, invoke, paths
+from tests.stages import PARAMS, invoke, paths, run_computing_stages
 from tests.study import ROOT, dvc, git
 
 Damage = Callable[[Path], object]
@@ -55,17 +50,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = folder / "data"
     write_embeddings(data / "embeddings", clouds, labels, np.eye(3, 6))
     shutil.copy(data / "embeddings" / "images.csv", data / "images.csv")
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (stages.angles, stages.persistence, stages.distances, stages.classify):
-            patch.setattr(module, "save_figure", lambda figure, path: plt.close(figure))
-        for command, *options in (
-            (angles, "--rank", "2"),
-            (persistence, "--points-overall", "12"),
-            (distances,),
-            (classify, "--knn-neighbours", "3"),
-        ):
-            done = invoke(command, folder, *options)
-            assert done.exit_code == 0, done.output
+    run_computing_stages(folder)
     write_json(folder / "metrics" / "embed.json", {"noise_0.50": {"cosine_to_clean": 0.9}})
     verdicts = {
         f"topology_{does}_{whose}": {"verdict": "holds"}

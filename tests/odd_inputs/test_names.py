@@ -10,23 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import vl_convert
-from matplotlib import pyplot as plt
 
-import stages.angles
-import stages.classify
-import stages.distances
-import stages.persistence
-from stages.angles import angles
 from stages.claims import claims
-from stages.classify import classify
 from stages.core.claims.sources import read_sources
 from stages.core.files import write_csv
 from stages.core.tables import IMAGES, read_csv
-from stages.distances import distances
-from stages.persistence import persistence
 from tests.conftest import write_embeddings
 from tests.plots import filled
-from tests.stages import invoke
+from tests.stages import invoke, run_computing_stages
 
 NAMES = {
     "numbers": ["0", "1", "2", "10"],
@@ -52,17 +43,7 @@ def study_of(folder: Path, names: Sequence[str]) -> Path:
     clean = clean + 0.3 * generator.standard_normal(clean.shape)
     clouds = {(0.0, 0): clean, (0.5, 0): clean + 0.3 * generator.standard_normal(clean.shape)}
     write_embeddings(folder / "data" / "embeddings", clouds, labels, np.eye(len(names), 6))
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (stages.angles, stages.persistence, stages.distances, stages.classify):
-            patch.setattr(module, "save_figure", lambda figure, path: plt.close(figure))
-        for command, *options in (
-            (angles, "--rank", "2"),
-            (persistence, "--points-overall", "12"),
-            (distances,),
-            (classify, "--knn-neighbours", "3"),
-        ):
-            done = invoke(command, folder, *options)
-            assert done.exit_code == 0, done.output
+    run_computing_stages(folder)
     return folder
 
 
