@@ -25,9 +25,8 @@ import vl_convert
 import yaml
 from markdown_it import MarkdownIt
 
-from stages.core.errors import StudyError
+from stages.core.errors import StudyError, one_line
 from stages.core.files import make_again, read_json, whole_folder
-from stages.core.files import shown as printable
 
 MARKER = "<!-- report of the study -->"  # by which the earlier comment is found
 FOLDER = Path("report")
@@ -98,7 +97,7 @@ def read_pipeline(file: Path) -> dict:
         raise StudyError(f"{file}: not found; run from the project's top folder") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise StudyError(
-            f"{file}: not YAML ({printable(error)}); run 'git checkout {file}'"
+            f"{file}: not YAML ({one_line(error, 160)}); run 'git checkout {file}'"
         ) from None
     if not isinstance(pipeline, dict) or not (pipeline.get("stages") and pipeline.get("plots")):
         raise StudyError(f"{file}: has no stages or no plots; run 'git checkout {file}'")

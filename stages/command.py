@@ -68,7 +68,7 @@ def refusing(name: str) -> Iterator[None]:
         click.echo("Interrupted; nothing half-made is left. Run the stage again", err=True)
         raise click.exceptions.Exit(INTERRUPTED) from None
     except StudyError as error:
-        raise click.ClickException(one_line(str(error))) from None
+        raise click.ClickException(one_line(error)) from None
     except BrokenPipeError:
         raise  # whoever read the output has gone: click ends the command without a word
     except OSError as error:
@@ -104,7 +104,7 @@ class _UserPath(click.Path):
         try:
             return user_path(text, param.opts[0] if param else "path")
         except StudyError as error:
-            self.fail(one_line(str(error)), param, context)
+            self.fail(one_line(error), param, context)
 
 
 def _option(key: str, field: FieldInfo) -> Callable:

@@ -33,13 +33,12 @@ from stages.core.dataset.reading import (
     Report,
     Tally,
     UnreadableFile,
-    printable,
     read_bounded,
     refuse,
     some,
 )
 from stages.core.dataset.release import extract, missing_of, obtain, official_release
-from stages.core.errors import StudyError
+from stages.core.errors import StudyError, printable
 from stages.core.expected import PAINTED_PER_CLASS, chosen_classes
 from stages.core.figures import (
     characters_without_font,

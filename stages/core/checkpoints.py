@@ -133,7 +133,7 @@ def fitting_weights(
     try:
         weights = convert_state_dict(model, weights)  # Apple's own files of MobileCLIP
     except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
-        raise StudyError(f"{where} does not fit {name}: {one_line(str(error), 200)}") from None
+        raise StudyError(f"{where} does not fit {name}: {one_line(error, 200)}") from None
     if "positional_embedding" in weights and not hasattr(model, "positional_embedding"):
         weights = convert_to_custom_text_state_dict(weights)
     if "logit_bias" in weights and getattr(model, "logit_bias", None) is None:

@@ -23,8 +23,8 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from stages.core.errors import StudyError
-from stages.core.files import make_again, open_regular, read_json, shown, write_json
+from stages.core.errors import StudyError, one_line, quoted
+from stages.core.files import make_again, open_regular, read_json, write_json
 from stages.core.tables import DIGEST_BYTES, IMAGES, Schema, content_id, name, read_csv
 
 # float32 rows that were normalised in float32 stay within this of length one.
@@ -193,7 +193,7 @@ def _read_manifest(file: Path) -> Manifest:
     except ValidationError as error:
         fault = error.errors()[0]
         key = ".".join(str(part) for part in fault["loc"])
-        raise StudyError(f"{file}: {shown(key)}: {fault['msg']}; {make_again('embed')}") from None
+        raise StudyError(f"{file}: {quoted(key)}: {fault['msg']}; {make_again('embed')}") from None
     unknown = [
         each
         for each in manifest.files
@@ -202,7 +202,7 @@ def _read_manifest(file: Path) -> Manifest:
     missing = [each for each in BESIDE_THE_ARRAYS if each not in manifest.files]
     for names, fault in ((missing, "no"), (unknown, "unknown file")):
         if names:
-            raise StudyError(f"{file}: {fault} {shown(names[0])}; {make_again('embed')}")
+            raise StudyError(f"{file}: {fault} {quoted(names[0])}; {make_again('embed')}")
     return manifest
 
 
@@ -242,7 +242,9 @@ def _read_rows(file: Path, written: WrittenFile, names: pd.Series) -> np.ndarray
     try:
         array = np.load(file, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise StudyError(f"{file}: damaged ({shown(error)}); {make_again('embed')}") from None
+        raise StudyError(
+            f"{file}: damaged ({one_line(error, 160)}); {make_again('embed')}"
+        ) from None
     if array.ndim != 2 or array.dtype != np.float32 or len(array) != len(names):
         raise StudyError(
             f"{file}: {array.dtype} of shape {array.shape} instead of {len(names)} rows of "

@@ -3,7 +3,7 @@
 import reprlib
 
 _QUOTE = reprlib.Repr()
-_QUOTE.maxstring = _QUOTE.maxother = 80
+_QUOTE.maxstring = _QUOTE.maxother = 250  # a path is to be found from the message: whole
 _QUOTE.maxlong = 40
 _QUOTE.maxlevel = 3
 
@@ -26,19 +26,22 @@ def can_be_written(name: str) -> bool:
 
 def quoted(value: object) -> str:
     """`repr(value)`, with the middle left out where it is long: what a user wrote, in a message."""
-    return _cut(_QUOTE.repr(value), 160)
+    return _cut(_QUOTE.repr(value), 250)
 
 
-def one_line(text: str, most: int = 2000) -> str:
-    """`text` on one line of printable characters, its middle left out beyond `most` of them.
+def printable(text: str, most: int = 250) -> str:
+    """`text` in printable characters, the middle left out beyond `most` of them."""
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return _cut(text, most)
+
+
+def one_line(text: object, most: int = 2000) -> str:
+    """A message on one line of printable characters, its middle left out beyond `most` of them.
 
     The beginning of a message says where, its end what to do.
     """
-    line = "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
-        for letter in " ".join(text.split())
-    )
-    return _cut(line, most)
+    return printable(" ".join(str(text).split()), most)
 
 
 def _cut(text: str, most: int) -> str:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from stages.core.errors import StudyError
+from stages.core.errors import StudyError, one_line, quoted
 from stages.core.paths import home
 
 if TYPE_CHECKING:  # a stage without tables does not wait for it
@@ -244,10 +244,12 @@ def read_json(path: Path, stage: str | None = None) -> dict:
             parse_int=_int64,
         )
     except (ValueError, RecursionError) as error:
-        raise StudyError(f"{path}: not JSON ({shown(error)}); {make_again(stage)}") from None
+        raise StudyError(
+            f"{path}: not JSON ({one_line(error, 160)}); {make_again(stage)}"
+        ) from None
     if not isinstance(content, dict) or not content:
         raise StudyError(
-            f"{path}: {shown(content)} instead of an object with values; {make_again(stage)}"
+            f"{path}: {quoted(content)} instead of an object with values; {make_again(stage)}"
         )
     return content
 
@@ -320,13 +322,6 @@ def make_again(stage: str) -> str:
     a link to nothing; and --force alone would run the stages before it too, a training among them.
     """
     return f"run 'dvc repro --force --single-item {stage}'"
-
-
-def shown(value: object, most: int = 80) -> str:
-    """What was met in a file, for one line of a message: short, and printable."""
-    text = " ".join(str(value).split()) if isinstance(value, Exception) else repr(value)
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def write_csv(path: Path, table: "pd.DataFrame") -> None:

@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.core.errors import StudyError
-from stages.core.files import make_again, read_json, shown
+from stages.core.errors import StudyError, quoted
+from stages.core.files import make_again, read_json
 
 LEVEL = re.compile(r"noise_\d{1,9}\.\d\d")
 
@@ -78,7 +78,7 @@ class Metrics:
 
     def _refuse(self, keys: tuple[str, ...], value: object, wanted: str) -> None:
         raise StudyError(
-            f"{self.file}: {'.'.join(keys)} is {shown(value)}, not {wanted}; "
+            f"{self.file}: {'.'.join(keys)} is {quoted(value)}, not {wanted}; "
             f"{make_again(self.stage)}"
         )
 

@@ -217,7 +217,7 @@ def _sentence(fault: ErrorDetails) -> str:
     """A fault of a validation in one line."""
     if fault["type"] == "json_invalid":
         return f"not JSON: {one_line(fault['msg'], 200)}"
-    key = ".".join(one_line(str(part), 80) for part in fault["loc"] if part not in TAGS)
+    key = ".".join(one_line(part, 80) for part in fault["loc"] if part not in TAGS)
     if fault["type"] == "extra_forbidden":
         return f"{key}: unknown key, which open_clip would not read; remove it"
     if fault["type"] == "missing":

@@ -105,7 +105,7 @@ def read_yaml(file: Path) -> dict:
         problem = one_line(error.problem or error.context, 200)
         raise StudyError(f"{file}: {line}{problem}; correct it") from None
     except YAMLError as error:
-        raise StudyError(f"{file}: not YAML: {one_line(str(error), 200)}") from None
+        raise StudyError(f"{file}: not YAML: {one_line(error, 200)}") from None
     except RecursionError:
         raise StudyError(f"{file}: nested too deeply; a setting is a value or a list") from None
     if not isinstance(content, dict):
@@ -136,7 +136,7 @@ class _Constructor(SafeConstructor):
 
 def _sentence(section: type[Section], fault: Mapping[str, Any]) -> str:
     """A fault of a validation in one line."""
-    key = ".".join([section.name, *(one_line(str(part), 80) for part in fault["loc"])])
+    key = ".".join([section.name, *(one_line(part, 80) for part in fault["loc"])])
     if fault["type"] == "extra_forbidden":
         return f"{key}: unknown key; known are {', '.join(section.model_fields)}"
     if fault["type"] == "missing":

@@ -24,8 +24,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from stages.core.errors import StudyError, can_be_written
-from stages.core.files import make_again, open_regular, read_bytes, shown, whole_file
+from stages.core.errors import StudyError, can_be_written, one_line, quoted
+from stages.core.files import make_again, open_regular, read_bytes, whole_file
 
 # Far above what a study writes, and within what a machine holds.
 MOST_BYTES = 2**30
@@ -182,18 +182,18 @@ def _damage(file: Path, stage: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, ValueError, OSError) as error:
-        raise StudyError(f"{file}: damaged ({shown(error, 160)}); {make_again(stage)}") from None
+        raise StudyError(f"{file}: damaged ({one_line(error, 160)}); {make_again(stage)}") from None
 
 
 def _require_names(found: list[str], file: Path, schema: Schema, stage: str) -> None:
     missing = [each for each in schema.names if each not in found]
     if missing:
         raise StudyError(
-            f"{file}: no column {missing[0]}, but {shown(', '.join(found))}; {make_again(stage)}"
+            f"{file}: no column {missing[0]}, but {quoted(', '.join(found))}; {make_again(stage)}"
         )
     if found != schema.names:
         raise StudyError(
-            f"{file}: columns {shown(', '.join(found))} instead of {', '.join(schema.names)}; "
+            f"{file}: columns {quoted(', '.join(found))} instead of {', '.join(schema.names)}; "
             f"{make_again(stage)}"
         )
 
@@ -234,7 +234,7 @@ def _checked(table: pa.Table, file: Path, schema: Schema, stage: str) -> pd.Data
         wrong = np.flatnonzero(missing | ~_allowed(frame[column.name], column))
         if len(wrong):
             value = None if missing[wrong[0]] else frame[column.name].iloc[wrong[0]]
-            met = "missing" if value is None else shown(_plain(value))
+            met = "missing" if value is None else quoted(_plain(value))
             raise StudyError(
                 f"{file}: row {wrong[0] + 1:,}: {column.name} is {met}, not {_wanted(column)}; "
                 f"{make_again(stage)}"

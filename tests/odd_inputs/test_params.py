@@ -337,6 +337,8 @@ def test_what_a_message_quotes_is_short(value: object) -> None:
 def test_short_values_are_quoted_whole() -> None:
     assert quoted("it's") == repr("it's")
     assert quoted([1, 2.5, None]) == "[1, 2.5, None]"
+    path = "/home/someone" + "/a long name" * 18
+    assert quoted(path) == repr(path)
 
 
 def test_a_message_is_one_line_of_printable_characters() -> None:

@@ -23,13 +23,12 @@ from stages.core.dataset.reading import (
     Fault,
     Report,
     UnreadableFile,
-    printable,
     read_bounded,
     refuse,
     require_regular,
     some,
 )
-from stages.core.errors import StudyError, can_be_written
+from stages.core.errors import StudyError, can_be_written, one_line, printable
 from stages.core.files import is_clutter, make_again
 from stages.core.randomness import generator_for
 from stages.core.tables import IMAGES, read_csv
@@ -427,7 +426,7 @@ def _imdb_table(data: bytes) -> pd.DataFrame:
         )
     except Exception as error:  # on damaged data SciPy raises nearly anything
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)
-        reason = printable(" ".join(reason.split()) or type(error).__name__)
+        reason = one_line(reason, 160) or type(error).__name__
         raise UnreadableFile(f"not an imdb.mat of DTD ({reason})") from None
 
 

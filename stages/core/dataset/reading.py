@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from stages.core.errors import StudyError
+from stages.core.errors import StudyError, printable
 
 LISTED = 20
 
@@ -110,12 +110,3 @@ def some(names: Sequence[str], limit: int = 5) -> str:
     """The first names, and how many more there are."""
     more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
     return ", ".join(printable(name) for name in names[:limit]) + more
-
-
-def printable(name: str, most: int = 120) -> str:
-    """A name as one line of a message can hold it: escaped where needed, and not too long."""
-    if not name.isprintable():
-        name = "".join(
-            char if char.isprintable() else ascii(char)[1:-1] for char in name[: most + 1]
-        )
-    return name if len(name) <= most else f"{name[:most]}..."

@@ -22,11 +22,10 @@ from stages.core.dataset.layout import NUMBERS, SPLITS, Layout
 from stages.core.dataset.reading import (
     Fault,
     UnreadableFile,
-    printable,
     require_regular,
     some,
 )
-from stages.core.errors import StudyError
+from stages.core.errors import StudyError, one_line, printable
 from stages.core.files import beside
 from stages.core.parallel import progress
 
@@ -232,7 +231,7 @@ def extract(archive: Path, folder: Path) -> Path:
     except Exception as error:  # of hostile headers tarfile raises nearly anything
         if isinstance(error, OSError) and error.errno is not None:  # a full disk
             raise
-        reason = printable(" ".join(str(error).split()) or type(error).__name__)
+        reason = one_line(error, 160) or type(error).__name__
         raise StudyError(f"{archive}: damaged ({reason}); remove it and run again") from None
     tops = [top.parent for top in folder.glob("*/images")]
     if len(tops) != 1:
