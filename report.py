@@ -25,8 +25,8 @@ import vl_convert
 import yaml
 from markdown_it import MarkdownIt
 
-from stages.core.errors import StudyError, one_line
-from stages.core.files import make_again, read_json, whole_folder
+from stages.core.runtime.errors import StudyError, one_line
+from stages.core.runtime.files import make_again, read_json, whole_folder
 
 MARKER = "<!-- report of the study -->"  # by which the earlier comment is found
 FOLDER = Path("report")

@@ -28,7 +28,7 @@ import numpy as np
 from scipy.linalg import subspace_angles
 
 from benchmarks.measure import in_turns, machine
-from stages.core.subspaces import PairAngles, class_bases, principal_angles
+from stages.core.geometry.subspaces import PairAngles, class_bases, principal_angles
 
 DIMENSION = 512
 CLASSES = 47

@@ -18,7 +18,7 @@ attention's own two, its output, both of the MLP), of the same batch, width and 
 with the model's weights, on every core at once with one thread, as the encoder runs. It is the
 rate of the faster of two layouts of the weights. It is the limit of the model, not of the machine:
 the encoder may gain on it where it multiplies less (the last block of the class token alone) or
-lays rows out better (stages.core.packing), and has everything else to do besides.
+lays rows out better (stages.core.vision.packing), and has everything else to do besides.
 """
 
 import tempfile
@@ -35,15 +35,15 @@ from PIL import Image
 from torch.nn import functional
 
 from benchmarks.measure import machine
-from stages.core.encoder import (
+from stages.core.runtime.parallel import available_cores
+from stages.core.runtime.params import read_params
+from stages.core.vision.encoder import (
     Encoder,
     choose_precision,
     load_encoder,
     map_on_cores,
     with_precision,
 )
-from stages.core.parallel import available_cores
-from stages.core.params import read_params
 from stages.embed import EmbedParams, relative_deviation, sweep
 
 LEVELS = [0.0, 0.5, 1.0, 2.0]

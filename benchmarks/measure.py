@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-from stages.core.parallel import available_cores
+from stages.core.runtime.parallel import available_cores
 
 
 def machine(*libraries: str) -> str:

@@ -44,19 +44,19 @@ from torch import Tensor, nn
 
 from benchmarks.encoding import on_every_core
 from benchmarks.measure import machine
-from stages.core.classification import cosines, rank_of_truth
-from stages.core.contrastive import Normalisation, Pairs, compare, held_out_loss
 from stages.core.dataset import read_image
-from stages.core.encoder import (
+from stages.core.evaluation.classification import cosines, rank_of_truth
+from stages.core.painter import ATTRIBUTES
+from stages.core.runtime.parallel import available_cores
+from stages.core.runtime.params import read_params
+from stages.core.training.contrastive import Normalisation, Pairs, compare, held_out_loss
+from stages.core.vision.encoder import (
     Encoder,
     choose_precision,
     encode_classes,
     load_encoder,
     with_precision,
 )
-from stages.core.painter import ATTRIBUTES
-from stages.core.parallel import available_cores
-from stages.core.params import read_params
 from stages.embed import EmbedParams
 from stages.pretrain import ARCHITECTURES, ROOM_FOR_CROPS, PretrainParams, painted, train
 

@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
-from stages.core.paths import home
+from stages.core.runtime.paths import home
 
 if home() is None:  # as in a container: libraries would make a folder named '~' here for caches
     for variable in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
@@ -16,6 +16,6 @@ if sys.argv[0] == "-m":  # so it is until Python has found the module that it is
         # Nothing is begun yet: Ctrl-C ends the seconds of importing at once, without a traceback.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     if "DVC_STAGE" in os.environ:
-        from stages.core.interruption import end_with
+        from stages.core.runtime.interruption import end_with
 
         end_with(os.getppid())

@@ -2,7 +2,7 @@
 
 | output | holds |
 | --- | --- |
-| angles.parquet | a row per pair and noise level; see stages/core/subspaces.py |
+| angles.parquet | a row per pair and noise level; see stages/core/geometry/subspaces.py |
 | closest_pairs.csv | of these the closest pairs of each level, rounded |
 | rotation.csv | a row per class and level: how far its subspace turns from the clean one |
 | smallest_angle.png, mean_angle.png | matrices of the clean angles |
@@ -15,14 +15,11 @@ import click
 import numpy as np
 import pandas as pd
 
-from stages.command import path_option, stage
-from stages.core.checks import require_two_classes
-from stages.core.embeddings import Embeddings, level_key, read_embeddings
-from stages.core.errors import StudyError
-from stages.core.figures import save_figure
-from stages.core.files import rounded, whole_files, write_csv, write_json
-from stages.core.subspace_figures import angle_distributions, angle_matrix, closest_pairs_bars
-from stages.core.subspaces import (
+from stages.core.artifacts.embeddings import Embeddings, level_key, read_embeddings
+from stages.core.artifacts.tables import write_parquet
+from stages.core.figures.style import save_figure
+from stages.core.figures.subspaces import angle_distributions, angle_matrix, closest_pairs_bars
+from stages.core.geometry.subspaces import (
     ANGLES,
     ZERO_ANGLE_RAD,
     angle_summary,
@@ -32,8 +29,11 @@ from stages.core.subspaces import (
     principal_angles,
     sample_space_bases,
 )
-from stages.core.tables import write_parquet
+from stages.core.runtime.command import path_option, stage
+from stages.core.runtime.errors import StudyError
+from stages.core.runtime.files import rounded, whole_files, write_csv, write_json
 from stages.settings.angles import AnglesParams
+from stages.settings.checks import require_two_classes
 
 
 @stage(AnglesParams)

@@ -17,22 +17,22 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from stages.command import path_option, stage
 from stages.core.claims import (
     accuracy_steps,
     bars,
     closest_pairs,
-    figures,
     neighbours,
     question,
     trends,
 )
 from stages.core.claims.finding import NUMBERS, VERDICTS, Finding
 from stages.core.claims.sources import Sources, read_sources
-from stages.core.figures import save_figure
-from stages.core.files import whole_files, write_csv, write_json
-from stages.core.homology import summarise
-from stages.core.randomness import generator_for
+from stages.core.figures.claims import draw
+from stages.core.figures.style import save_figure
+from stages.core.runtime.command import path_option, stage
+from stages.core.runtime.files import whole_files, write_csv, write_json
+from stages.core.runtime.randomness import generator_for
+from stages.core.topology.homology import summarise
 from stages.settings.claims import ClaimsParams
 
 Tables = dict[str, pd.DataFrame]
@@ -70,7 +70,7 @@ def claims(
         write_csv(folder / "claims.csv", findings_table(findings))
         for name, table in tables.items():
             write_csv(folder / f"{name}.csv", table)
-        for name, figure in figures.draw(tables, params.confidence):
+        for name, figure in draw(tables, params.confidence):
             save_figure(figure, folder / f"{name}.png")
     write_json(metrics, headline(findings))
     for finding in findings:

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from stages.command import path_option, stage
-from stages.core.checks import possible_neighbours, require_two_classes
-from stages.core.classification import (
+from stages.core.artifacts.embeddings import Embeddings, level_key, read_embeddings
+from stages.core.artifacts.tables import write_parquet
+from stages.core.evaluation.classification import (
     CLASSIFIERS,
     PREDICTIONS,
     PROBABILITIES,
@@ -25,18 +25,18 @@ from stages.core.classification import (
     margins,
     rank_of_truth,
 )
-from stages.core.classification_figures import (
+from stages.core.evaluation.statistics import accuracy_intervals, share_interval
+from stages.core.figures.classification import (
     accuracy_curves,
     confusion_pair,
     per_class_accuracy,
     reliability,
 )
-from stages.core.embeddings import Embeddings, level_key, read_embeddings
-from stages.core.errors import StudyError
-from stages.core.figures import save_figure
-from stages.core.files import rounded, whole_files, write_csv, write_json
-from stages.core.statistics import accuracy_intervals, share_interval
-from stages.core.tables import write_parquet
+from stages.core.figures.style import save_figure
+from stages.core.runtime.command import path_option, stage
+from stages.core.runtime.errors import StudyError
+from stages.core.runtime.files import rounded, whole_files, write_csv, write_json
+from stages.settings.checks import possible_neighbours, require_two_classes
 from stages.settings.classify import ClassifyParams
 
 # Right answers are counted among so many best-scored classes, or all where there are fewer.

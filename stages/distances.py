@@ -6,7 +6,7 @@
 | summary.csv | quartiles over the classes of the same |
 | <metric>.png | distance against noise level, beside its yardstick |
 
-A metric is one of DIAGRAM_DISTANCES in stages/core/homology.py.
+A metric is one of DIAGRAM_DISTANCES in stages/core/topology/homology.py.
 
 | comparison | between the diagrams of | images |
 | --- | --- | --- |
@@ -43,8 +43,7 @@ import click
 import numpy as np
 import pandas as pd
 
-from stages.command import path_option, stage
-from stages.core.diagrams import (
+from stages.core.artifacts.diagrams import (
     ALL,
     DISTANCES,
     HALF_A,
@@ -53,14 +52,15 @@ from stages.core.diagrams import (
     CloudKey,
     read_diagrams,
 )
-from stages.core.embeddings import level_key
-from stages.core.errors import StudyError
-from stages.core.figures import save_figure
-from stages.core.files import rounded, whole_files, write_csv, write_json
-from stages.core.homology import DIAGRAM_DISTANCES, diagram_distance, finite_bars
-from stages.core.parallel import parallel_map
-from stages.core.tables import write_parquet
-from stages.core.topology_figures import distances_figure
+from stages.core.artifacts.embeddings import level_key
+from stages.core.artifacts.tables import write_parquet
+from stages.core.figures.style import save_figure
+from stages.core.figures.topology import distances_figure
+from stages.core.runtime.command import path_option, stage
+from stages.core.runtime.errors import StudyError
+from stages.core.runtime.files import rounded, whole_files, write_csv, write_json
+from stages.core.runtime.parallel import parallel_map
+from stages.core.topology.homology import DIAGRAM_DISTANCES, diagram_distance, finite_bars
 from stages.settings.distances import DistancesParams
 
 # What a yardstick is called in a metric's name.

@@ -12,10 +12,14 @@ import torch
 from matplotlib.figure import Figure
 from scipy.spatial.distance import pdist
 
-from stages.command import path_option, stage
+from stages.core.artifacts.embeddings import array_name, level_key, write_manifest
 from stages.core.dataset import read_image, read_index
-from stages.core.embeddings import array_name, level_key, write_manifest
-from stages.core.encoder import (
+from stages.core.figures.style import COLOURS, new_figure, save_figure, short_name
+from stages.core.runtime.command import path_option, stage
+from stages.core.runtime.errors import StudyError
+from stages.core.runtime.files import rounded, whole_files, whole_folder, write_csv, write_json
+from stages.core.runtime.parallel import available_cores, progress
+from stages.core.vision.encoder import (
     IMAGES_AT_ONCE,
     Encoder,
     choose_device,
@@ -26,11 +30,7 @@ from stages.core.encoder import (
     mend_of_precision,
     with_precision,
 )
-from stages.core.errors import StudyError
-from stages.core.figures import COLOURS, new_figure, save_figure, short_name
-from stages.core.files import rounded, whole_files, whole_folder, write_csv, write_json
-from stages.core.noise import level_unit, noise_generator, noisy, require_defined
-from stages.core.parallel import available_cores, progress
+from stages.core.vision.noise import level_unit, noise_generator, noisy, require_defined
 from stages.settings.embed import EmbedParams
 
 SAMPLE = 16  # images on which the deviation of the precision is measured

@@ -15,9 +15,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
 
-from stages.command import path_option, stage
-from stages.core.checks import require_two_classes
-from stages.core.choice import choose, source_folder
+from stages.core.dataset.choice import choose, source_folder
+from stages.core.dataset.expected import PAINTED_PER_CLASS, chosen_classes
 from stages.core.dataset.images import CONVERSIONS, MOST_BYTES, decode, read_image
 from stages.core.dataset.layout import (
     SPLITS,
@@ -38,15 +37,16 @@ from stages.core.dataset.reading import (
     some,
 )
 from stages.core.dataset.release import extract, missing_of, obtain, official_release
-from stages.core.errors import StudyError, printable
-from stages.core.expected import PAINTED_PER_CLASS, chosen_classes
-from stages.core.figures import (
+from stages.core.figures.style import (
     characters_without_font,
     new_figure,
     save_figure,
     short_name,
 )
-from stages.core.files import (
+from stages.core.painter import ATTRIBUTES, paint
+from stages.core.runtime.command import path_option, stage
+from stages.core.runtime.errors import StudyError, printable
+from stages.core.runtime.files import (
     require_file_or_nothing,
     resolved,
     whole_files,
@@ -54,9 +54,9 @@ from stages.core.files import (
     write_csv,
     write_json,
 )
-from stages.core.painter import ATTRIBUTES, paint
-from stages.core.parallel import parallel_map
-from stages.core.randomness import generator_for
+from stages.core.runtime.parallel import parallel_map
+from stages.core.runtime.randomness import generator_for
+from stages.settings.checks import require_two_classes
 from stages.settings.fetch import FetchParams
 
 JPEG_QUALITY = 92

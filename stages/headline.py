@@ -19,10 +19,10 @@ from pathlib import Path
 
 import click
 
-from stages.command import path_option, stage
-from stages.core.errors import StudyError
-from stages.core.files import rounded, write_json
-from stages.core.metrics import Metrics, read_metrics
+from stages.core.artifacts.metrics import Metrics, read_metrics
+from stages.core.runtime.command import path_option, stage
+from stages.core.runtime.errors import StudyError
+from stages.core.runtime.files import rounded, write_json
 from stages.settings.headline import HeadlineParams
 
 CLEAN = "noise_0.00"

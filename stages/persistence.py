@@ -2,7 +2,7 @@
 
 | output | holds |
 | --- | --- |
-| diagrams.parquet | every bar of every diagram; see stages/core/diagrams.py |
+| diagrams.parquet | every bar of every diagram; see stages/core/artifacts/diagrams.py |
 | clouds.parquet | the images that the diagrams are of |
 | summaries.csv | a row per group, noise, draw and dim: bars, persistence, entropy |
 | diagrams.csv | finite bars of the sample of all classes, some of each noise and dim, to be drawn |
@@ -23,9 +23,7 @@ import click
 import numpy as np
 import pandas as pd
 
-from stages.command import path_option, stage
-from stages.core.checks import require_no_class_named_all
-from stages.core.diagrams import (
+from stages.core.artifacts.diagrams import (
     ALL,
     HALF_A,
     HALF_B,
@@ -34,11 +32,15 @@ from stages.core.diagrams import (
     write_diagrams,
     write_members,
 )
-from stages.core.embeddings import Embeddings, array_name, level_key, read_embeddings
-from stages.core.errors import StudyError
-from stages.core.figures import save_figure
-from stages.core.files import rounded, whole_files, write_csv, write_json
-from stages.core.homology import (
+from stages.core.artifacts.embeddings import Embeddings, array_name, level_key, read_embeddings
+from stages.core.figures.style import save_figure
+from stages.core.figures.topology import diagrams_figure, homology_group, summaries_figure
+from stages.core.runtime.command import path_option, stage
+from stages.core.runtime.errors import StudyError
+from stages.core.runtime.files import rounded, whole_files, write_csv, write_json
+from stages.core.runtime.parallel import available_cores, parallel_map
+from stages.core.runtime.randomness import generator_for
+from stages.core.topology.homology import (
     Cost,
     Engine,
     distance_matrix,
@@ -48,9 +50,7 @@ from stages.core.homology import (
     persistence_diagrams,
     summarise,
 )
-from stages.core.parallel import available_cores, parallel_map
-from stages.core.randomness import generator_for
-from stages.core.topology_figures import diagrams_figure, homology_group, summaries_figure
+from stages.settings.checks import require_no_class_named_all
 from stages.settings.persistence import PersistenceParams
 
 GIB = 2**30

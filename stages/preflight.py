@@ -19,8 +19,17 @@ from sqlite3 import Connection
 
 import click
 
-from stages.command import params_option, path_option, refusing
-from stages.core.checks import (
+from stages.core.dataset.expected import Counts, expected_counts
+from stages.core.runtime.checksums import File, checksum, file_at, files_below, known_checksums
+from stages.core.runtime.command import params_option, path_option, refusing
+from stages.core.runtime.errors import StudyError, quoted
+from stages.core.runtime.files import read_json, write_json
+from stages.core.runtime.params import read_yaml, validated
+from stages.core.runtime.paths import user_path
+from stages.core.vision.model_files import CONFIG_FILE, SHIPPED_MODEL, names_a_checkpoint
+from stages.core.vision.noise import require_defined
+from stages.settings.angles import AnglesParams
+from stages.settings.checks import (
     possible_neighbours,
     require_dimension,
     require_no_class_named_all,
@@ -29,15 +38,6 @@ from stages.core.checks import (
     require_room_for_kept,
     require_two_classes,
 )
-from stages.core.checksums import File, checksum, file_at, files_below, known_checksums
-from stages.core.errors import StudyError, quoted
-from stages.core.expected import Counts, expected_counts
-from stages.core.files import read_json, write_json
-from stages.core.model_files import CONFIG_FILE, SHIPPED_MODEL, names_a_checkpoint
-from stages.core.noise import require_defined
-from stages.core.params import read_yaml, validated
-from stages.core.paths import user_path
-from stages.settings.angles import AnglesParams
 from stages.settings.claims import ClaimsParams
 from stages.settings.classify import ClassifyParams
 from stages.settings.distances import DistancesParams

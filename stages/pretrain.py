@@ -17,9 +17,25 @@ import torch
 from safetensors.torch import save_file
 from tqdm import tqdm
 
-from stages.command import path_option, stage
-from stages.core.captions import Facts
-from stages.core.contrastive import (
+from stages.core.dataset import read_annotations, read_image, read_index
+from stages.core.figures.heatmaps import draw_heatmap, inches_for
+from stages.core.figures.style import COLOURS, new_figure, save_figure
+from stages.core.painter import ATTRIBUTES, name_colours, paint
+from stages.core.runtime.command import path_option, stage
+from stages.core.runtime.errors import StudyError
+from stages.core.runtime.files import (
+    require_replaceable,
+    rounded,
+    whole_file,
+    whole_files,
+    whole_folder,
+    write_csv,
+    write_json,
+)
+from stages.core.runtime.parallel import parallel_map, progress
+from stages.core.runtime.randomness import generator_for
+from stages.core.training.captions import Facts
+from stages.core.training.contrastive import (
     Comparison,
     Normalisation,
     Pairs,
@@ -31,35 +47,19 @@ from stages.core.contrastive import (
     recall_at_1,
     training_step,
 )
-from stages.core.dataset import read_annotations, read_image, read_index
-from stages.core.encoder import (
+from stages.core.training.optimiser import Optimiser, make_optimiser
+from stages.core.vision.encoder import (
     Encoder,
     Keys,
     choose_device,
     choose_precision,
     load_encoder,
 )
-from stages.core.errors import StudyError
-from stages.core.figures import COLOURS, new_figure, save_figure
-from stages.core.files import (
-    require_replaceable,
-    rounded,
-    whole_file,
-    whole_files,
-    whole_folder,
-    write_csv,
-    write_json,
-)
-from stages.core.heatmaps import draw_heatmap, inches_for
-from stages.core.model_files import CONFIG_FILE, WEIGHTS_FILES
-from stages.core.optimiser import Optimiser, make_optimiser
-from stages.core.painter import ATTRIBUTES, name_colours, paint
-from stages.core.parallel import parallel_map, progress
-from stages.core.randomness import generator_for
+from stages.core.vision.model_files import CONFIG_FILE, WEIGHTS_FILES
 from stages.settings.pretrain import PretrainParams
 
 KEYS = Keys("pretrain.architecture", "pretrain.init", "pretrain.architecture")
-ARCHITECTURES = Path(__file__).parent / "core" / "architectures"
+ARCHITECTURES = Path(__file__).parent / "core" / "vision" / "architectures"
 # Images are held larger than the model's input by this, so that a crop keeps its detail.
 ROOM_FOR_CROPS = 1.33
 

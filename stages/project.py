@@ -22,15 +22,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages.command import path_option, stage
-from stages.core.checks import require_two_classes
-from stages.core.embeddings import Embeddings, level_key, read_embeddings
-from stages.core.errors import StudyError
-from stages.core.figures import class_styles, save_figure
-from stages.core.files import rounded, whole_files, write_csv, write_json
-from stages.core.parallel import parallel_map
-from stages.core.projection_figures import layout_figure
-from stages.core.projections import (
+from stages.core.artifacts.embeddings import Embeddings, level_key, read_embeddings
+from stages.core.figures.projections import layout_figure
+from stages.core.figures.style import class_styles, save_figure
+from stages.core.geometry.projections import (
     Measures,
     aligned,
     chance_purity,
@@ -41,6 +36,11 @@ from stages.core.projections import (
     tsne_layout,
     umap_layout,
 )
+from stages.core.runtime.command import path_option, stage
+from stages.core.runtime.errors import StudyError
+from stages.core.runtime.files import rounded, whole_files, write_csv, write_json
+from stages.core.runtime.parallel import parallel_map
+from stages.settings.checks import require_two_classes
 from stages.settings.project import ProjectParams
 
 METHODS = {"tsne": "t-SNE", "umap": "UMAP"}

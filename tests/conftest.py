@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.core.embeddings import array_name, write_manifest
-from stages.core.files import write_csv, write_json
+from stages.core.artifacts.embeddings import array_name, write_manifest
+from stages.core.runtime.files import write_csv, write_json
 from tests.study import TINY, commit_all, copy_of_the_working_tree, dvc, settings
 
 
@@ -75,7 +75,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "project"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("stages.core.parallel.available_cores", lambda: 1)
+    monkeypatch.setattr("stages.core.runtime.parallel.available_cores", lambda: 1)
     return folder
 
 

@@ -13,9 +13,9 @@ from matplotlib import pyplot as plt
 
 import stages.angles
 from stages.angles import angles
-from stages.core.embeddings import array_name, write_manifest
-from stages.core.subspaces import ANGLES
-from stages.core.tables import read_parquet
+from stages.core.artifacts.embeddings import array_name, write_manifest
+from stages.core.artifacts.tables import read_parquet
+from stages.core.geometry.subspaces import ANGLES
 from tests.conftest import unit_rows, write_embeddings
 
 ROOT = Path(__file__).parents[1]

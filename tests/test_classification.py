@@ -6,8 +6,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from stages.core import classification
-from stages.core.classification import (
+from stages.core.evaluation import classification
+from stages.core.evaluation.classification import (
     PENALTIES,
     PROBABILITIES,
     calibration_table,

@@ -12,9 +12,9 @@ from matplotlib import pyplot as plt
 
 import stages.classify
 from stages.classify import classify
-from stages.core import classification
-from stages.core.embeddings import array_name, write_manifest
-from stages.core.files import read_json, write_json
+from stages.core.artifacts.embeddings import array_name, write_manifest
+from stages.core.evaluation import classification
+from stages.core.runtime.files import read_json, write_json
 from tests.conftest import write_embeddings
 
 ROOT = Path(__file__).parents[1]

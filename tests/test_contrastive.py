@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from stages.core.captions import Facts, caption
-from stages.core.contrastive import (
+from stages.core.training.captions import Facts, caption
+from stages.core.training.contrastive import (
     Comparison,
     Normalisation,
     Schedule,

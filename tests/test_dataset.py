@@ -30,7 +30,7 @@ from stages.core.dataset.layout import (
     stratified_splits,
     write_layout,
 )
-from stages.core.errors import StudyError
+from stages.core.runtime.errors import StudyError
 
 WHITE, BLACK, RED, CYAN = (255, 255, 255), (0, 0, 0), (255, 0, 0), (0, 255, 255)
 

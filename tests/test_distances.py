@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner, Result
 from matplotlib import pyplot as plt
 
-import stages.core.parallel
+import stages.core.runtime.parallel
 import stages.distances
 import stages.persistence
-from stages.core.diagrams import (
+from stages.core.artifacts.diagrams import (
     ALL,
     DISTANCES,
     HALF_A,
@@ -22,8 +22,10 @@ from stages.core.diagrams import (
     read_diagrams,
     write_diagrams,
 )
-from stages.core.embeddings import read_embeddings
-from stages.core.homology import (
+from stages.core.artifacts.embeddings import read_embeddings
+from stages.core.artifacts.tables import read_parquet
+from stages.core.runtime.params import read_params
+from stages.core.topology.homology import (
     DIAGRAM_DISTANCES,
     NO_BARS,
     Distance,
@@ -31,9 +33,7 @@ from stages.core.homology import (
     finite_bars,
     persistence_diagrams,
 )
-from stages.core.homology import bottleneck as bottleneck_of
-from stages.core.params import read_params
-from stages.core.tables import read_parquet
+from stages.core.topology.homology import bottleneck as bottleneck_of
 from stages.distances import (
     Comparison,
     DistancesParams,
@@ -52,7 +52,7 @@ ROOT_TWO = 2**0.5
 @pytest.fixture(autouse=True)
 def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start no worker processes, which takes most of the time."""
-    monkeypatch.setattr(stages.core.parallel, "available_cores", lambda: 1)
+    monkeypatch.setattr(stages.core.runtime.parallel, "available_cores", lambda: 1)
 
 
 @pytest.fixture
@@ -262,7 +262,9 @@ def test_same_bytes_twice_and_with_any_worker_count(
     write_diagrams(tmp_path / "diagrams.parquet", known(), "a run")
     outputs = []
     for name, cores in (("one", 1), ("again", 1), ("two", 2)):
-        monkeypatch.setattr(stages.core.parallel, "available_cores", lambda cores=cores: cores)
+        monkeypatch.setattr(
+            stages.core.runtime.parallel, "available_cores", lambda cores=cores: cores
+        )
         assert run(tmp_path, tmp_path / name).exit_code == 0
         files = sorted(file for file in (tmp_path / name).rglob("*") if file.is_file())
         outputs.append([file.read_bytes() for file in files])

@@ -16,10 +16,10 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from stages.core.embeddings import read_embeddings
-from stages.core.encoder import load_encoder
-from stages.core.errors import StudyError
-from stages.core.noise import KINDS, noise_generator, noisy
+from stages.core.artifacts.embeddings import read_embeddings
+from stages.core.runtime.errors import StudyError
+from stages.core.vision.encoder import load_encoder
+from stages.core.vision.noise import KINDS, noise_generator, noisy
 from stages.embed import (
     EmbedParams,
     allocate,

@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
-from stages.core import encoder as module
-from stages.core.encoder import (
+from stages.core.runtime.errors import StudyError
+from stages.core.vision import encoder as module
+from stages.core.vision.encoder import (
     Encoder,
     choose_device,
     choose_precision,
@@ -25,8 +26,7 @@ from stages.core.encoder import (
     unit_rows,
     with_precision,
 )
-from stages.core.errors import StudyError
-from stages.core.packing import PackedBlock, PackedLinear, PackedPatches, can_pack, pack
+from stages.core.vision.packing import PackedBlock, PackedLinear, PackedPatches, can_pack, pack
 
 CPU = torch.device("cpu")
 TINY = {

@@ -33,9 +33,9 @@ from stages.core.dataset.release import (
     obtain,
     official_release,
 )
-from stages.core.errors import StudyError
-from stages.core.files import MARKER
 from stages.core.painter import Painting
+from stages.core.runtime.errors import StudyError
+from stages.core.runtime.files import MARKER
 from stages.fetch import FetchParams, choose, fetch, paint_textures, source_folder
 from tests.release import Site, served
 from tests.stages import FETCH

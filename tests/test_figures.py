@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from stages.core.figures import (
+from stages.core.figures.projections import label_places, layout_figure, separated
+from stages.core.figures.style import (
     class_legend,
     class_styles,
     level_colours,
@@ -14,7 +15,6 @@ from stages.core.figures import (
     panel_grid,
     save_figure,
 )
-from stages.core.projection_figures import label_places, layout_figure, separated
 
 NAMES = [f"class-{i:02d}" for i in range(47)]
 

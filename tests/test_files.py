@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from stages.command import stage
-from stages.core.errors import StudyError
-from stages.core.files import MARKER, whole_file, whole_files, whole_folder
-from stages.core.params import Section
+from stages.core.runtime.command import stage
+from stages.core.runtime.errors import StudyError
+from stages.core.runtime.files import MARKER, whole_file, whole_files, whole_folder
+from stages.core.runtime.params import Section
 from tests.study import run
 
 

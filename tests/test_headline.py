@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.core.errors import StudyError
-from stages.core.metrics import Metrics
-from stages.core.params import read_params
+from stages.core.artifacts.metrics import Metrics
+from stages.core.runtime.errors import StudyError
+from stages.core.runtime.params import read_params
 from stages.headline import HeadlineParams, gather
 from tests.study import ROOT
 

@@ -16,8 +16,8 @@ from persim.persistent_entropy import persistent_entropy
 from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial.distance import cdist
 
-from stages.core.errors import StudyError
-from stages.core.homology import (
+from stages.core.runtime.errors import StudyError
+from stages.core.topology.homology import (
     DIAGRAM_DISTANCES,
     FILL_BYTES_PER_SECOND,
     NO_BARS,

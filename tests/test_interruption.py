@@ -25,11 +25,11 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from stages.command import stage as as_stage
-from stages.core.errors import StudyError
-from stages.core.interruption import deaf_children, interruptible, postponed_interrupt
-from stages.core.parallel import parallel_map
-from stages.core.params import Section
+from stages.core.runtime.command import stage as as_stage
+from stages.core.runtime.errors import StudyError
+from stages.core.runtime.interruption import deaf_children, interruptible, postponed_interrupt
+from stages.core.runtime.parallel import parallel_map
+from stages.core.runtime.params import Section
 from tests.study import (
     ROOT,
     commit_all,
@@ -240,10 +240,10 @@ def test_ignored_ctrl_c_stays_ignored_while_workers_start() -> None:
 STARTING = """
 import time
 import numpy as np
-from stages.command import stage
-from stages.core.interruption import deaf_children, interruptible, postponed_interrupt
-from stages.core.parallel import parallel_map
-from stages.core.params import Section
+from stages.core.runtime.command import stage
+from stages.core.runtime.interruption import deaf_children, interruptible, postponed_interrupt
+from stages.core.runtime.parallel import parallel_map
+from stages.core.runtime.params import Section
 
 np.ones((300, 300)) @ np.ones((300, 300))  # starts threads that hear signals
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
-from stages.core import noise as module
-from stages.core.errors import StudyError
-from stages.core.noise import (
+from stages.core.runtime.errors import StudyError
+from stages.core.vision import noise as module
+from stages.core.vision.noise import (
     level_unit,
     noise_generator,
     noisy,

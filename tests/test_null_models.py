@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 from scipy.spatial import KDTree
 
-from stages.core.homology import distance_matrix, finite_bars, persistence_diagrams
-from stages.core.null_models import (
+from stages.core.topology.homology import distance_matrix, finite_bars, persistence_diagrams
+from stages.core.topology.null_models import (
     _to_sphere,
     _to_tangents,
     persistence_band,

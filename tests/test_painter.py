@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import pytest
 
-from stages.core.errors import StudyError
 from stages.core.painter import ATTRIBUTES, PAINTERS, name_colours, paint
 from stages.core.painter.canvas import COLOURS, PERIODS, Canvas, lab
 from stages.core.painter.fields import arch, noise, positive, stripes, turned
@@ -18,6 +17,7 @@ from stages.core.painter.lattices import cells, hexagon, lattice
 from stages.core.painter.light import relief
 from stages.core.painter.shapes import clear_sheet, discs, draw_discs, lay, strokes
 from stages.core.painter.textures import FAMILIES
+from stages.core.runtime.errors import StudyError
 
 ROOT = Path(__file__).parents[1]
 

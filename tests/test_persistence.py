@@ -11,13 +11,27 @@ import pytest
 from click.testing import CliRunner, Result
 from matplotlib import pyplot as plt
 
-import stages.core.parallel
+import stages.core.runtime.parallel
 import stages.persistence
-from stages.core.diagrams import ALL, HALF_A, HALF_B, WHOLE, CloudKey, read_diagrams, write_diagrams
-from stages.core.embeddings import array_name, read_embeddings, write_manifest
-from stages.core.errors import StudyError
-from stages.core.homology import NO_BARS, Cost, distance_matrix, finite_bars, persistence_diagrams
-from stages.core.params import read_params
+from stages.core.artifacts.diagrams import (
+    ALL,
+    HALF_A,
+    HALF_B,
+    WHOLE,
+    CloudKey,
+    read_diagrams,
+    write_diagrams,
+)
+from stages.core.artifacts.embeddings import array_name, read_embeddings, write_manifest
+from stages.core.runtime.errors import StudyError
+from stages.core.runtime.params import read_params
+from stages.core.topology.homology import (
+    NO_BARS,
+    Cost,
+    distance_matrix,
+    finite_bars,
+    persistence_diagrams,
+)
 from stages.persistence import (
     Cloud,
     PersistenceParams,
@@ -41,7 +55,7 @@ CLASSES = ["banded", "dotted", "grid", "striped"]
 @pytest.fixture
 def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start no worker processes, which takes most of the time."""
-    for module in (stages.core.parallel, stages.persistence):
+    for module in (stages.core.runtime.parallel, stages.persistence):
         monkeypatch.setattr(module, "available_cores", lambda: 1)
 
 
@@ -130,7 +144,7 @@ def test_same_bytes_twice_and_with_any_worker_count(
 ) -> None:
     outputs = []
     for name, cores in (("one", 1), ("again", 1), ("two", 2)):
-        for module in (stages.core.parallel, stages.persistence):
+        for module in (stages.core.runtime.parallel, stages.persistence):
             monkeypatch.setattr(module, "available_cores", lambda cores=cores: cores)
         assert run(planted, tmp_path / name, "--points-overall", "16").exit_code == 0
         outputs.append(contents(tmp_path / name))

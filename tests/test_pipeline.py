@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.core.params import Section, read_params
+from stages.core.runtime.params import Section, read_params
 from tests.study import (
     ROOT,
     copy_of_the_working_tree,
@@ -46,7 +46,13 @@ def local_imports(file: Path) -> set[Path]:
                     if source.exists() and source not in found:
                         found.add(source)
                         pending.append(source)
-    return {path for path in found if path.read_text().strip()}
+    return {path for path in found if computes(path)}
+
+
+def computes(file: Path) -> bool:
+    """Whether a file holds more than a docstring."""
+    body = ast.parse(file.read_text()).body
+    return any(not isinstance(node, ast.Expr) for node in body)
 
 
 @pytest.mark.parametrize("stage", STAGES)

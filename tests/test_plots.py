@@ -15,7 +15,7 @@ import yaml
 from dvc_render.vega_templates import Template
 
 from report import OF_DVC, outputs
-from stages.core.figures import COLOURS
+from stages.core.figures.style import COLOURS
 from tests.plots import TEMPLATES, filled, read_template
 from tests.study import ROOT, commit_all, dvc
 

@@ -16,9 +16,9 @@ from click.testing import CliRunner, Result
 from safetensors.torch import load_file
 
 import stages.pretrain
-from stages.core.encoder import load_encoder
 from stages.core.painter import ATTRIBUTES, Painting, paint
-from stages.core.randomness import generator_for
+from stages.core.runtime.randomness import generator_for
+from stages.core.vision.encoder import load_encoder
 from stages.pretrain import pretrain
 from tests.study import ROOT, started
 

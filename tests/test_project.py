@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from stages.core.embeddings import read_embeddings
-from stages.core.errors import StudyError
-from stages.core.params import read_params
+from stages.core.artifacts.embeddings import read_embeddings
+from stages.core.runtime.errors import StudyError
+from stages.core.runtime.params import read_params
 from stages.project import ProjectParams, project, select
 from tests.conftest import write_embeddings
 

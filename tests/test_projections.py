@@ -3,8 +3,7 @@ import pytest
 from scipy.spatial.distance import pdist
 from sklearn.manifold import trustworthiness as sklearn_trustworthiness
 
-from stages.core.errors import StudyError
-from stages.core.projections import (
+from stages.core.geometry.projections import (
     aligned,
     chance_purity,
     mean_cosine_distances,
@@ -18,6 +17,7 @@ from stages.core.projections import (
     trustworthiness,
     tsne_layout,
 )
+from stages.core.runtime.errors import StudyError
 from tests.conftest import unit_rows
 
 KEPT = ["dotted", "polka-dotted", "crosshatched", "striped", "grid"]

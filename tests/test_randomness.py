@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from stages.core.randomness import generator_for
+from stages.core.runtime.randomness import generator_for
 
 
 def test_a_key_is_hashed_with_type_and_length() -> None:

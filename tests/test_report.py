@@ -23,7 +23,7 @@ from report import (
     relative_change,
     report,
 )
-from stages.core.files import whole_folder
+from stages.core.runtime.files import whole_folder
 from tests.browser import drawn_plots
 from tests.study import ROOT, commit_all, dvc, git, run
 

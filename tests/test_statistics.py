@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 from threadpoolctl import threadpool_limits
 
-from stages.core import statistics
-from stages.core.statistics import (
+from stages.core.evaluation import statistics
+from stages.core.evaluation.statistics import (
     accuracy_intervals,
     bca_interval,
     bootstrap_means,

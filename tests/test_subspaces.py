@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import subspace_angles
 
-from stages.core.errors import StudyError
-from stages.core.subspaces import (
+from stages.core.geometry.subspaces import (
     ZERO_ANGLE_RAD,
     angle_summary,
     angles_between,
@@ -16,6 +15,7 @@ from stages.core.subspaces import (
     principal_angles,
     sample_space_bases,
 )
+from stages.core.runtime.errors import StudyError
 
 RIGHT = np.pi / 2
 

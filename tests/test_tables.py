@@ -8,9 +8,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-import stages.core.tables
-from stages.core.errors import StudyError
-from stages.core.tables import (
+import stages.core.artifacts.tables
+from stages.core.artifacts.tables import (
     Schema,
     content_id,
     name,
@@ -21,6 +20,7 @@ from stages.core.tables import (
     whole,
     write_parquet,
 )
+from stages.core.runtime.errors import StudyError
 
 SCHEMA = Schema(
     (
@@ -128,7 +128,7 @@ def test_a_row_with_the_key_of_another_is_named(tmp_path: Path) -> None:
 def test_a_size_beyond_the_limits_is_refused_before_anything_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, most: int, message: str
 ) -> None:
-    monkeypatch.setattr(stages.core.tables, limit, most)
+    monkeypatch.setattr(stages.core.artifacts.tables, limit, most)
     assert re.search(message, refused(tmp_path / "table.parquet", ROWS))
 
 
@@ -137,7 +137,7 @@ def test_rows_that_are_claimed_and_not_there_take_no_memory(tmp_path: Path) -> N
     rows = pd.DataFrame({"dim": np.zeros(30_000_000, dtype=np.int64)})
     schema = Schema((whole("dim", 0, 2),))
     file = tmp_path / "table.parquet"
-    pq.write_table(stages.core.tables.pa.Table.from_pandas(rows, schema.arrow), file)
+    pq.write_table(stages.core.artifacts.tables.pa.Table.from_pandas(rows, schema.arrow), file)
     assert file.stat().st_size < 2**20
     with pytest.raises(StudyError, match=r"claims 30,000,000 rows"):
         read_parquet(file, schema, "make")

@@ -9,18 +9,18 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from stages.core.classification import CLASSIFIERS, PROBABILITIES
-from stages.core.classification_figures import (
+from stages.core.evaluation.classification import CLASSIFIERS, PROBABILITIES
+from stages.core.figures.classification import (
     accuracy_curves,
     confusion_pair,
     per_class_accuracy,
     reliability,
 )
-from stages.core.figures import class_styles, room_for, wrapped
-from stages.core.homology import DIAGRAM_DISTANCES
-from stages.core.projection_figures import layout_figure
-from stages.core.subspace_figures import angle_distributions, angle_matrix, closest_pairs_bars
-from stages.core.topology_figures import diagrams_figure, distances_figure, summaries_figure
+from stages.core.figures.projections import layout_figure
+from stages.core.figures.style import class_styles, room_for, wrapped
+from stages.core.figures.subspaces import angle_distributions, angle_matrix, closest_pairs_bars
+from stages.core.figures.topology import diagrams_figure, distances_figure, summaries_figure
+from stages.core.topology.homology import DIAGRAM_DISTANCES
 
 SHORT = ["a", "bb", "ccc"]
 LONG = ["interlaced-and-overlapping", "polka-dotted on gingham", "wrinkled-tissue-paper-" * 2]

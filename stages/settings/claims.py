@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from stages.core.params import LARGEST, Count, Number, Section, Seed
+from stages.core.runtime.params import LARGEST, Count, Number, Section, Seed
 
 
 class ClaimsParams(Section):

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from stages.core.params import Number, Section
+from stages.core.runtime.params import Number, Section
 
 
 class DistancesParams(Section):

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from stages.core.errors import quoted
-from stages.core.params import Count, Number, Section, Seed, Text
+from stages.core.runtime.errors import quoted
+from stages.core.runtime.params import Count, Number, Section, Seed, Text
 
 
 class EmbedParams(Section):

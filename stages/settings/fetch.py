@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from stages.core.params import LARGEST, ClassName, Section, Seed, Text
+from stages.core.runtime.params import LARGEST, ClassName, Section, Seed, Text
 
 
 class FetchParams(Section):

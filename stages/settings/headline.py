@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from stages.core.params import Section
+from stages.core.runtime.params import Section
 
 
 class HeadlineParams(Section):

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from stages.core.params import LARGEST, Number, Section, Seed
+from stages.core.runtime.params import LARGEST, Number, Section, Seed
 
 
 class PersistenceParams(Section):

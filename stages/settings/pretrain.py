@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from stages.core.params import LARGEST, Count, Number, Section, Seed, Text
+from stages.core.runtime.params import LARGEST, Count, Number, Section, Seed, Text
 
 
 class PretrainParams(Section):

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from stages.core.params import LARGEST, ClassName, Count, Number, Section, Seed
+from stages.core.runtime.params import LARGEST, ClassName, Count, Number, Section, Seed
 
 
 class ProjectParams(Section):

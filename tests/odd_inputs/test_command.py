@@ -10,8 +10,8 @@ import click
 import numpy as np
 import pytest
 
-from stages.command import stage
-from stages.core.params import Section
+from stages.core.runtime.command import stage
+from stages.core.runtime.params import Section
 from tests.refusals import refusal
 from tests.study import ROOT
 
@@ -75,8 +75,8 @@ def in_a_process(folder: Path, body: str, **environment: str) -> subprocess.Pope
     code = f"""
 import sys
 import click
-from stages.command import stage
-from stages.core.params import Section
+from stages.core.runtime.command import stage
+from stages.core.runtime.params import Section
 class NoParams(Section):
     name = "nothing"
 @stage(NoParams)

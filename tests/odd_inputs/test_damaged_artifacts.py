@@ -22,9 +22,9 @@ import pytest
 from stages.angles import angles
 from stages.claims import claims
 from stages.classify import classify
-from stages.core.embeddings import write_manifest
-from stages.core.errors import StudyError
-from stages.core.files import read_json, write_json
+from stages.core.artifacts.embeddings import write_manifest
+from stages.core.runtime.errors import StudyError
+from stages.core.runtime.files import read_json, write_json
 from stages.distances import distances
 from stages.embed import embed
 from stages.headline import headline

@@ -21,8 +21,8 @@ from stages.core.dataset import layout as layouts
 from stages.core.dataset import read_annotations, read_image, read_index
 from stages.core.dataset.images import UnreadableImage, decode
 from stages.core.dataset.layout import Layout, list_images, read_imdb, read_layout, write_layout
-from stages.core.files import MARKER, is_clutter
-from stages.core.params import Section, read_params
+from stages.core.runtime.files import MARKER, is_clutter
+from stages.core.runtime.params import Section, read_params
 from stages.fetch import FetchParams, digest_of, fetch, identical_images
 from stages.project import ProjectParams
 from tests.refusals import refusal

@@ -18,9 +18,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from stages.core import encoder as module
-from stages.core.encoder import Encoder, Keys, load_encoder, whole_texts
-from stages.core.errors import StudyError
+from stages.core.runtime.errors import StudyError
+from stages.core.vision import encoder as module
+from stages.core.vision.encoder import Encoder, Keys, load_encoder, whole_texts
 from stages.embed import embed
 from tests.refusals import refusal
 from tests.test_embed import options, run, write_source

@@ -12,9 +12,9 @@ import pytest
 import vl_convert
 
 from stages.claims import claims
+from stages.core.artifacts.tables import IMAGES, read_csv
 from stages.core.claims.sources import read_sources
-from stages.core.files import write_csv
-from stages.core.tables import IMAGES, read_csv
+from stages.core.runtime.files import write_csv
 from tests.conftest import write_embeddings
 from tests.plots import filled
 from tests.stages import invoke, run_computing_stages

@@ -15,10 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from stages.core.claims import figures as claim_figures
-from stages.core.classification_figures import confusion_pair, per_class_accuracy
 from stages.core.dataset.layout import Layout, class_of, stratified_splits
-from stages.core.figures import (
+from stages.core.figures import claims as claim_figures
+from stages.core.figures.classification import confusion_pair, per_class_accuracy
+from stages.core.figures.projections import layout_figure
+from stages.core.figures.style import (
     characters_without_font,
     class_legend,
     class_styles,
@@ -26,9 +27,8 @@ from stages.core.figures import (
     short_name,
     text_width,
 )
-from stages.core.projection_figures import layout_figure
-from stages.core.subspace_figures import angle_matrix, closest_pairs_bars
-from stages.core.topology_figures import diagrams_figure, homology_group
+from stages.core.figures.subspaces import angle_matrix, closest_pairs_bars
+from stages.core.figures.topology import diagrams_figure, homology_group
 from stages.fetch import draw_contact_sheet
 from tests.study import ROOT
 

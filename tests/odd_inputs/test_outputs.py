@@ -7,8 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from stages.core.errors import StudyError
-from stages.core.files import MARKER, require_replaceable, whole_file, whole_files, whole_folder
+from stages.core.runtime.errors import StudyError
+from stages.core.runtime.files import (
+    MARKER,
+    require_replaceable,
+    whole_file,
+    whole_files,
+    whole_folder,
+)
 
 FOREIGN = {"project": "another", "stage": "fetch", "files": ["labels/train1.txt"]}
 

@@ -11,9 +11,9 @@ import yaml
 from click.testing import CliRunner
 
 from stages.angles import angles
-from stages.core.errors import StudyError, one_line, quoted
-from stages.core.params import read_yaml
-from stages.core.paths import home, user_path
+from stages.core.runtime.errors import StudyError, one_line, quoted
+from stages.core.runtime.params import read_yaml
+from stages.core.runtime.paths import home, user_path
 from stages.fetch import fetch
 from stages.headline import headline
 from stages.preflight import preflight

@@ -19,7 +19,7 @@ from stages.core.dataset import read_index
 from stages.core.dataset import release as releases
 from stages.core.dataset.layout import SPLITS, read_layout
 from stages.core.dataset.release import Release, download, extract, obtain
-from stages.core.errors import StudyError
+from stages.core.runtime.errors import StudyError
 from stages.fetch import fetch
 from tests.refusals import refusal
 from tests.release import (

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from stages.core.checksums import checksum, files_below, known_checksums
-from stages.core.model_files import CONFIG_FILE
+from stages.core.runtime.checksums import checksum, files_below, known_checksums
+from stages.core.vision.model_files import CONFIG_FILE
 from stages.preflight import preflight
 from tests.odd_inputs.test_preflight import data_set, options, params_file
 from tests.refusals import refusal

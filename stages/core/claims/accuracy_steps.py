@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from stages.core.claims.finding import Finding, above
-from stages.core.classification import CLASSIFIERS
-from stages.core.statistics import score_intervals
+from stages.core.evaluation.classification import CLASSIFIERS
+from stages.core.evaluation.statistics import score_intervals
 
 
 def correct_by_level(predictions: pd.DataFrame, classifier: str) -> pd.DataFrame:

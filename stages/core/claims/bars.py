@@ -4,8 +4,8 @@ H0 of a Vietoris-Rips filtration has one essential bar whatever the points are: 
 nothing. What could show a second component is a gap, a last death far beyond the one before it.
 And a longest bar there always is: what could show a loop is one beyond the confidence band of its
 cloud, or beyond the longest bars of clouds without structure. For both, each class is held
-against null clouds, Gaussians of its own covariance on the sphere (stages/core/null_models.py),
-at each level; its largest excess over the levels against theirs is a test of the class of level
+against null clouds, Gaussians of its own covariance on the sphere (topology/null_models.py), at
+each level; its largest excess over the levels against theirs is a test of the class of level
 1 / (1 + null clouds), exact where the class is such a cloud itself.
 """
 
@@ -17,16 +17,16 @@ import numpy as np
 import pandas as pd
 
 from stages.core.claims.finding import Finding, below
-from stages.core.homology import (
+from stages.core.evaluation.statistics import mean_intervals, percent, share_interval
+from stages.core.runtime.parallel import parallel_map
+from stages.core.runtime.randomness import generator_for
+from stages.core.topology.homology import (
     distance_matrix,
     finite_bars,
     landmarks,
     persistence_diagrams,
 )
-from stages.core.null_models import persistence_band, rotated_clouds
-from stages.core.parallel import parallel_map
-from stages.core.randomness import generator_for
-from stages.core.statistics import mean_intervals, percent, share_interval
+from stages.core.topology.null_models import persistence_band, rotated_clouds
 
 # With fewer points a gap or a loop would have to be very large to be seen.
 LEAST_POINTS = 20

@@ -18,15 +18,15 @@ from stages.core.claims.finding import (
     counted_above,
     percentile_rank,
 )
-from stages.core.parallel import parallel_map
-from stages.core.randomness import generator_for
-from stages.core.subspaces import (
+from stages.core.geometry.subspaces import (
     ZERO_ANGLE_RAD,
     angles_between,
     class_bases,
     principal_angles,
     sample_space_bases,
 )
+from stages.core.runtime.parallel import parallel_map
+from stages.core.runtime.randomness import generator_for
 
 PAIRS = (("crosshatched", "striped"), ("dotted", "grid"), ("dotted", "polka-dotted"))
 MANY = 0.05  # share of pairs

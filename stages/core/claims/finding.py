@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from stages.core.files import rounded
+from stages.core.runtime.files import rounded
 
 Verdict = Literal["holds", "fails", "undecided", "not applicable"]
 VERDICTS: tuple[Verdict, ...] = ("holds", "fails", "undecided", "not applicable")

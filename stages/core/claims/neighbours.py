@@ -18,8 +18,7 @@ from stages.core.claims.finding import (
     Finding,
     percentile_rank,
 )
-from stages.core.parallel import parallel_map
-from stages.core.projections import (
+from stages.core.geometry.projections import (
     mean_cosine_distances,
     nearest_ranks,
     sample_images,
@@ -27,6 +26,7 @@ from stages.core.projections import (
     tsne_layout,
     umap_layout,
 )
+from stages.core.runtime.parallel import parallel_map
 
 PAIR = ("dotted", "polka-dotted")
 SPACES = {"tsne": "t-SNE", "umap": "UMAP", "embedding": "the embedding space"}

@@ -11,11 +11,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.core.classification import PREDICTIONS
-from stages.core.diagrams import ALL, DISTANCES, WHOLE, CloudKey, read_diagrams, read_members
-from stages.core.embeddings import Embeddings, read_embeddings
-from stages.core.subspaces import ANGLES
-from stages.core.tables import read_parquet, require_same
+from stages.core.artifacts.diagrams import (
+    ALL,
+    DISTANCES,
+    WHOLE,
+    CloudKey,
+    read_diagrams,
+    read_members,
+)
+from stages.core.artifacts.embeddings import Embeddings, read_embeddings
+from stages.core.artifacts.tables import read_parquet, require_same
+from stages.core.evaluation.classification import PREDICTIONS
+from stages.core.geometry.subspaces import ANGLES
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from math import factorial
 import numpy as np
 import pandas as pd
 
+from stages.core.artifacts.diagrams import YARDSTICKS
 from stages.core.claims.finding import Finding, above
-from stages.core.diagrams import YARDSTICKS
-from stages.core.statistics import Interval, share_interval, spearman
+from stages.core.evaluation.statistics import Interval, share_interval, spearman
 
 LEAST_BARS = 3  # for a spread
 METRICS = {"bottleneck": "bottleneck", "wasserstein": "1-Wasserstein"}

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from stages.core.dataset.reading import UnreadableFile, read_bounded
-from stages.core.errors import StudyError
+from stages.core.runtime.errors import StudyError
 
 # Decoders beyond these either start other programs (EPS) or read formats without an agreed white.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "PPM")

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import scipy.io
 
-from stages.core.checks import SAMPLE_OF_ALL
+from stages.core.artifacts.tables import IMAGES, read_csv
 from stages.core.dataset.reading import (
     Fault,
     Report,
@@ -28,10 +28,10 @@ from stages.core.dataset.reading import (
     require_regular,
     some,
 )
-from stages.core.errors import StudyError, can_be_written, one_line, printable
-from stages.core.files import is_clutter, make_again
-from stages.core.randomness import generator_for
-from stages.core.tables import IMAGES, read_csv
+from stages.core.runtime.errors import StudyError, can_be_written, one_line, printable
+from stages.core.runtime.files import is_clutter, make_again
+from stages.core.runtime.randomness import generator_for
+from stages.settings.checks import SAMPLE_OF_ALL
 
 SPLITS = ("train", "val", "test")
 NUMBERS = range(1, 11)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from stages.core.errors import StudyError, printable
+from stages.core.runtime.errors import StudyError, printable
 
 LISTED = 20
 

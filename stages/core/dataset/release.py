@@ -25,9 +25,9 @@ from stages.core.dataset.reading import (
     require_regular,
     some,
 )
-from stages.core.errors import StudyError, one_line, printable
-from stages.core.files import beside
-from stages.core.parallel import progress
+from stages.core.runtime.errors import StudyError, one_line, printable
+from stages.core.runtime.files import beside
+from stages.core.runtime.parallel import progress
 
 TIMEOUT_S = 60
 PAUSE_S = 1.0  # before a broken download is taken up again

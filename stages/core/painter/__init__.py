@@ -12,10 +12,10 @@ from difflib import get_close_matches
 
 import numpy as np
 
-from stages.core.errors import StudyError
 from stages.core.painter.canvas import COLOURS, Canvas, lab
 from stages.core.painter.photograph import photograph
 from stages.core.painter.textures import PAINTERS
+from stages.core.runtime.errors import StudyError
 
 ATTRIBUTES: tuple[str, ...] = (
     "banded", "blotchy", "braided", "bubbly", "bumpy", "chequered", "cobwebbed", "cracked",

@@ -1,0 +1,7 @@
+"""What stages hand to one another: formats, schemas, readers and writers.
+
+tables      the one reader and writer of Parquet tables and CSV files, by schema
+embeddings  the folder data/embeddings
+diagrams    the folder data/diagrams, and the table of distances
+metrics     the JSON files in metrics/
+"""

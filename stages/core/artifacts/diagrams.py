@@ -1,0 +1,156 @@
+"""The diagrams artifact: what `persistence` writes and `distances` reads.
+
+One long table, a row per bar: group (a class, or `all`), noise, draw, part, dim, birth, death.
+`part` is `whole`, or `half_a` or `half_b` of the group's images. Essential bars have death = inf.
+A cloud without bars in a dimension has no rows there; in dimension 0 every cloud has one.
+Beside it clouds.parquet names the images: a row per group, part and id, the same at every level.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stages.core.artifacts.tables import (
+    Schema,
+    name,
+    number,
+    read_parquet,
+    require_same,
+    whole,
+    write_parquet,
+)
+from stages.core.runtime.errors import StudyError
+from stages.core.runtime.files import make_again
+from stages.core.topology.homology import NO_BARS
+from stages.settings.checks import SAMPLE_OF_ALL
+
+ALL = SAMPLE_OF_ALL  # the group of the sample across all classes
+WHOLE, HALF_A, HALF_B = PARTS = ("whole", "half_a", "half_b")
+
+# Comparisons of diagrams by `distances`, and the yardstick of each.
+YARDSTICKS = {"clean_noisy": "noisy_noisy", "half_clean_noisy": "half_clean_clean"}
+
+MOST_DIM = 2  # of persistence.max_dim
+
+DIAGRAMS = Schema(
+    (
+        name("group"),
+        number("noise", low=0),
+        whole("draw", low=0),
+        name("part", *PARTS),
+        whole("dim", 0, MOST_DIM),
+        number("birth", low=0),
+        number("death", low=0, infinite=True),
+    )
+)
+CLOUDS = Schema(
+    (name("group"), name("part", *PARTS), name("id")),
+    key=("group", "part", "id"),
+)
+DISTANCES = Schema(
+    (
+        name("group"),
+        number("noise", low=0),
+        whole("dim", 0, MOST_DIM),
+        name("metric"),
+        name("comparison", *YARDSTICKS, *YARDSTICKS.values()),
+        number("distance", low=0),
+    ),
+    key=("group", "noise", "dim", "metric", "comparison"),
+)
+
+
+@dataclass(frozen=True, order=True)
+class CloudKey:
+    """Which cloud a diagram is of."""
+
+    group: str
+    noise: float
+    draw: int = 0
+    part: str = WHOLE
+
+
+@dataclass(frozen=True)
+class Diagrams:
+    """The diagrams in a file.
+
+    bars: {cloud: its diagrams, (m, 2) by dimension}, in the order of the file.
+    run: of the embeddings that they were computed from; content: the id of the table.
+    """
+
+    bars: dict[CloudKey, list[np.ndarray]]
+    run: str
+    content: str
+
+
+def write_diagrams(file: Path, diagrams: Mapping[CloudKey, Sequence[np.ndarray]], run: str) -> str:
+    """Write the diagrams of clouds, (m, 2) by dimension, in the order given; return their id.
+
+    The same diagrams give the same bytes.
+    """
+    pieces = [
+        (key, dim, bars) for key, by_dim in diagrams.items() for dim, bars in enumerate(by_dim)
+    ]
+    counts = [len(bars) for _, _, bars in pieces]
+    birth, death = np.concatenate([bars for _, _, bars in pieces]).T
+    table = pd.DataFrame(
+        {
+            **{
+                column: np.repeat([getattr(key, column) for key, _, _ in pieces], counts)
+                for column in ("group", "noise", "draw", "part")
+            },
+            "dim": np.repeat([dim for _, dim, _ in pieces], counts),
+            "birth": birth,
+            "death": death,
+        }
+    )
+    max_dim = max(dim for _, dim, _ in pieces)
+    return write_parquet(file, table, DIAGRAMS, {"run": run, "max_dim": str(max_dim)})
+
+
+def read_diagrams(file: Path) -> Diagrams:
+    """The diagrams of every cloud, in each dimension up to the highest that was computed.
+
+    Raises StudyError for a missing or damaged file, a NaN, or a death before its birth.
+    """
+    frame, about = read_parquet(file, DIAGRAMS, "persistence")
+    wrong = frame[frame["death"] < frame["birth"]]
+    if len(wrong):
+        row = wrong.iloc[0]
+        raise StudyError(
+            f"{file}: bar from {row['birth']:g} to {row['death']:g} in H{row['dim']} of "
+            f"{row['group']} at noise {row['noise']:.2f}; {make_again('persistence')}"
+        )
+    bars: dict[CloudKey, list[np.ndarray]] = {}
+    for (group, noise, draw, part, dim), rows in frame.groupby(
+        ["group", "noise", "draw", "part", "dim"], sort=False
+    ):
+        key = CloudKey(group, float(noise), int(draw), part)
+        by_dim = bars.setdefault(key, [NO_BARS] * (int(about["max_dim"]) + 1))
+        by_dim[dim] = rows[["birth", "death"]].to_numpy()
+    return Diagrams(bars, about["run"], about["content"])
+
+
+def write_members(file: Path, members: dict[str, dict[str, list[str]]], content: str) -> None:
+    """Write which images each cloud is of: {group: {part: ids}}; content: the diagrams' id."""
+    rows = [
+        (group, part, image_id)
+        for group, parts in members.items()
+        for part, ids in parts.items()
+        for image_id in ids
+    ]
+    table = pd.DataFrame(rows, columns=CLOUDS.names)
+    write_parquet(file, table, CLOUDS, {"diagrams": content})
+
+
+def read_members(file: Path, diagrams: Diagrams) -> pd.DataFrame:
+    """Which images each cloud is of: group, part, id.
+
+    Raises StudyError where the file is missing, damaged, or beside other diagrams than `diagrams`.
+    """
+    table, about = read_parquet(file, CLOUDS, "persistence")
+    require_same(about["diagrams"], diagrams.content, file, "the diagrams", "persistence")
+    return table

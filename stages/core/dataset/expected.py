@@ -1,0 +1,52 @@
+"""The data set that the settings of fetch lead to, as far as they tell before it is there."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from stages.core.painter import ATTRIBUTES
+from stages.core.runtime.errors import StudyError, quoted
+from stages.settings.fetch import FetchParams
+
+PAINTED_PER_CLASS = 120
+RELEASED_PER_CLASS = 120  # of DTD, whose classes are the painter's
+
+Counts = dict[str, tuple[int, int, int]]
+
+
+def expected_counts(params: FetchParams, images: Path) -> Counts:
+    """{class: how many train, val and test images it will have}, without reading an image.
+
+    A folder is known by the names of its files and by its label files. Raises StudyError as
+    `fetch` does.
+    """
+    if params.source in ("textures", "dtd"):
+        count = params.images_per_class or PAINTED_PER_CLASS
+        if params.source == "dtd":
+            count = min(count, RELEASED_PER_CLASS)
+        return dict.fromkeys(chosen_classes(params.classes, ATTRIBUTES), thirds(count))
+    # Here, for a second of imports is too much where no folder has to be read.
+    from stages.core.dataset.choice import choose, source_folder
+    from stages.core.dataset.layout import SPLITS, read_layout
+
+    source = source_folder(params.source, images)
+    index = choose(read_layout(source, params.seed), params, source).index(params.split)
+    counts = index.groupby(["class", "split"]).size().unstack()[list(SPLITS)]
+    return dict(zip(counts.index, counts.itertuples(index=False, name=None), strict=True))
+
+
+def thirds(count: int) -> tuple[int, int, int]:
+    """How many of `count` images go to train, val and test: the first take what is left over."""
+    train, val, test = ((count + more) // 3 for more in (2, 1, 0))
+    return train, val, test
+
+
+def chosen_classes(wanted: Sequence[str], available: Sequence[str]) -> list[str]:
+    """The wanted classes, sorted; all that are available where none is named."""
+    for name in wanted:
+        if name not in available:
+            near = get_close_matches(name, available, 1, cutoff=0)[0]
+            raise StudyError(f"fetch.classes: no class {quoted(name)}; did you mean {near!r}?")
+        if wanted.count(name) > 1:
+            raise StudyError(f"fetch.classes: {quoted(name)} is repeated; give each class once")
+    return sorted(wanted or available)

@@ -1,0 +1,294 @@
+"""A picture for each claim, drawn from the tables that the claims stage writes."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages.core.claims.finding import CLOSEST_SHARE, SIGNIFICANCE
+from stages.core.claims.neighbours import SPACES
+from stages.core.claims.question import CLASSIFIERS as QUESTIONED
+from stages.core.claims.question import is_topological, name_of
+from stages.core.evaluation.classification import CLASSIFIERS
+from stages.core.evaluation.statistics import percent
+from stages.core.figures.style import COLOURS, MARKERS, new_figure, pair_names, wrapped
+from stages.core.figures.topology import UNIT, draw_spread, homology_group
+
+
+def draw(tables: Mapping[str, pd.DataFrame], confidence: float) -> Iterator[tuple[str, Figure]]:
+    """(name, figure) of each picture; one that has nothing to show says so.
+
+    confidence: of the intervals in the tables, for titles.
+    """
+    for name, figure_of, nothing in (
+        ("neighbours", neighbours, "dotted and polka-dotted are not both there"),
+        ("closest_pairs", closest_pairs, "none of the claimed pairs is there"),
+        ("bars", bars, "no class has enough images"),
+        ("loops", loops, "no class has enough loops of H1 at every level"),
+        ("growth", growth, "there is no distance"),
+        ("accuracy_steps", accuracy_steps, "there is no step"),
+        ("correlations", correlations, "there is nothing to correlate"),
+    ):
+        table = tables[name]
+        yield name, _message(nothing) if table.empty else figure_of(table, percent(confidence))
+
+
+def neighbours(table: pd.DataFrame, confidence: str) -> Figure:
+    """Claim 1: both ranks at every seed, a column per space and direction."""
+    figure, axes = new_figure(10.5, 4.6)
+    names, place = [], 0
+    for space, title in SPACES.items():
+        of_space = table[table["space"] == space]
+        for column, direction in (
+            ("rank_of_polka_dotted", "polka-dotted\nfrom dotted"),
+            ("rank_of_dotted", "dotted from\npolka-dotted"),
+        ):
+            spread = place + np.linspace(-0.22, 0.22, len(of_space))
+            colour = COLOURS[place // 2]
+            axes.plot(spread, of_space[column], "o", color=colour, alpha=0.6, markersize=4)
+            axes.hlines(of_space[column].mean(), place - 0.32, place + 0.32, color=colour)
+            names.append(f"{direction}\n{title.removeprefix('the ')}")
+            place += 1
+    others = int(table["others"].iloc[0])
+    axes.axhline(
+        (others + 1) / 2, color=COLOURS[7], linestyle="--", label="mean rank of a class by chance"
+    )
+    axes.set_xticks(range(len(names)), names, fontsize=9)
+    axes.set_ylim(others + 1, 0)
+    axes.set_yticks([1, *range(10, others + 1, 10)])
+    axes.grid(False, axis="x")
+    axes.set_ylabel(f"rank among {others} other classes, 1 is nearest")
+    axes.set_title(
+        f"Claim 1. Does polka-dotted lie with dotted? A point for each of "
+        f"{table['seed'].nunique()} seeds, lines: means"
+    )
+    figure.legend(loc="outside lower right")
+    return figure
+
+
+def closest_pairs(table: pd.DataFrame, confidence: str) -> Figure:
+    """Claim 2: where the claimed pairs stand among all, by smallest angle."""
+    figure, axes = new_figure(9, 1.6 + 0.7 * len(table))
+    for row, found in enumerate(table.itertuples()):
+        axes.plot([100 * found.low, 100 * found.high], [row, row], color=COLOURS[0], linewidth=2)
+        axes.plot(100 * found.percentile_rank, row, "o", color=COLOURS[0])
+        axes.annotate(
+            f"{found.smallest_deg:.2f} degrees, {found.shuffled_deg:.2f} with shuffled labels",
+            (100 * found.percentile_rank, row),
+            (0, 7),
+            textcoords="offset points",
+            ha="right" if found.percentile_rank > 0.5 else "left",
+            fontsize=9,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},  # over the dashed line
+        )
+    axes.axvline(100 * CLOSEST_SHARE, color=COLOURS[7], linestyle="--")
+    axes.text(
+        100 * CLOSEST_SHARE, -0.62, f" the closest {percent(CLOSEST_SHARE)}", fontsize=9, va="top"
+    )
+    axes.set_yticks(range(len(table)), pair_names(table))
+    axes.set_ylim(len(table) - 0.4, -0.8)
+    axes.set_xlim(-1, 101)
+    axes.grid(False, axis="y")
+    axes.set_xlabel(
+        f"share of the {table['pairs'].iloc[0]:,} pairs that are at least as close (%); "
+        f"line: {confidence} over halves of the images"
+    )
+    axes.set_title("Claim 2. Are these the closest pairs by smallest principal angle? Clean images")
+    return figure
+
+
+def bars(table: pd.DataFrame, confidence: str) -> Figure:
+    """Claims 3 and 4: gaps of H0, and the longest bars of H1, beside null clouds."""
+    panels = 2 if "longest_bar" in table else 1
+    figure, grid = new_figure(6.2 * panels, 4.6, 1, panels, squeeze=False)
+    axes = grid[0, 0]
+    draw_spread(axes, _wide(table, "gap"), COLOURS[0], "classes")
+    draw_spread(
+        axes, _wide(table, "gap_null"), COLOURS[1], "largest of a class's null clouds", False
+    )
+    _level_axis(axes, table)
+    axes.set(ylabel="(last death - the one before) / the one before", ylim=(0, None))
+    axes.set_title("Claim 3. H₀: does the last component stand apart?")
+    axes.legend(fontsize=8)
+    if panels == 2:
+        _draw_loops_against_null(grid[0, 1], table, confidence)
+    figure.suptitle(
+        f"Diagrams of {table['class'].nunique()} classes beside clouds without structure"
+    )
+    return figure
+
+
+def _draw_loops_against_null(axes: Axes, table: pd.DataFrame, confidence: str) -> None:
+    draw_spread(axes, _wide(table, "longest_bar"), COLOURS[0], "classes")
+    draw_spread(axes, _wide(table, "longest_null"), COLOURS[1], "null clouds", thin=False)
+    longest = table[["longest_bar", "longest_null"]].to_numpy().max()
+    if table["band"].min() < 2 * longest:
+        draw_spread(axes, _wide(table, "band"), COLOURS[2], f"{confidence} band", thin=False)
+    else:  # it would flatten what it is held against
+        axes.plot([], [], " ", label=f"{confidence} band: {table['band'].median():.3g} (median)")
+    _level_axis(axes, table)
+    axes.set(ylabel=f"longest bar of H₁ ({UNIT})", ylim=(0, None))
+    axes.set_title("Claim 4. H₁: is there a loop that persists?")
+    axes.legend(fontsize=8, loc="upper right")
+
+
+def loops(table: pd.DataFrame, confidence: str) -> Figure:
+    """Claim 5: spread and mean death of the points of H1 by noise level."""
+    figure, grid = new_figure(10.5, 4.4, 1, 2)
+    for axes, column, label, title in (
+        (grid[0], "spread", f"spread of (birth, death) ({UNIT})", "do they clump together?"),
+        (grid[1], "mean_death", f"mean death ({UNIT})", "do they die sooner?"),
+    ):
+        draw_spread(axes, _wide(table, column), COLOURS[0], "classes")
+        _level_axis(axes, table)
+        axes.set(ylabel=label, title=title)
+    grid[1].legend(fontsize=9)
+    figure.suptitle(f"Claim 5. The points of H₁ of {table['class'].nunique()} classes under noise")
+    return figure
+
+
+def growth(table: pd.DataFrame, confidence: str) -> Figure:
+    """Claim 6: how many classes lie above their yardsticks, by noise level."""
+    figure, grid = new_figure(10.5, 4.6, 1, 2, sharey=True)
+    for axes, column, title in (
+        (grid[0], "above_draws", "farther than another draw of the same noise"),
+        (grid[1], "above_halves", "farther than two halves of the clean class"),
+    ):
+        for i, ((metric, dim), rows) in enumerate(table.groupby(["metric", "dim"])):
+            axes.plot(
+                rows["noise"],
+                100 * rows[column],
+                color=COLOURS[i],
+                marker=MARKERS[i],
+                label=f"{metric.capitalize()}, {homology_group(dim)}",
+            )
+        axes.axhline(50, color=COLOURS[7], linestyle="--", label="half of the classes")
+        if table[column].isna().all():
+            axes.text(0.5, 0.6, "no such comparison", ha="center", transform=axes.transAxes)
+        _level_axis(axes, table)
+        axes.set(title=title, ylim=(-3, 103))
+    grid[0].set_ylabel("share of classes (%)")
+    figure.legend(*grid[1].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    figure.suptitle(
+        f"Claim 6. In how many of {table['classes'].max()} classes do diagrams move farther than "
+        "their yardsticks?"
+    )
+    return figure
+
+
+def accuracy_steps(table: pd.DataFrame, confidence: str) -> Figure:
+    """Claim 7: each step's drop of accuracy, with its interval."""
+    steps = list(dict.fromkeys(zip(table["from_noise"], table["to_noise"], strict=True)))
+    figure, axes = new_figure(8.5, 1.9 + 0.65 * len(steps))
+    for i, (classifier, name) in enumerate(CLASSIFIERS.items()):
+        rows = table[table["classifier"] == classifier]
+        drops, low, high = (100 * rows[key].to_numpy() for key in ("drop", "low", "high"))
+        axes.errorbar(
+            drops,
+            np.arange(len(rows)) + 0.2 * (i - 1),
+            xerr=[drops - low, high - drops],
+            fmt=MARKERS[i],
+            color=COLOURS[i],
+            capsize=3,
+            label=name,
+        )
+    axes.axvline(0, color=COLOURS[7], linestyle="--")
+    axes.set_yticks(range(len(steps)), [f"{before:.2f} to {after:.2f}" for before, after in steps])
+    axes.set_ylim(len(steps) - 0.5, -0.5)
+    axes.grid(False, axis="y")
+    axes.set_ylabel("noise level")
+    axes.set_xlabel(f"drop of top-1 accuracy (percentage points), joint {confidence} intervals")
+    axes.set_title(
+        f"Claim 7. Does accuracy fall at every step? {table['images'].max():,} test images"
+    )
+    figure.legend(loc="outside right upper")
+    return figure
+
+
+def correlations(table: pd.DataFrame, confidence: str) -> Figure:
+    """Claim 8, the question: rho of every measure with the loss of accuracy, level by level."""
+    levels = sorted(table["noise"].unique())
+    measures = sorted(table["measure"].unique(), key=lambda name: (not is_topological(name), name))
+    width = 3.6 + 3.3 * len(levels)
+    figure, grid = new_figure(
+        width,
+        1.6 + 0.36 * len(measures) * len(QUESTIONED),
+        len(QUESTIONED),
+        len(levels),
+        squeeze=False,
+        sharex=True,
+        sharey=True,
+    )
+    for (classifier, name), line in zip(QUESTIONED.items(), grid, strict=True):
+        for level, axes in zip(levels, line, strict=True):
+            rows = table[(table["classifier"] == classifier) & (table["noise"] == level)]
+            _draw_correlations(axes, rows, measures)
+            axes.set_title(f"{name}, noise {level:.2f}", fontsize=10)
+    for axes in grid[-1]:
+        axes.set_xlabel("Spearman's rho")
+    legend = grid[0, 0].get_legend_handles_labels()
+    figure.legend(*legend, loc="outside lower center", ncols=4 if len(levels) > 1 else 2)
+    title = (
+        "Claim 8. Does a class whose topology changes more lose more accuracy? "
+        f"{table['classes'].max()} classes, {confidence} intervals"
+    )
+    figure.suptitle(wrapped(title, width))
+    return figure
+
+
+def _draw_correlations(axes: Axes, rows: pd.DataFrame, measures: list[str]) -> None:
+    topological = sum(map(is_topological, measures))
+    axes.axhspan(topological - 0.5, len(measures) - 0.5, color="#f2f2f2", zorder=0)
+    axes.axvline(0, color=COLOURS[7], linewidth=1)
+    for controlled, of_topology, shift, colour, label in (
+        (False, True, -0.16, COLOURS[0], "topological measure"),
+        (True, True, 0.16, COLOURS[5], "the same, plain measures taken out"),
+        (False, False, 0.0, COLOURS[7], "plain measure"),
+    ):
+        some = rows[(rows["controlled"] == controlled) & (rows["topological"] == of_topology)]
+        places = np.array([measures.index(name) for name in some["measure"]]) + shift
+        rho, low, high = (some[key].to_numpy() for key in ("rho", "low", "high"))
+        axes.errorbar(
+            rho,
+            places,
+            xerr=[rho - low, high - rho],
+            fmt="o",
+            color=colour,
+            markersize=4,
+            label=label,
+        )
+        sure = (some["p_holm"] <= SIGNIFICANCE).to_numpy()
+        ring = f"ringed: Holm's p at most {SIGNIFICANCE:g}"
+        axes.plot(
+            rho[sure],
+            places[sure],
+            "o",
+            markersize=10,
+            markerfacecolor="none",
+            color=colour,
+            label=None if controlled or not of_topology else ring,
+        )
+    axes.set_yticks(range(len(measures)), [name_of(name) for name in measures], fontsize=8)
+    axes.set_ylim(len(measures) - 0.5, -0.5)
+    axes.set_xlim(-1.02, 1.02)
+    axes.grid(False, axis="y")
+
+
+def _wide(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Rows noise, columns class."""
+    return table.pivot_table(index="noise", columns="class", values=column)
+
+
+def _level_axis(axes: Axes, table: pd.DataFrame) -> None:
+    levels = sorted(table["noise"].unique())
+    axes.set_xticks(levels, [f"{level:g}" for level in levels])
+    axes.set_xlabel("noise level")
+
+
+def _message(text: str) -> Figure:
+    figure, axes = new_figure(6, 1.2)
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, f"Not applicable: {text}.", ha="center", va="center")
+    return figure

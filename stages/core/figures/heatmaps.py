@@ -1,0 +1,64 @@
+"""Heat maps with a name at every row and column, readable with 47 classes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
+from matplotlib.image import AxesImage
+
+from stages.core.figures.style import short_name, text_width
+
+CELL_INCHES = 0.21
+LABEL_POINTS = 9
+
+
+def inches_for(count: int, margin: float = 3.0, cell: float = CELL_INCHES) -> float:
+    """Width or height of a picture with `count` named rows or columns, in inches."""
+    return margin + cell * max(count, 12)
+
+
+def draw_heatmap(
+    axes: Axes,
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    low: float,
+    high: float,
+    gamma: float = 1.0,
+    numbers: str | None = None,
+    colours: str = "cividis",
+) -> AxesImage:
+    """Draw (r, c) values as coloured cells; NaN stays grey.
+
+    low, high: the values at the ends of the colour map.
+    gamma: power that values are raised to on the colour map; below 1 tells small ones apart.
+    numbers: format of a number in each cell, e.g. '{:.0f}'; None writes none.
+    colours: name of the colour map; one that diverges suits values on both sides of 0.
+    Returns what a colour bar is made from.
+    """
+    axes.set_facecolor("#dddddd")
+    scale = PowerNorm(gamma, low, high)
+    image = axes.imshow(values, norm=scale, cmap=colours, aspect="auto")
+    row_names, column_names = map(short_name, rows), [short_name(name) for name in columns]
+    axes.set_xticks(range(len(columns)), column_names, fontsize=LABEL_POINTS)
+    axes.set_yticks(range(len(rows)), row_names, fontsize=LABEL_POINTS)
+    if max(map(text_width, column_names)) > 5:
+        axes.tick_params(axis="x", rotation=90)
+    axes.tick_params(length=0)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    if numbers is not None:
+        for (row, column), value in np.ndenumerate(values):
+            red, green, blue, _ = image.cmap(image.norm(value))
+            dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
+            axes.text(
+                column,
+                row,
+                numbers.format(value),
+                ha="center",
+                va="center",
+                fontsize=LABEL_POINTS,
+                color="white" if dark else "black",
+            )
+    return image

@@ -1,0 +1,184 @@
+"""Pictures of diagrams, of their summaries and of the distances between them."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import persim
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages.core.figures.style import COLOURS, new_figure, short_name, wrapped
+from stages.core.topology.homology import UNIT, finite_bars
+
+QUANTITIES = {
+    "total_persistence": f"total persistence ({UNIT})",
+    "max_persistence": f"longest bar ({UNIT})",
+    "mean_death": f"mean death ({UNIT})",
+}
+LEGEND_INCHES = 0.7
+MEDIAN, BAND = {"linewidth": 2.2, "marker": "o", "markersize": 4}, {"alpha": 0.25, "linewidth": 0}
+THIN = {"linewidth": 0.5, "alpha": 0.35}
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+def homology_group(dim: int) -> str:
+    """H with the dimension as its subscript, in plain text."""
+    return f"H{str(dim).translate(SUBSCRIPTS)}"
+
+
+def diagrams_figure(
+    title: str, rows: Mapping[str, Mapping[str, list[np.ndarray]]], side: float = 3.2
+) -> Figure:
+    """Persistence diagrams in a grid with shared axes.
+
+    rows: {label of a row: {title of a panel: diagrams by dimension}}, the same panels a row.
+    Finite bars alone are drawn. The death axis starts below the earliest death: no pair of unit
+    vectors is close to another, and from 0 the bars would fill a corner of the panel.
+    """
+    drawn = {
+        label: {name: [finite_bars(bars) for bars in by_dim] for name, by_dim in panels.items()}
+        for label, panels in rows.items()
+    }
+    deaths = np.concatenate(
+        [bars for panels in drawn.values() for by_dim in panels.values() for bars in by_dim]
+    )[:, 1]
+    latest = 1.03 * deaths.max(initial=0.0) or 1.0
+    earliest = 0.95 * deaths.min(initial=latest)
+    limits = [-0.05 * latest, latest, earliest, latest]
+    columns = len(next(iter(drawn.values())))
+    width = side * columns + 1.5
+    # Beside the legend, which is at the right, and as far from the left.
+    title = wrapped(title, width - 2 * LEGEND_INCHES)
+    figure, grid = new_figure(
+        width,
+        side * len(drawn) + 0.6 + 0.2 * len(title.splitlines()),
+        len(drawn),
+        columns,
+        squeeze=False,
+        sharex=True,
+        sharey=True,
+    )
+    for (label, panels), line in zip(drawn.items(), grid, strict=True):
+        for (name, by_dim), axes in zip(panels.items(), line, strict=True):
+            _draw_diagrams(axes, by_dim, limits)
+            axes.set(title=name if axes in grid[0] else "", xlabel="", ylabel="")
+        line[0].set_ylabel(wrapped(short_name(label, 34), side, 10))
+    # Beside the panels: where points lie in them depends on the model.
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside right upper", markerscale=2)
+    figure.suptitle(title)
+    figure.supxlabel(f"birth ({UNIT}); dashed: death = birth", fontsize=10)
+    figure.supylabel(f"death ({UNIT})", fontsize=10)
+    return figure
+
+
+def _draw_diagrams(axes: Axes, by_dim: list[np.ndarray], limits: list[float]) -> None:
+    with plt.rc_context():  # persim resets every setting of Matplotlib
+        persim.plot_diagrams(
+            by_dim,
+            labels=[homology_group(dim) for dim in range(len(by_dim))],
+            xy_range=limits,
+            size=9,
+            legend=False,
+            ax=axes,
+        )
+    axes.set_aspect("auto")
+    axes.lines[0].set(xdata=limits[:2], ydata=limits[:2], linewidth=1)
+    for collection, colour in zip(axes.collections, COLOURS, strict=False):
+        collection.set(color=colour, alpha=0.6)
+
+
+def summaries_figure(summaries: pd.DataFrame, overall: str) -> Figure:
+    """What the diagrams come to against the noise level, a row per dimension.
+
+    summaries: columns group, noise, dim and QUANTITIES, of one draw. A thin line is a class,
+    the thick one their median, the band holds the middle half of them. The group `overall` is
+    drawn apart, and not for the total, which grows with its number of points.
+    """
+    dims = sorted(summaries["dim"].unique())
+    figure, grid = new_figure(11, 3.1 * len(dims) + 1.1, len(dims), len(QUANTITIES), squeeze=False)
+    for dim, line in zip(dims, grid, strict=True):
+        of_dim = summaries[summaries["dim"] == dim]
+        for (quantity, label), axes in zip(QUANTITIES.items(), line, strict=True):
+            by_class = _by_level(of_dim[of_dim["group"] != overall], quantity)
+            draw_spread(axes, by_class, COLOURS[0], "classes")
+            if quantity != "total_persistence":
+                of_all = _by_level(of_dim[of_dim["group"] == overall], quantity)
+                axes.plot(
+                    of_all.index, of_all, "--s", color=COLOURS[5], label="sample of all classes"
+                )
+            _level_axis(axes, by_class.index)
+            axes.set(ylabel=label, title=f"{homology_group(dim)}: {quantity.replace('_', ' ')}")
+    handles, labels = grid[0, -1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(handles))
+    counted = by_class.shape[1]
+    figure.suptitle(f"Vietoris-Rips diagrams of {counted} classes (thin lines) by noise level")
+    return figure
+
+
+def distances_figure(
+    title: str,
+    unit: str,
+    distances: pd.DataFrame,
+    panels: Sequence[tuple[str, str, str]],
+    names: dict,
+) -> Figure:
+    """Distances against the noise level: a row per dimension, a column per yardstick.
+
+    distances: columns group, noise, dim, comparison, distance, of one metric and of classes.
+    panels: (title, comparison, yardstick); a yardstick that is known for the clean level alone
+    is drawn across. names: {comparison: its name in the legend}. No axis is shared: distances
+    of whole clouds and of halves are not to be compared.
+    """
+    dims = sorted(distances["dim"].unique())
+    figure, grid = new_figure(
+        5.2 * len(panels) + 0.4, 3.4 * len(dims) + 1.0, len(dims), len(panels), squeeze=False
+    )
+    for dim, line in zip(dims, grid, strict=True):
+        of_dim = distances[distances["dim"] == dim]
+        for (panel_title, comparison, yardstick), axes in zip(panels, line, strict=True):
+            measured = _by_level(of_dim[of_dim["comparison"] == comparison], "distance")
+            reference = _by_level(of_dim[of_dim["comparison"] == yardstick], "distance")
+            if len(reference) == 1:
+                reference = reference.loc[reference.index.repeat(len(measured))]
+                reference.index = measured.index
+            draw_spread(axes, measured, COLOURS[0], names[comparison])
+            draw_spread(axes, reference, COLOURS[1], names[yardstick], thin=False, line="--")
+            _level_axis(axes, measured.index)
+            axes.set(title=f"{homology_group(dim)}: {panel_title}", ylim=(0, None))
+            axes.set_ylabel(f"distance\n({unit})")
+    for axes in grid[-1]:
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.18)}
+        axes.legend(**place, fontsize=9, handlelength=3.5)
+    figure.suptitle(wrapped(title, figure.get_figwidth()))
+    return figure
+
+
+def draw_spread(
+    axes: Axes, table: pd.DataFrame, colour: str, name: str, thin: bool = True, line: str = "-"
+) -> None:
+    """Median and quartiles over the columns of `table`, by its index; and each column, thin.
+
+    A single level leaves nothing to connect: its columns are marks, its quartiles a bar.
+    """
+    if table.empty:
+        return
+    lower, median, upper = (table.quantile(q, axis=1) for q in (0.25, 0.5, 0.75))
+    alone = len(table) == 1
+    if thin:
+        axes.plot(table.index, table, marker="_" if alone else "", color=colour, **THIN)
+    if alone:
+        axes.vlines(table.index, lower, upper, color=colour, linewidth=10, alpha=BAND["alpha"])
+    axes.fill_between(table.index, lower, upper, color=colour, label=f"{name}: quartiles", **BAND)
+    axes.plot(table.index, median, line, color=colour, label=f"{name}: median", **MEDIAN)
+
+
+def _by_level(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
+    """Rows noise, columns group."""
+    return table.pivot_table(index="noise", columns="group", values=quantity)
+
+
+def _level_axis(axes: Axes, levels: pd.Index) -> None:
+    axes.set_xticks(list(levels), [f"{level:g}" for level in levels])
+    axes.set_xlabel("noise level")

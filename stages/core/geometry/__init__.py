@@ -1,0 +1,5 @@
+"""Subspaces and projections of embeddings.
+
+subspaces    principal angles between classes
+projections  t-SNE, UMAP, and what a layout preserves
+"""
