@@ -2,11 +2,9 @@
 
 | output | holds |
 | --- | --- |
-| angles.parquet | a row per pair and noise level; see stages/core/geometry/subspaces.py |
-| closest_pairs.csv | of these the closest pairs of each level, rounded |
-| rotation.csv | a row per class and level: how far its subspace turns from the clean one |
-| smallest_angle.png, mean_angle.png | matrices of the clean angles |
-| closest_pairs.png, distribution.png | the closest pairs; all angles, by level |
+| pairs.parquet | a row per pair and noise level; see stages/core/geometry/subspaces.py |
+| rotations.parquet | a row per class and level: how far its subspace turns from the clean one |
+| closest_pairs.csv | the closest pairs of each level, rounded |
 """
 
 from pathlib import Path
@@ -17,16 +15,14 @@ import pandas as pd
 
 from stages.core.artifacts.embeddings import Embeddings, level_key, read_embeddings
 from stages.core.artifacts.tables import write_parquet
-from stages.core.figures.style import save_figure
-from stages.core.figures.subspaces import angle_distributions, angle_matrix, closest_pairs_bars
 from stages.core.geometry.subspaces import (
     ANGLES,
+    ROTATIONS,
     ZERO_ANGLE_RAD,
-    angle_summary,
-    angles_between,
     class_bases,
     pair_table,
     principal_angles,
+    rotation_table,
     sample_space_bases,
 )
 from stages.core.runtime.command import path_option, stage
@@ -38,9 +34,9 @@ from stages.settings.checks import require_two_classes
 
 @stage(AnglesParams)
 @path_option("--embeddings", "data/embeddings", "The embeddings artifact.")
-@path_option("--angles", "data/angles.parquet", "Where the angles of every pair go.")
+@path_option("--angles", "data/angles", "The folder where the angles go.")
 @path_option("--metrics", "metrics/angles.json", "Where the metrics go.")
-@path_option("--plots", "plots/angles", "Where tables and pictures go.")
+@path_option("--plots", "plots/angles", "Where tables for readers go.")
 def angles(
     params: AnglesParams, embeddings: Path, angles: Path, metrics: Path, plots: Path
 ) -> None:
@@ -59,23 +55,17 @@ def angles(
         bases = _bases(study, level, params) if level else clean_bases
         found = principal_angles(bases)
         pairs[level] = pair_table(found, study.classes)
-        rotations[level] = _rotation(clean_bases, bases, study.classes)
+        rotations[level] = rotation_table(clean_bases, bases, study.classes)
     closest = {
         level: table.nsmallest(params.closest_pairs, ["smallest_deg", "mean_deg"])
         for level, table in pairs.items()
     }
 
-    where = "feature space" if params.space == "feature" else "sample space (the usual mistake)"
+    about = {"run": study.run, "space": params.space, "centred": str(params.centre).lower()}
+    write_parquet(angles / "pairs.parquet", _long(pairs), ANGLES, about)
+    write_parquet(angles / "rotations.parquet", _long(rotations), ROTATIONS, about)
     with whole_files(plots) as folder:
         write_csv(folder / "closest_pairs.csv", _long(closest))
-        write_csv(folder / "rotation.csv", _long(rotations))
-        for column, what in (("smallest_deg", "Smallest"), ("mean_deg", "Mean")):
-            figure = angle_matrix(pairs[0.0], column, study.classes, what, where)
-            save_figure(figure, folder / f"{column.removesuffix('_deg')}_angle.png")
-        save_figure(closest_pairs_bars(closest, where), folder / "closest_pairs.png")
-        save_figure(angle_distributions(pairs, rotations, where), folder / "distribution.png")
-    settings = {"space": params.space, "centred": str(params.centre).lower()}
-    write_parquet(angles, _long(pairs), ANGLES, {"run": study.run, **settings})
     write_json(metrics, _metrics(params, found.dimension, pairs, rotations))
     for line in _report(params.space, found.dimension, pairs):
         click.echo(line)
@@ -93,16 +83,6 @@ def _bases(study: Embeddings, level: float, params: AnglesParams) -> list[np.nda
     if params.space == "sample":
         return sample_space_bases(clouds)
     return class_bases(clouds, params.rank, params.explained_variance, params.centre)
-
-
-def _rotation(clean: list[np.ndarray], noisy: list[np.ndarray], classes: list[str]) -> pd.DataFrame:
-    """One row per class: the angles between its clean and its noisy subspace."""
-    rows = []
-    for name, before, after in zip(classes, clean, noisy, strict=True):
-        summary = angle_summary(angles_between(before, after)[None])
-        ranks = {"rank_clean": before.shape[1], "rank_noisy": after.shape[1]}
-        rows.append({"class": name, **ranks, **{key: value[0] for key, value in summary.items()}})
-    return pd.DataFrame(rows)
 
 
 def _long(tables: dict[float, pd.DataFrame]) -> pd.DataFrame:

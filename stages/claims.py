@@ -43,7 +43,7 @@ Tables = dict[str, pd.DataFrame]
 @path_option("--diagrams", "data/diagrams", "The folder of the diagrams.")
 @path_option("--predictions", "data/predictions.parquet", "Every prediction of classify.")
 @path_option("--distances", "data/distances.parquet", "Every distance of distances.")
-@path_option("--angles", "data/angles.parquet", "Every angle of angles.")
+@path_option("--angles", "data/angles", "The folder of the angles.")
 @path_option("--metrics", "metrics/claims.json", "Where the metrics go.")
 @path_option("--plots", "plots/claims", "Where tables and pictures go.")
 def claims(

@@ -26,7 +26,7 @@ from stages.core.evaluation.classification import (
     rank_of_truth,
 )
 from stages.core.evaluation.statistics import accuracy_intervals, share_interval
-from stages.core.figures.classification import (
+from stages.core.figures.classify import (
     accuracy_curves,
     confusion_pair,
     per_class_accuracy,

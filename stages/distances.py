@@ -54,8 +54,8 @@ from stages.core.artifacts.diagrams import (
 )
 from stages.core.artifacts.embeddings import level_key
 from stages.core.artifacts.tables import write_parquet
+from stages.core.figures.persistence import distances_figure
 from stages.core.figures.style import save_figure
-from stages.core.figures.topology import distances_figure
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.files import rounded, whole_files, write_csv, write_json

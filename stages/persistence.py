@@ -33,8 +33,8 @@ from stages.core.artifacts.diagrams import (
     write_members,
 )
 from stages.core.artifacts.embeddings import Embeddings, array_name, level_key, read_embeddings
+from stages.core.figures.persistence import diagrams_figure, homology_group, summaries_figure
 from stages.core.figures.style import save_figure
-from stages.core.figures.topology import diagrams_figure, homology_group, summaries_figure
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.files import rounded, whole_files, write_csv, write_json

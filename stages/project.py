@@ -23,7 +23,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from stages.core.artifacts.embeddings import Embeddings, level_key, read_embeddings
-from stages.core.figures.projections import layout_figure
+from stages.core.figures.project import layout_figure
 from stages.core.figures.style import class_styles, save_figure
 from stages.core.geometry.projections import (
     Measures,

@@ -9,36 +9,21 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
-from matplotlib import pyplot as plt
 
-import stages.angles
 from stages.angles import angles
 from stages.core.artifacts.embeddings import array_name, write_manifest
 from stages.core.artifacts.tables import read_parquet
-from stages.core.geometry.subspaces import ANGLES
+from stages.core.geometry.subspaces import ANGLES, ROTATIONS
+from stages.draw import draw
 from tests.conftest import unit_rows, write_embeddings
 
 ROOT = Path(__file__).parents[1]
-OUTPUTS = [
-    "closest_pairs.csv",
-    "closest_pairs.png",
-    "distribution.png",
-    "mean_angle.png",
-    "rotation.csv",
-    "smallest_angle.png",
-]
-
-
-@pytest.fixture
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Skip drawing, which takes most of the time."""
-    monkeypatch.setattr(stages.angles, "save_figure", lambda figure, path: plt.close(figure))
 
 
 def arguments(embeddings: Path, out: Path, *options: str) -> list[str]:
     paths = {
         "--embeddings": embeddings,
-        "--angles": out / "angles.parquet",
+        "--angles": out / "angles",
         "--metrics": out / "angles.json",
         "--plots": out / "plots",
     }
@@ -51,7 +36,7 @@ def run(embeddings: Path, out: Path, *options: str) -> Result:
 
 
 def pairs_in(out: Path) -> pd.DataFrame:
-    return read_parquet(out / "angles.parquet", ANGLES, "angles").rows
+    return read_parquet(out / "angles" / "pairs.parquet", ANGLES, "angles").rows
 
 
 def planes(folder: Path, counts: tuple[int, int] = (9, 9)) -> Path:
@@ -74,7 +59,6 @@ def test_planted_planes_and_their_rotation(tmp_path: Path) -> None:
     result = run(planes(tmp_path / "in"), tmp_path, "--rank", "2")
     assert result.exit_code == 0, result.output
     assert "closest dotted and grid, 30.00 degrees" in result.output
-    assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == OUTPUTS
 
     pairs = pairs_in(tmp_path)
     assert pairs["noise"].tolist() == [0.0, 1.0]
@@ -83,7 +67,8 @@ def test_planted_planes_and_their_rotation(tmp_path: Path) -> None:
     np.testing.assert_allclose(pairs["mean_deg"], [40, 0], atol=1e-4)
     np.testing.assert_allclose(pairs["largest_deg"], [50, 0], atol=1e-4)
     assert pairs["zeros_found"].tolist() == [0, 2]
-    rotation = pd.read_csv(tmp_path / "plots/rotation.csv")
+    file = tmp_path / "angles" / "rotations.parquet"
+    rotation, _ = read_parquet(file, ROTATIONS, "angles")
     np.testing.assert_allclose(rotation["mean_deg"], [0, 0, 0, 40], atol=1e-4)
 
     metrics = json.loads((tmp_path / "angles.json").read_text())
@@ -98,7 +83,7 @@ def test_planted_planes_and_their_rotation(tmp_path: Path) -> None:
 
 
 def test_ranks_too_large_for_the_dimension_give_certain_zeros(
-    planted: Path, tmp_path: Path, no_pictures: None
+    planted: Path, tmp_path: Path
 ) -> None:
     result = run(planted, tmp_path, "--rank", "5")
     assert result.exit_code == 0, result.output
@@ -127,9 +112,7 @@ def test_the_usual_mistake_is_told_from_a_finding(tmp_path: Path) -> None:
     assert "pairs with an angle of 0: 0 of 1, for certain 0" in right.output
 
 
-def test_ranks_by_explained_variance_differ(
-    planted: Path, tmp_path: Path, no_pictures: None
-) -> None:
+def test_ranks_by_explained_variance_differ(planted: Path, tmp_path: Path) -> None:
     params = (ROOT / "params.yaml").read_text()
     file = tmp_path / "params.yaml"
     file.write_text(params.replace("  rank: 10 ", "  rank: null "))
@@ -140,9 +123,7 @@ def test_ranks_by_explained_variance_differ(
     assert (pairs.loc[pairs["noise"] == 2, ["rank_a", "rank_b"]] > 1).any(axis=None)
 
 
-def test_the_closest_pairs_are_listed_closest_first(
-    planted: Path, tmp_path: Path, no_pictures: None
-) -> None:
+def test_the_closest_pairs_are_listed_closest_first(planted: Path, tmp_path: Path) -> None:
     result = run(planted, tmp_path, "--rank", "2", "--closest-pairs", "3")
     assert result.exit_code == 0, result.output
     closest = pd.read_csv(tmp_path / "plots/closest_pairs.csv")
@@ -162,10 +143,23 @@ def test_a_run_in_another_process_without_torch_writes_the_same_bytes(
     )
     given = arguments(planted, tmp_path / "there", "--rank", "2")
     subprocess.run([sys.executable, "-c", script, *given], check=True, cwd=ROOT)
-    names = ["angles.json", "angles.parquet", *(f"plots/{name}" for name in OUTPUTS)]
-    for name in names:
+    files = ["angles.json", "angles/pairs.parquet", "angles/rotations.parquet"]
+    for name in (*files, "plots/closest_pairs.csv"):
         here, there = (tmp_path / place / name for place in ("here", "there"))
         assert here.read_bytes() == there.read_bytes(), name
+
+
+def test_pictures_are_drawn_from_what_was_computed(planted: Path, tmp_path: Path) -> None:
+    assert run(planted, tmp_path, "--rank", "2").exit_code == 0
+    folder = tmp_path / "drawn"
+    given = ["angles", "--data", str(tmp_path / "angles"), "--plots", str(folder)]
+    done = CliRunner().invoke(draw, given)
+    assert done.exit_code == 0, done.output
+    assert sorted(path.stem for path in folder.rglob("*.png")) == [
+        "distribution",
+        "mean_angle",
+        "smallest_angle",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -186,12 +180,12 @@ def test_bad_settings_end_with_one_line(
     assert message in result.output
 
 
-def test_a_failure_leaves_earlier_outputs(planted: Path, tmp_path: Path, no_pictures: None) -> None:
+def test_a_failure_leaves_earlier_outputs(planted: Path, tmp_path: Path) -> None:
     assert run(planted, tmp_path, "--rank", "2").exit_code == 0
     before = (tmp_path / "angles.json").read_bytes()
     assert run(planted, tmp_path, "--rank", "9").exit_code == 1
     assert (tmp_path / "angles.json").read_bytes() == before
-    assert (tmp_path / "angles.parquet").exists()
+    assert (tmp_path / "angles" / "pairs.parquet").exists()
     assert (tmp_path / "plots/closest_pairs.csv").exists()
 
 

@@ -43,7 +43,7 @@ MADE_BY = {
     "data/diagrams/clouds.parquet": "persistence",
     "data/predictions.parquet": "classify",
     "data/distances.parquet": "distances",
-    "data/angles.parquet": "angles",
+    "data/angles/pairs.parquet": "angles",
 }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from stages.core.figures.projections import label_places, layout_figure, separated
+from stages.core.figures.project import label_places, layout_figure, separated
 from stages.core.figures.style import (
     class_legend,
     class_styles,

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from stages.core.runtime.params import Section, read_params
+from stages.draw import SOURCES
 from tests.study import (
     ROOT,
     copy_of_the_working_tree,
@@ -24,7 +25,9 @@ from tests.study import (
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES = list(PIPELINE["stages"])
 FIRST = "preflight"  # which has no section of its own, always runs, and prints no metrics
-WITH_SECTION = [stage for stage in STAGES if stage != FIRST]
+DRAW = "draw"  # which has none either, and runs once for each stage with pictures
+WITH_SECTION = [stage for stage in STAGES if stage not in (FIRST, DRAW)]
+PICTURES = PIPELINE["stages"][DRAW]["foreach"]
 
 
 def local_imports(file: Path) -> set[Path]:
@@ -55,23 +58,44 @@ def computes(file: Path) -> bool:
     return any(not isinstance(node, ast.Expr) for node in body)
 
 
+def scripts_of(stage: str) -> set[Path]:
+    """The stage's own file; of `draw`, also those that it imports by the name of a stage."""
+    figures = ROOT / "stages" / "core" / "figures"
+    of_names = {figures / f"{name}.py" for name in PICTURES} if stage == DRAW else set()
+    return {ROOT / "stages" / f"{stage}.py"} | of_names
+
+
+def dependencies_of(stage: str) -> list[Path]:
+    entry = PIPELINE["stages"][stage]
+    return [ROOT / dep for dep in entry.get("do", entry)["deps"] if "${" not in dep]
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_local_import_of_a_stage_is_a_dependency(stage: str) -> None:
-    script = ROOT / "stages" / f"{stage}.py"
-    declared = [ROOT / dep for dep in PIPELINE["stages"][stage]["deps"]]
-    assert script in declared
-    for path in local_imports(script):
+    scripts = scripts_of(stage)
+    declared = dependencies_of(stage)
+    for path in scripts.union(*map(local_imports, scripts)):
         assert any(path == dep or dep in path.parents for dep in declared), path
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_dependency_on_code_is_imported(stage: str) -> None:
-    script = ROOT / "stages" / f"{stage}.py"
-    needed = local_imports(script) | {script}
-    for dep in PIPELINE["stages"][stage]["deps"]:
-        path = ROOT / dep
+    scripts = scripts_of(stage)
+    needed = scripts.union(*map(local_imports, scripts))
+    for path in dependencies_of(stage):
         if path.suffix == ".py":
-            assert path in needed, dep
+            assert path in needed, path
+
+
+@pytest.mark.parametrize("stage", WITH_SECTION)
+def test_a_stage_that_computes_draws_nothing(stage: str) -> None:
+    """A change of a colour would make it run again."""
+    needed = local_imports(ROOT / "stages" / f"{stage}.py")
+    assert not [path for path in needed if "figures" in path.parts]
+
+
+def test_pictures_are_drawn_of_what_dvc_says() -> None:
+    assert PICTURES == SOURCES
 
 
 def section_of(stage: str) -> type[Section]:

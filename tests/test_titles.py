@@ -10,16 +10,16 @@ import pytest
 from matplotlib.figure import Figure
 
 from stages.core.evaluation.classification import CLASSIFIERS, PROBABILITIES
-from stages.core.figures.classification import (
+from stages.core.figures.angles import angle_distributions, angle_matrix
+from stages.core.figures.classify import (
     accuracy_curves,
     confusion_pair,
     per_class_accuracy,
     reliability,
 )
-from stages.core.figures.projections import layout_figure
+from stages.core.figures.persistence import diagrams_figure, distances_figure, summaries_figure
+from stages.core.figures.project import layout_figure
 from stages.core.figures.style import class_styles, room_for, wrapped
-from stages.core.figures.subspaces import angle_distributions, angle_matrix, closest_pairs_bars
-from stages.core.figures.topology import diagrams_figure, distances_figure, summaries_figure
 from stages.core.topology.homology import DIAGRAM_DISTANCES
 
 SHORT = ["a", "bb", "ccc"]
@@ -62,15 +62,11 @@ def pairs(classes: list[str]) -> pd.DataFrame:
 
 
 def angle_heatmap(levels: list[float], classes: list[str]) -> Figure:
-    return angle_matrix(pairs(classes), "smallest_deg", classes, "Smallest", SAMPLE)
-
-
-def closest(levels: list[float], classes: list[str]) -> Figure:
-    return closest_pairs_bars(dict.fromkeys(levels, pairs(classes)), SAMPLE)
+    return angle_matrix(pairs(classes), "smallest_deg", "Smallest", SAMPLE)
 
 
 def distributions(levels: list[float], classes: list[str]) -> Figure:
-    table = dict.fromkeys(levels, pairs(classes))
+    table = pd.concat(pairs(classes).assign(noise=level) for level in levels)
     return angle_distributions(table, table, SAMPLE)
 
 
@@ -119,7 +115,7 @@ def layouts(levels: list[float], classes: list[str]) -> Figure:
     return layout_figure(title, "t-SNE", panels, names, class_styles(classes), classes)
 
 
-FIGURES = [accuracies, confusions, by_class, calibration, angle_heatmap, closest, distributions]
+FIGURES = [accuracies, confusions, by_class, calibration, angle_heatmap, distributions]
 FIGURES += [diagrams, summaries, distance_curves, layouts]
 
 

@@ -319,7 +319,7 @@ ARTIFACTS: dict[str, tuple[tuple[click.Command, ...], dict[str, Damage]]] = {
     "data/diagrams/clouds.parquet": ((claims,), OF_PARQUET),
     "data/distances.parquet": ((claims,), NUMBERS),
     "data/predictions.parquet": ((claims,), OF_PARQUET | WITH_NUMBERS),
-    "data/angles.parquet": ((claims,), NUMBERS),
+    "data/angles/pairs.parquet": ((claims,), NUMBERS),
     **{
         f"metrics/{stage}.json": ((headline,), OF_JSON)
         for stage in ("embed", "distances", "classify", "claims")

@@ -55,7 +55,7 @@ def test_a_class_has_its_name_in_every_table(tmp_path: Path, names: list[str]) -
         data / "diagrams",
         data / "distances.parquet",
         data / "predictions.parquet",
-        data / "angles.parquet",
+        data / "angles",
     )
     assert found.embeddings.classes == sorted(names)
     assert set(found.embeddings.images["class"]) == set(names)

@@ -17,8 +17,10 @@ from PIL import Image
 
 from stages.core.dataset.layout import Layout, class_of, stratified_splits
 from stages.core.figures import claims as claim_figures
-from stages.core.figures.classification import confusion_pair, per_class_accuracy
-from stages.core.figures.projections import layout_figure
+from stages.core.figures.angles import angle_matrix
+from stages.core.figures.classify import confusion_pair, per_class_accuracy
+from stages.core.figures.persistence import diagrams_figure, homology_group
+from stages.core.figures.project import layout_figure
 from stages.core.figures.style import (
     characters_without_font,
     class_legend,
@@ -27,8 +29,6 @@ from stages.core.figures.style import (
     short_name,
     text_width,
 )
-from stages.core.figures.subspaces import angle_matrix, closest_pairs_bars
-from stages.core.figures.topology import diagrams_figure, homology_group
 from stages.fetch import draw_contact_sheet
 from tests.study import ROOT
 
@@ -82,7 +82,7 @@ def pairs_of(names: list[str]) -> pd.DataFrame:
 
 
 def matrix(names: list[str]) -> Figure:
-    return angle_matrix(pairs_of(names), "smallest_deg", names, "Smallest", "feature space")
+    return angle_matrix(pairs_of(names), "smallest_deg", "Smallest", "feature space")
 
 
 def confusion(names: list[str]) -> Figure:
@@ -92,10 +92,6 @@ def confusion(names: list[str]) -> Figure:
 def accuracy(names: list[str]) -> Figure:
     table = pd.DataFrame({"class": names, "noise": 0.0, "classifier": "probe", "accuracy": 0.5})
     return per_class_accuracy(table, names, ["probe"])
-
-
-def closest(names: list[str]) -> Figure:
-    return closest_pairs_bars({0.0: pairs_of(names), 1.0: pairs_of(names)}, "feature space")
 
 
 def claimed_pairs(names: list[str]) -> Figure:
@@ -131,7 +127,6 @@ def test_every_name_in_a_legend_is_literal(names: list[str]) -> None:
         (matrix, 24),
         (confusion, 24),
         (accuracy, 24),
-        (closest, 24),
         (claimed_pairs, 24),
         (diagrams, 34),
     ],
@@ -139,7 +134,7 @@ def test_every_name_in_a_legend_is_literal(names: list[str]) -> None:
 def test_every_picture_draws_every_name_literally(
     draw: Callable[[list[str]], Figure], width: int
 ) -> None:
-    figure = draw(ALL[:12] if draw in (closest, claimed_pairs, diagrams) else ALL)
+    figure = draw(ALL[:12] if draw in (claimed_pairs, diagrams) else ALL)
     figure.canvas.draw()
     drawn = " | ".join(texts(figure))
     for name in ALL[:12]:

@@ -65,11 +65,11 @@ def read_sources(
     members = read_members(diagrams / "clouds.parquet", drawn)
     moved, of_distances = read_parquet(distances, DISTANCES, "distances")
     predicted, of_predictions = read_parquet(predictions, PREDICTIONS, "classify")
-    pairs, of_angles = read_parquet(angles, ANGLES, "angles")
+    pairs, of_angles = read_parquet(angles / "pairs.parquet", ANGLES, "angles")
     for about, path, stage in (
         (of_distances, distances, "distances"),
         (of_predictions, predictions, "classify"),
-        (of_angles, angles, "angles"),
+        (of_angles, angles / "pairs.parquet", "angles"),
     ):
         require_same(about["run"], study.run, path, "the embeddings", stage)
     require_same(of_distances["diagrams"], drawn.content, distances, "the diagrams", "distances")

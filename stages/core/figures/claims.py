@@ -13,8 +13,8 @@ from stages.core.claims.question import CLASSIFIERS as QUESTIONED
 from stages.core.claims.question import is_topological, name_of
 from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.evaluation.statistics import percent
+from stages.core.figures.persistence import UNIT, draw_spread, homology_group
 from stages.core.figures.style import COLOURS, MARKERS, new_figure, pair_names, wrapped
-from stages.core.figures.topology import UNIT, draw_spread, homology_group
 
 
 def draw(tables: Mapping[str, pd.DataFrame], confidence: float) -> Iterator[tuple[str, Figure]]:

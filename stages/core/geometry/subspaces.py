@@ -40,6 +40,17 @@ ANGLES = Schema(
     ),
     key=("noise", "class_a", "class_b"),
 )
+# How far the subspace of each class turns from its clean one: `rotation_table` of every level.
+ROTATIONS = Schema(
+    (
+        number("noise", low=0),
+        name("class"),
+        whole("rank_clean", low=1),
+        whole("rank_noisy", low=1),
+        *ANGLES.columns[5:10],
+    ),
+    key=("noise", "class"),
+)
 
 
 @dataclass(frozen=True)
@@ -183,6 +194,21 @@ def pair_table(pairs: PairAngles, classes: Sequence[str]) -> pd.DataFrame:
             "zeros_found": zeros - certain,
         }
     )
+
+
+def rotation_table(
+    clean: Sequence[np.ndarray], noisy: Sequence[np.ndarray], classes: Sequence[str]
+) -> pd.DataFrame:
+    """One row per class: the angles between its clean and its noisy subspace, as in `pair_table`.
+
+    clean, noisy: C bases (d, k) each, in the order of the classes.
+    """
+    rows = []
+    for of, before, after in zip(classes, clean, noisy, strict=True):
+        summary = angle_summary(angles_between(before, after)[None])
+        ranks = {"rank_clean": before.shape[1], "rank_noisy": after.shape[1]}
+        rows.append({"class": of, **ranks, **{key: value[0] for key, value in summary.items()}})
+    return pd.DataFrame(rows)
 
 
 def _spectrum(points: np.ndarray, centre: bool) -> tuple[np.ndarray, np.ndarray]:

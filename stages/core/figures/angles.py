@@ -1,31 +1,45 @@
 """Pictures of the angles between class subspaces."""
 
-from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
+from stages.core.artifacts.tables import read_parquet
 from stages.core.figures.heatmaps import draw_heatmap, inches_for
 from stages.core.figures.style import (
     level_colours,
     new_figure,
-    pair_names,
     room_for,
+    save_figure,
     short_name,
     wrapped,
 )
+from stages.core.geometry.subspaces import ANGLES, ROTATIONS
+
+SPACES = {"feature": "feature space", "sample": "sample space (the usual mistake)"}
 
 
-def angle_matrix(
-    table: pd.DataFrame, column: str, classes: list[str], what: str, where: str
-) -> Figure:
+def draw(angles: Path, folder: Path) -> None:
+    """Draw, from the folder that `angles` wrote, what no table of a few hundred rows shows."""
+    pairs, about = read_parquet(angles / "pairs.parquet", ANGLES, "angles")
+    rotations, _ = read_parquet(angles / "rotations.parquet", ROTATIONS, "angles")
+    where = SPACES[about["space"]]
+    clean = pairs[pairs["noise"] == 0.0]
+    for column, what in (("smallest_deg", "Smallest"), ("mean_deg", "Mean")):
+        figure = angle_matrix(clean, column, what, where)
+        save_figure(figure, folder / f"{column.removesuffix('_deg')}_angle.png")
+    save_figure(angle_distributions(pairs, rotations, where), folder / "distribution.png")
+
+
+def angle_matrix(table: pd.DataFrame, column: str, what: str, where: str) -> Figure:
     """A heat map of one angle of every pair of classes.
 
     table: `pair_table` of the clean images; column: which of its columns, in degrees.
     what, where: which angle in which space, for the title.
     """
+    classes = [table["class_a"].iloc[0], *table["class_b"].iloc[: table["class_a"].nunique()]]
     matrix = np.full((len(classes), len(classes)), np.nan)
     first, second = np.triu_indices(len(classes), 1)
     matrix[first, second] = matrix[second, first] = table[column]
@@ -40,51 +54,13 @@ def angle_matrix(
     return figure
 
 
-def closest_pairs_bars(tables: Mapping[float, pd.DataFrame], where: str) -> Figure:
-    """The pairs with the smallest angles, one panel per noise level.
-
-    tables: {noise level: the closest rows of its `pair_table`, closest first}.
-    """
-    rows = (len(tables) + 1) // 2
-    columns = min(len(tables), 2)
-    listed = max(len(table) for table in tables.values())
-    names = [name for table in tables.values() for name in pair_names(table)]
-    width = max(7.0, 4.0 + room_for(names)) * columns
-    figure, axes = new_figure(
-        width, 0.3 + rows * (1.3 + 0.22 * listed), rows, columns, sharex=True, squeeze=False
-    )
-    colours = level_colours(list(tables))
-    for panel, (level, table) in zip(axes.flat, tables.items(), strict=False):
-        panel.barh(range(len(table)), table["smallest_deg"], color=colours[level])
-        panel.set_yticks(range(len(table)), pair_names(table))
-        for place, angle in enumerate(table["smallest_deg"]):
-            panel.text(angle, place, f" {angle:.1f}", va="center", fontsize=8)
-        panel.invert_yaxis()
-        panel.tick_params(axis="y", length=0, labelsize=9)
-        panel.tick_params(axis="x", labelbottom=True)
-        panel.grid(False, axis="y")
-        panel.set_title(_level_name(level))
-        panel.set_xlabel("smallest principal angle (degrees)")
-        panel.margins(y=0.01)
-    widest = max(table["smallest_deg"].max() for table in tables.values())
-    axes[0, 0].set_xlim(0, 1.1 * widest or 1.0)  # shared by all panels
-    # A number at the very end would reach beyond the picture.
-    axes[0, 0].xaxis.set_major_locator(MaxNLocator(prune="upper"))
-    for panel in axes.flat[len(tables) :]:
-        panel.set_visible(False)
-    figure.suptitle(wrapped(f"Class pairs whose subspaces come closest in {where}", width))
-    return figure
-
-
-def angle_distributions(
-    pairs: Mapping[float, pd.DataFrame], rotations: Mapping[float, pd.DataFrame], where: str
-) -> Figure:
+def angle_distributions(pairs: pd.DataFrame, rotations: pd.DataFrame, where: str) -> Figure:
     """How angles spread: over pairs the smallest and the mean, over classes the rotation.
 
-    pairs: {noise level: `pair_table`}; rotations: {noise level: one row per class with the
-    mean_deg between its clean and its noisy subspace}, of which the clean level is left out.
+    pairs, rotations: the tables of `angles`; rotations of the clean level are left out.
     """
-    turned = {level: table for level, table in rotations.items() if level}
+    pairs, turned = dict(list(pairs.groupby("noise"))), dict(list(rotations.groupby("noise")))
+    turned.pop(0.0)
     figure, axes = new_figure(16.5, 4.6, 1, 3)
     panels = (
         (axes[0], pairs, "smallest_deg", "Between classes: smallest angle", "pairs"),
