@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from scipy.spatial.distance import pdist
 
 from stages.core.artifacts.embeddings import array_name, level_key, write_manifest
-from stages.core.dataset import read_image, read_index
+from stages.core.dataset.images import read_image
+from stages.core.dataset.layout import read_index
 from stages.core.figures.style import COLOURS, new_figure, save_figure, short_name
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.errors import StudyError
