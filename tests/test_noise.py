@@ -125,6 +125,14 @@ def test_impulse_strikes_each_channel_by_itself():
     assert set(np.unique(apply(grey(0.5), "impulse", 1.0))) == {0.0, 1.0}
 
 
+def test_contrast_draws_each_channel_towards_its_mean():
+    pixels = np.array([[[0.2, 0.6]], [[0.0, 1.0]], [[0.5, 0.5]]], dtype=np.float32)
+    half = [[[0.3, 0.5]], [[0.25, 0.75]], [[0.5, 0.5]]]
+    np.testing.assert_allclose(apply(pixels, "contrast", 0.5), half, atol=1e-7)
+    none = [[[0.4, 0.4]], [[0.5, 0.5]], [[0.5, 0.5]]]
+    np.testing.assert_allclose(apply(pixels, "contrast", 1.0), none, atol=1e-7)
+
+
 def test_fog_brightens_the_dark_and_exceeds_no_brightest_pixel():
     pixels = np.zeros((3, 60, 60), dtype=np.float32)
     assert apply(pixels, "fog", 5.0).max() == 0
@@ -220,7 +228,7 @@ def test_kinds_defined_on_pixels_alone_are_refused_in_normalised_space(kind):
     require_defined(kind, "pixel", [0.0, 0.5], 1)
 
 
-@pytest.mark.parametrize("kind", ["blur", "jpeg"])
+@pytest.mark.parametrize("kind", ["blur", "contrast", "jpeg"])
 def test_draws_that_would_be_equal_are_refused(kind):
     with pytest.raises(StudyError, match=f"embed.draws: 2 draws of {kind}.*set draws: 1"):
         require_defined(kind, "pixel", [0.0, 0.5], 2)
@@ -246,6 +254,7 @@ def test_a_fraction_above_one_is_refused():
         ("blur", "pixel", 500.5),
         ("salt-and-pepper", "pixel", 1.01),
         ("impulse", "pixel", 1.01),
+        ("contrast", "pixel", 1.01),
         ("jpeg", "pixel", 1.0),
         ("fog", "pixel", 5.01),
     ],
@@ -275,6 +284,7 @@ PUBLISHED = {
     "impulse": (0.03, 0.06, 0.09, 0.17, 0.27),
     "shot": (60, 25, 12, 5, 3),
     "blur": (1, 2, 3, 4, 6),
+    "contrast": (0.4, 0.3, 0.2, 0.1, 0.05),
     "jpeg": (25, 18, 15, 10, 7),
     "fog": ((1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4)),
 }
@@ -304,6 +314,15 @@ def test_the_constants_are_those_of_imagenet_c_and_their_levels_can_be_set():
     for name, corruption in followed.items():
         require_defined(name, "pixel", list(corruption.levels), 1)
         assert list(corruption.levels) == sorted({round(level, 2) for level in corruption.levels})
+
+
+@pytest.mark.parametrize(("kept", "level"), severities("contrast"))
+def test_contrast_is_that_of_imagenet_c(kept, level):
+    image = eight_bits(40, 56) / 255
+    means = image.mean(axis=(0, 1), keepdims=True)
+    theirs = np.clip((image - means) * kept + means, 0, 1)
+    ours = apply(as_pixels(eight_bits(40, 56)), "contrast", level)
+    np.testing.assert_allclose(ours, theirs.transpose(2, 0, 1), atol=1e-6)
 
 
 @pytest.mark.parametrize(("quality", "level"), severities("jpeg"))

@@ -41,6 +41,7 @@ def test_a_standard_deviation_that_drowns_the_image_is_refused(source, kind, spa
         ("salt-and-pepper", 1e308),
         ("salt-and-pepper", 1e-9),
         ("impulse", 1.01),
+        ("contrast", 1.01),
         ("jpeg", 1.0),
         ("jpeg", 75.0),
         ("fog", 5.01),

@@ -217,6 +217,11 @@ def _blur(pixels: np.ndarray, level: float, _: np.random.Generator) -> np.ndarra
     return np.ascontiguousarray(blurred.transpose(2, 0, 1))
 
 
+def _contrast(pixels: np.ndarray, level: float, _: np.random.Generator) -> np.ndarray:
+    means = pixels.mean(axis=(1, 2), keepdims=True, dtype=np.float64)  # (3, 1, 1)
+    return np.clip((pixels - means) * (1 - level) + means, 0, 1).astype(np.float32)
+
+
 def _jpeg(pixels: np.ndarray, level: float, _: np.random.Generator) -> np.ndarray:
     """Through a JPEG file by Pillow, with its default of colours at half the resolution."""
     from PIL import Image  # here, for settings are checked without it
@@ -364,6 +369,21 @@ KINDS = {
             (1, 2, 3, 4, 6),
             (1, 2, 3, 4, 6),
             "theirs repeats the border",
+        ),
+    ),
+    "contrast": Kind(
+        label="loss of contrast",
+        effect="draws each channel towards its mean over the image",
+        unit="share of the contrast removed",
+        largest=1,
+        reason="at 1 no contrast is left",
+        change=_contrast,
+        random=False,
+        imagenet_c=Corruption(
+            "contrast",
+            "share of the contrast kept",
+            (0.4, 0.3, 0.2, 0.1, 0.05),
+            (0.60, 0.70, 0.80, 0.90, 0.95),
         ),
     ),
     "jpeg": Kind(
