@@ -15,8 +15,6 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
 
-from stages.core.dataset.choice import choose, source_folder
-from stages.core.dataset.expected import PAINTED_PER_CLASS, chosen_classes
 from stages.core.dataset.images import CONVERSIONS, MOST_BYTES, decode, read_image
 from stages.core.dataset.layout import (
     SPLITS,
@@ -27,6 +25,7 @@ from stages.core.dataset.layout import (
     stratified_splits,
     write_layout,
 )
+from stages.core.dataset.preview import PAINTED_PER_CLASS, chosen_classes
 from stages.core.dataset.reading import (
     Fault,
     Report,
@@ -37,6 +36,7 @@ from stages.core.dataset.reading import (
     some,
 )
 from stages.core.dataset.release import extract, missing_of, obtain, official_release
+from stages.core.dataset.selection import choose, source_folder
 from stages.core.figures.style import (
     characters_without_font,
     new_figure,

@@ -19,7 +19,7 @@ from sqlite3 import Connection
 
 import click
 
-from stages.core.dataset.expected import Counts, expected_counts
+from stages.core.dataset.preview import Counts, expected_counts
 from stages.core.runtime.checksums import File, checksum, file_at, files_below, known_checksums
 from stages.core.runtime.command import params_option, path_option, refusing
 from stages.core.runtime.errors import StudyError, quoted

@@ -26,8 +26,8 @@ def expected_counts(params: FetchParams, images: Path) -> Counts:
             count = min(count, RELEASED_PER_CLASS)
         return dict.fromkeys(chosen_classes(params.classes, ATTRIBUTES), thirds(count))
     # Here, for a second of imports is too much where no folder has to be read.
-    from stages.core.dataset.choice import choose, source_folder
     from stages.core.dataset.layout import SPLITS, read_layout
+    from stages.core.dataset.selection import choose, source_folder
 
     source = source_folder(params.source, images)
     index = choose(read_layout(source, params.seed), params, source).index(params.split)
