@@ -191,7 +191,7 @@ def require_fitting(study: Study, counts: Counts) -> None:
 
 def sources_of_fetch(params: FetchParams) -> list[Source]:
     """The folder of images, of which fetch reads a data set's own folders alone."""
-    if params.source in ("textures", "dtd"):
+    if params.kind != "folder":
         return []
     folder = user_path(params.source, "fetch.source").absolute()
     files = chain.from_iterable(files_below(folder / name) for name in READ_BY_FETCH)
