@@ -2,5 +2,6 @@
 
 spaces       the spaces in which the subspaces of classes are compared
 subspaces    principal angles between classes
+drift        how far noise moves images, and how far classes spread
 projections  t-SNE, UMAP, and what a layout preserves
 """
