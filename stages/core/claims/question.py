@@ -21,7 +21,12 @@ from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
 from stages.core.topology.representations import topology_divergence
 
-CLASSIFIERS = {key: classification.CLASSIFIERS[key] for key in ("zero_shot", "probe")}
+# {classifier: its name for readers}
+CLASSIFIERS = {
+    key: classifier.label
+    for key, classifier in classification.CLASSIFIERS.items()
+    if classifier.questioned
+}
 # What a sceptic would name, and what is taken out of both sides.
 CONTROLS = {
     "displacement": "mean displacement of the embeddings",
