@@ -11,14 +11,14 @@ class PretrainParams(Section):
     name = "pretrain"
     architecture: Text = Field(
         description="an architecture of open_clip, or 'texture-net-96', the small one made "
-        "for painted textures",
+        "for generated textures",
     )
     init: Text | None = Field(
         description="weights to start from: a pretrained tag of open_clip or a checkpoint file; "
         "null starts at random"
     )
     source: Literal["textures", "data"] = Field(
-        description="'textures' paints pairs, 'data' takes the fetched train split"
+        description="'textures' generates pairs, 'data' takes the fetched train split"
     )
     steps: Count = Field(description="optimisation steps")
     warmup_steps: int = Field(
