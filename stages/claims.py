@@ -41,7 +41,7 @@ Tables = dict[str, pd.DataFrame]
 @stage(ClaimsParams)
 @path_option("--embeddings", "data/embeddings", "The embeddings artifact.")
 @path_option("--diagrams", "data/diagrams", "The folder of the diagrams.")
-@path_option("--predictions", "data/predictions.parquet", "Every prediction of classify.")
+@path_option("--predictions", "data/classify/predictions.parquet", "Every prediction of classify.")
 @path_option("--distances", "data/distances.parquet", "Every distance of distances.")
 @path_option("--angles", "data/angles", "The folder of the angles.")
 @path_option("--metrics", "metrics/claims.json", "Where the metrics go.")

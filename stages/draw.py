@@ -17,7 +17,9 @@ SOURCES = {
     "fetch": "data/images",
     "pretrain": "data/model_similarities.parquet",
     "embed": "data/samples",
+    "project": "data/project",
     "angles": "data/angles",
+    "classify": "data/classify",
 }
 
 

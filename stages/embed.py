@@ -16,14 +16,14 @@ from scipy.spatial.distance import pdist
 
 from stages.core.artifacts.embeddings import level_key, write_manifest
 from stages.core.artifacts.samples import Samples, write_samples
-from stages.core.dataset import read_index
+from stages.core.dataset.layout import read_index
 from stages.core.geometry.drift import drift_of_level, drift_table
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.files import rounded, whole_files, whole_folder, write_csv, write_json
 from stages.core.vision.encoder import Encoder, encode_classes
 from stages.core.vision.hardware import choose_device, choose_precision
 from stages.core.vision.loading import load_encoder
-from stages.core.vision.noise import level_unit, require_defined
+from stages.core.vision.noise import level_label, level_unit
 from stages.core.vision.precision import in_precision
 from stages.core.vision.sweep import Arrays, Noise, allocate, noisy_sample, sweep
 from stages.settings.embed import EmbedParams
@@ -52,7 +52,6 @@ def embed(
     plots: Path,
 ) -> None:
     """Encode every image at every noise level, and the class prompts, with an open_clip model."""
-    require_defined(params.noise_kind, params.noise_space, params.noise_levels, params.draws)
     noise = Noise(params.noise_kind, params.noise_space, params.seed)
     table = read_index(index)
     ids, classes = table["id"].tolist(), sorted(table["class"].unique())
@@ -100,8 +99,8 @@ def take_samples(encoder: Encoder, images: Path, ids: list[str], params: EmbedPa
     noise = Noise(params.noise_kind, params.noise_space, params.seed)
     pixels = noisy_sample(encoder, images, ids, levels, noise)  # (levels, images, 3, H, W)
     shown = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8).transpose(0, 1, 3, 4, 2)
-    unit = level_unit(params.noise_kind, params.noise_space)
-    return Samples(levels, ids, params.noise_kind, unit, np.ascontiguousarray(shown))
+    label = level_label(params.noise_kind, params.noise_space)
+    return Samples(levels, ids, label, np.ascontiguousarray(shown))
 
 
 def description(encoder: Encoder, params: EmbedParams, dimension: int) -> dict:

@@ -3,7 +3,7 @@
 | file | holds |
 | --- | --- |
 | pixels.npy | (levels, images, H, W, 3) uint8, RGB |
-| samples.json | the levels, the ids of the images, the kind of noise and the unit of its level |
+| samples.json | the levels, the ids of the images, and what a level is, for a title |
 """
 
 from dataclasses import asdict, dataclass
@@ -20,15 +20,14 @@ STAGE = "embed"
 
 @dataclass(frozen=True)
 class Samples:
-    """A few images (ids) at a few levels of a kind of noise; unit: of the levels.
+    """A few images (ids) at a few levels of noise; label: what a level is, for a title.
 
     pixels: (levels, images, H, W, 3) uint8, RGB.
     """
 
     levels: list[float]
     ids: list[str]
-    noise_kind: str
-    unit: str
+    label: str
     pixels: np.ndarray
 
 
@@ -45,12 +44,11 @@ def read_samples(folder: Path) -> Samples:
     """Read the samples; raises StudyError where a file is missing, damaged or does not fit."""
     file = folder / "samples.json"
     about = read_json(file, STAGE)
-    found = {key: about.get(key) for key in ("levels", "ids", "noise_kind", "unit")}
+    found = {key: about.get(key) for key in ("levels", "ids", "label")}
     if (
         not _is_list_of(found["levels"], int | float)
         or not _is_list_of(found["ids"], str)
-        or not isinstance(found["noise_kind"], str)
-        or not isinstance(found["unit"], str)
+        or not isinstance(found["label"], str)
     ):
         raise StudyError(f"{file}: not as '{STAGE}' wrote it; {make_again(STAGE)}")
     pixels = _read_pixels(folder / "pixels.npy")

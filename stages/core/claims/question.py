@@ -16,11 +16,17 @@ from stages.core.claims.accuracy_steps import correct_by_level
 from stages.core.claims.finding import CORRELATED, SIGNIFICANCE, Finding
 from stages.core.evaluation import classification
 from stages.core.evaluation.statistics import holm, rank_correlation
+from stages.core.geometry.similarity import linear_cka
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
-from stages.core.topology.representations import linear_cka, topology_divergence
+from stages.core.topology.representations import topology_divergence
 
-CLASSIFIERS = {key: classification.CLASSIFIERS[key] for key in ("zero_shot", "probe")}
+# {classifier: its name for readers}
+CLASSIFIERS = {
+    key: classifier.label
+    for key, classifier in classification.CLASSIFIERS.items()
+    if classifier.questioned
+}
 # What a sceptic would name, and what is taken out of both sides.
 CONTROLS = {
     "displacement": "mean displacement of the embeddings",

@@ -21,7 +21,7 @@ from stages.core.artifacts.diagrams import (
 )
 from stages.core.artifacts.embeddings import Embeddings, read_embeddings
 from stages.core.artifacts.tables import read_parquet, require_same
-from stages.core.evaluation.classification import PREDICTIONS
+from stages.core.evaluation.accuracy import PREDICTIONS
 from stages.core.geometry.subspaces import ANGLES
 
 

@@ -6,10 +6,7 @@ from pathlib import Path
 
 from stages.core.painter import ATTRIBUTES
 from stages.core.runtime.errors import StudyError, quoted
-from stages.settings.fetch import FetchParams
-
-GENERATED_PER_CLASS = 120
-RELEASED_PER_CLASS = 120  # of DTD, whose classes are the generated ones
+from stages.settings.fetch import NAMED_SOURCES, FetchParams
 
 Counts = dict[str, tuple[int, int, int]]
 
@@ -22,9 +19,11 @@ def expected_counts(params: FetchParams, images: Path) -> Counts:
     """
     if params.kind == "folder":
         return _counts_in_folder(params, images)
-    count = params.images_per_class or GENERATED_PER_CLASS
-    if params.kind == "dtd":
-        count = min(count, RELEASED_PER_CLASS)
+    source = NAMED_SOURCES[params.kind]
+    count = params.images_per_class or source.images_per_class
+    if source.at_most:
+        count = min(count, source.images_per_class)
+    # The classes of DTD are also those that are generated.
     return dict.fromkeys(chosen_classes(params.classes, ATTRIBUTES), thirds(count))
 
 

@@ -15,8 +15,9 @@ def source_folder(source: str, images: Path) -> Path:
     folder = user_path(source, "fetch.source")
     if not folder.is_dir():
         near = get_close_matches(source, NAMED_SOURCES, 1)
+        names = "".join(f"{name!r}, nor " for name in NAMED_SOURCES)
         raise StudyError(
-            f"fetch.source: {quoted(source)} is neither 'textures', nor 'dtd', nor a folder; "
+            f"fetch.source: {quoted(source)} is neither {names}a folder; "
             + (f"did you mean {near[0]!r}?" if near else "give one of these")
         )
     inner, outer = folder.resolve(), images.resolve()

@@ -21,7 +21,7 @@ from stages.core.dataset.layout import (
     read_layout,
     stratified_splits,
 )
-from stages.core.dataset.preview import GENERATED_PER_CLASS, chosen_classes
+from stages.core.dataset.preview import chosen_classes
 from stages.core.dataset.reading import (
     Fault,
     Report,
@@ -38,7 +38,7 @@ from stages.core.runtime.errors import printable
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
 from stages.settings.checks import require_two_classes
-from stages.settings.fetch import FetchParams
+from stages.settings.fetch import NAMED_SOURCES, FetchParams
 
 JPEG_QUALITY = 92
 CHUNK = 20  # images to a piece of parallel work
@@ -113,7 +113,7 @@ def generate_textures(
     """Generate the images into folder/<class>/; the same bytes for any number of workers."""
     classes = chosen_classes(params.classes, ATTRIBUTES)
     require_two_classes(classes, "fetch.classes")
-    count = params.images_per_class or GENERATED_PER_CLASS
+    count = params.images_per_class or NAMED_SOURCES["textures"].images_per_class
     ids = [f"{name}/{name}_{i:04d}.jpg" for name in classes for i in range(1, count + 1)]
     _make_class_folders(folder, classes)
     generate_some = partial(_generate_some, folder, params.seed, params.image_size)

@@ -29,8 +29,6 @@ def sample_figure(samples: Samples) -> Figure:
         if column == 0:
             axis.set_ylabel(short_name(samples.ids[row].split("/")[0], 20))
     figure.suptitle(
-        f"What the encoder sees ({wide} x {tall} pixels)\n"
-        f"by level of {samples.noise_kind} noise:\n{samples.unit}",
-        fontsize=11,
+        f"What the encoder sees ({wide} x {tall} pixels)\nby {samples.label}", fontsize=11
     )
     return figure

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import ImageOps
 
-from stages.core.dataset import read_image
+from stages.core.dataset.images import read_image
 from stages.core.dataset.layout import list_images
 from stages.core.dataset.reading import some
 from stages.core.figures.style import (

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.core.dataset import read_annotations, read_image, read_index
+from stages.core.dataset.images import read_image
+from stages.core.dataset.layout import read_annotations, read_index
 from stages.core.painter import ATTRIBUTES, name_colours, paint
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.parallel import parallel_map

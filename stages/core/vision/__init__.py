@@ -1,4 +1,4 @@
-"""CLIP models and what their images go through.
+"""CLIP models, and the noise on their images.
 
 encoder       images and class prompts, encoded
 sweep         every image at every noise level, encoded

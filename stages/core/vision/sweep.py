@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from stages.core.artifacts.embeddings import array_name
-from stages.core.dataset import read_image
+from stages.core.dataset.images import read_image
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.parallel import available_cores, progress
 from stages.core.vision.encoder import IMAGES_AT_ONCE, Encoder
