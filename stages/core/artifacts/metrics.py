@@ -8,6 +8,7 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from stages.core.runtime.errors import StudyError, quoted
 from stages.core.runtime.files import make_again, read_json
@@ -76,7 +77,7 @@ class Metrics:
             value = value[key]
         return value
 
-    def _refuse(self, keys: tuple[str, ...], value: object, wanted: str) -> None:
+    def _refuse(self, keys: tuple[str, ...], value: object, wanted: str) -> NoReturn:
         raise StudyError(
             f"{self.file}: {'.'.join(keys)} is {quoted(value)}, not {wanted}; "
             f"{make_again(self.stage)}"
