@@ -55,9 +55,11 @@ def name(column: str, *choices: str) -> Column:
     return Column(column, pa.string(), choices=choices)
 
 
-def number(column: str, low: float = -math.inf, high: float = math.inf, **more: bool) -> Column:
+def number(
+    column: str, low: float = -math.inf, high: float = math.inf, infinite: bool = False
+) -> Column:
     """A column of float64."""
-    return Column(column, pa.float64(), low, high, **more)
+    return Column(column, pa.float64(), low, high, infinite)
 
 
 def whole(column: str, low: float = -math.inf, high: float = math.inf) -> Column:

@@ -4,6 +4,7 @@ import textwrap
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -12,6 +13,7 @@ matplotlib.use("Agg")  # no display in CI; set before pyplot is imported
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from cycler import cycler
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -91,7 +93,7 @@ plt.rcParams.update(
         "grid.color": "#e6e6e6",
         "axes.axisbelow": True,
         "legend.frameon": False,
-        "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
+        "axes.prop_cycle": cycler(color=COLOURS),
         "image.cmap": "cividis",
     }
 )
@@ -162,9 +164,9 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def new_figure(
-    width: float, height: float, rows: int = 1, columns: int = 1, **options: object
-) -> tuple[Figure, Axes | np.ndarray]:
-    """A figure of width x height inches with a grid of axes."""
+    width: float, height: float, rows: int = 1, columns: int = 1, **options: Any
+) -> tuple[Figure, Any]:
+    """A figure of width x height inches with its Axes, or with an array of them for a grid."""
     return plt.subplots(rows, columns, figsize=(width, height), **options)
 
 
