@@ -304,7 +304,7 @@ OF_JSON: dict[str, Damage] = {
 }
 
 # {file: (the stages that read it, its damages)}
-OF_EMBEDDINGS = (project, angles, persistence, classify, claims)
+OF_EMBEDDINGS = (angles, project, persistence, classify, claims)
 NUMBERS = OF_PARQUET | WITH_NUMBERS | WITH_COUNTS
 ARTIFACTS: dict[str, tuple[tuple[click.Command, ...], dict[str, Damage]]] = {
     "data/images.csv": ((embed,), OF_CSV),
@@ -325,8 +325,16 @@ ARTIFACTS: dict[str, tuple[tuple[click.Command, ...], dict[str, Damage]]] = {
         for stage in ("embed", "distances", "classify", "claims")
     },
 }
+# All readers of a file read it by one function: the first of them meets every damage in each run of
+# the tests, the others one, and every damage where slow tests run too.
 CASES = [
-    pytest.param(name, command, damage, id=f"{name}: {how}: {command.name}")
+    pytest.param(
+        name,
+        command,
+        damage,
+        marks=[pytest.mark.slow] if command != commands[0] and how != "cut short" else [],
+        id=f"{name}: {how}: {command.name}",
+    )
     for name, (commands, damages) in ARTIFACTS.items()
     for how, damage in (OF_ANY_FILE | damages).items()
     for command in commands

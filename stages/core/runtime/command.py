@@ -85,7 +85,7 @@ def params_option(help: str) -> Callable:
     return path_option("--params", "params.yaml", help, "params_file")
 
 
-def path_option(flag: str, default: str, help: str, *name: str) -> Callable:
+def path_option(flag: str, default: str | None, help: str, *name: str) -> Callable:
     """An option that takes a path."""
     return click.option(
         flag, *name, type=_UserPath(), default=default, show_default=True, help=help

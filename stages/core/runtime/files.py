@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsFloat
 
 from stages.core.runtime.errors import StudyError, one_line, quoted
 from stages.core.runtime.paths import home
@@ -335,6 +335,6 @@ def write_csv(path: Path, table: "pd.DataFrame") -> None:
         table.to_csv(unfinished, index=False, float_format="%.6g", lineterminator="\n")
 
 
-def rounded(value: float, digits: int = 6) -> float:
+def rounded(value: SupportsFloat, digits: int = 6) -> float:
     """`value` as a Python float of so many significant digits: what a metric states."""
     return float(f"{float(value):.{digits}g}")
