@@ -21,9 +21,9 @@ from stages.core.claims import (
     accuracy_steps,
     bars,
     closest_pairs,
+    loops,
     neighbours,
     question,
-    trends,
 )
 from stages.core.claims.finding import NUMBERS, VERDICTS, Finding
 from stages.core.claims.sources import Sources, read_sources
@@ -147,19 +147,19 @@ def _bars(sources: Sources, params: ClaimsParams) -> tuple[Tables, list[Finding]
 
 def _trends(sources: Sources, params: ClaimsParams) -> tuple[Tables, list[Finding]]:
     has_loops = len(sources.diagrams[min(sources.diagrams)][0.0]) > 1
-    loops = trends.loops_table(
+    of_loops = loops.loops_table(
         {
             name: {level: by_dim[1] for level, by_dim in by_level.items()}
             for name, by_level in sources.diagrams.items()
             if has_loops
         }
     )
-    growth = trends.growth_table(sources.distances)
+    growth = loops.growth_table(sources.distances)
     return (
-        {"loops": loops, "growth": growth},
+        {"loops": of_loops, "growth": growth},
         [
-            *trends.loop_findings(loops, has_loops, params.confidence),
-            *trends.growth_findings(sources.distances, growth, params.confidence),
+            *loops.loop_findings(of_loops, has_loops, params.confidence),
+            *loops.growth_findings(sources.distances, growth, params.confidence),
         ],
     )
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.core.claims import accuracy_steps, bars, closest_pairs, neighbours, question, trends
+from stages.core.claims import accuracy_steps, bars, closest_pairs, loops, neighbours, question
 from stages.core.claims.finding import Finding
 from stages.core.geometry.subspaces import class_bases, pair_table, principal_angles
 from stages.core.topology.homology import distance_matrix, persistence_diagrams
@@ -226,7 +226,7 @@ def test_trends_of_loops(key: str) -> None:
             }
             for number in range(20)
         }
-        return trends.loop_findings(trends.loops_table(diagrams), True, CONFIDENCE)
+        return loops.loop_findings(loops.loops_table(diagrams), True, CONFIDENCE)
 
     assert_tells(key, lambda seed: simulate(-0.5, seed), lambda seed: simulate(0.0, seed))
 
@@ -246,7 +246,7 @@ def test_growth_of_distances() -> None:
             for number in range(20)
             for level in (0.5, 1.0, 2.0)
         )
-        return trends.growth_findings(distances, trends.growth_table(distances), CONFIDENCE)
+        return loops.growth_findings(distances, loops.growth_table(distances), CONFIDENCE)
 
     assert_tells(
         "bottleneck_h0_grows", lambda seed: simulate(0.2, seed), lambda seed: simulate(0.0, seed)

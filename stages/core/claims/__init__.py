@@ -7,7 +7,7 @@
 | neighbours | 1: in t-SNE and UMAP polka-dotted lies with dotted |
 | closest_pairs | 2: which pairs of classes are closest by angle, and how many angles are 0 |
 | bars | 3: H0 has one persistent component; 4: H1 has no highly persistent loop |
-| trends | 5: loops clump together and die sooner; 6: distances grow with noise |
+| loops | 5: loops clump together and die sooner; 6: distances grow with noise |
 | accuracy_steps | 7: accuracy falls with noise |
 | question | 8: does topological change follow the loss of accuracy? |
 | figures | a picture for each |
