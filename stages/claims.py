@@ -33,7 +33,7 @@ from stages.settings.project import ProjectParams
 @stage(ClaimsParams, ProjectParams)
 @path_option("--embeddings", "data/embeddings", "The embeddings artifact.")
 @path_option("--diagrams", "data/diagrams", "The folder of the diagrams.")
-@path_option("--predictions", "data/predictions.parquet", "Every prediction of classify.")
+@path_option("--predictions", "data/classify/predictions.parquet", "Every prediction of classify.")
 @path_option("--distances", "data/distances.parquet", "Every distance of distances.")
 @path_option("--angles", "data/angles", "The folder of the angles.")
 @path_option("--claims", "data/claims", "The folder where the tables behind the claims go.")

@@ -20,6 +20,7 @@ from pathlib import Path
 import click
 
 from stages.core.artifacts.metrics import Metrics, read_metrics
+from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.files import rounded, write_json
@@ -62,8 +63,8 @@ def gather(
     """The headline, from the metrics of four stages.
 
     Raises StudyError for a value that is missing, and for a dimension of which no diagrams were
-    computed. The verdict on the question is that of zero-shot accuracy, or of the probe where the
-    headline is about that.
+    computed. The verdict on the question is that of the classifier that the headline is about,
+    or of zero-shot where the question is not asked of that one.
     """
     levels = classify.levels()
     noisy = [level for level in levels if level != CLEAN]
@@ -74,7 +75,8 @@ def gather(
                 f"headline.dim: {params.dim}, but {distances.file} has no {dim}: "
                 "persistence.max_dim is lower; lower the one or raise the other"
             )
-    asked = "probe" if params.classifier == "probe" else "zero_shot"
+    questioned = [key for key, classifier in CLASSIFIERS.items() if classifier.questioned]
+    asked = params.classifier if params.classifier in questioned else questioned[0]
     return {
         **{
             f"accuracy@{short(level)}": classify.share(level, f"{params.classifier}_top1")

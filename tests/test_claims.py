@@ -41,7 +41,7 @@ MADE_BY = {
     "data/embeddings/images.csv": "embed",
     "data/diagrams/diagrams.parquet": "persistence",
     "data/diagrams/clouds.parquet": "persistence",
-    "data/predictions.parquet": "classify",
+    "data/classify/predictions.parquet": "classify",
     "data/distances.parquet": "distances",
     "data/angles/pairs.parquet": "angles",
 }
@@ -197,7 +197,7 @@ def test_other_levels_are_refused_by_name(study: Path) -> None:
 
 
 def test_other_images_are_refused_by_name(study: Path) -> None:
-    file = study / "data" / "predictions.parquet"
+    file = study / "data" / "classify" / "predictions.parquet"
     table = pq.read_table(file)
     ids = pc.replace_substring(table["id"], "woven_0122", "woven_9999")
     pq.write_table(table.set_column(0, "id", ids), file)

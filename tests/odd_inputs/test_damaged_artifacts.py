@@ -318,7 +318,7 @@ ARTIFACTS: dict[str, tuple[tuple[click.Command, ...], dict[str, Damage]]] = {
     "data/diagrams/diagrams.parquet": ((distances, claims), NUMBERS),
     "data/diagrams/clouds.parquet": ((claims,), OF_PARQUET),
     "data/distances.parquet": ((claims,), NUMBERS),
-    "data/predictions.parquet": ((claims,), OF_PARQUET | WITH_NUMBERS),
+    "data/classify/predictions.parquet": ((claims,), OF_PARQUET | WITH_NUMBERS),
     "data/angles/pairs.parquet": ((claims,), NUMBERS),
     **{
         f"metrics/{stage}.json": ((headline,), OF_JSON)

@@ -54,7 +54,7 @@ def test_a_class_has_its_name_in_every_table(tmp_path: Path, names: list[str]) -
         data / "embeddings",
         data / "diagrams",
         data / "distances.parquet",
-        data / "predictions.parquet",
+        data / "classify" / "predictions.parquet",
         data / "angles",
     )
     assert found.embeddings.classes == sorted(names)

@@ -74,15 +74,15 @@ def findings(steps: pd.DataFrame) -> list[Finding]:
     A step that surely rises comes before it, since it alone makes the claim fail.
     """
     found = []
-    for classifier, label in CLASSIFIERS.items():
-        table = steps[steps["classifier"] == classifier]
+    for key, classifier in CLASSIFIERS.items():
+        table = steps[steps["classifier"] == key]
         rises = table["high"] < 0
         decisive = table.loc[table["high"].idxmin() if rises.any() else table["low"].idxmin()]
         found.append(
             Finding(
                 7,
-                f"accuracy_falls_{classifier}",
-                f"{label} accuracy falls from every noise level to the next",
+                f"accuracy_falls_{key}",
+                f"{classifier.label} accuracy falls from every noise level to the next",
                 "drop of accuracy in the least certain step",
                 above(0.0),
                 *(float(decisive[key]) for key in ("drop", "low", "high")),

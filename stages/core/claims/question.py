@@ -20,13 +20,19 @@ from stages.core.claims.sources import Sources
 from stages.core.evaluation import classification
 from stages.core.evaluation.statistics import holm, rank_correlation
 from stages.core.geometry.drift import displacements, spread
+from stages.core.geometry.similarity import linear_cka
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
 from stages.core.topology.homology import DIAGRAM_DISTANCES
-from stages.core.topology.representations import linear_cka, topology_divergence
+from stages.core.topology.representations import topology_divergence
 from stages.settings.claims import ClaimsParams
 
-CLASSIFIERS = {key: classification.CLASSIFIERS[key] for key in ("zero_shot", "probe")}
+# {classifier: its name for readers}
+CLASSIFIERS = {
+    key: classifier.label
+    for key, classifier in classification.CLASSIFIERS.items()
+    if classifier.questioned
+}
 # The plain measures that a sceptic would name, which are controlled for.
 CONTROLS = {
     "displacement": "mean displacement of the embeddings",

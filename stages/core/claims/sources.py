@@ -23,7 +23,7 @@ from stages.core.artifacts.diagrams import (
 )
 from stages.core.artifacts.embeddings import read_embeddings
 from stages.core.artifacts.tables import read_parquet, require_same
-from stages.core.evaluation.classification import PREDICTIONS
+from stages.core.evaluation.accuracy import PREDICTIONS
 from stages.core.geometry.subspaces import ANGLES
 from stages.settings.project import ProjectParams
 

@@ -189,17 +189,17 @@ def accuracy_steps(table: pd.DataFrame, confidence: str) -> Figure:
     """Claim 7: each step's drop of accuracy, with its interval."""
     steps = list(dict.fromkeys(zip(table["from_noise"], table["to_noise"], strict=True)))
     figure, axes = new_figure(8.5, 1.9 + 0.65 * len(steps))
-    for i, (classifier, name) in enumerate(CLASSIFIERS.items()):
-        rows = table[table["classifier"] == classifier]
+    for i, (key, classifier) in enumerate(CLASSIFIERS.items()):
+        rows = table[table["classifier"] == key]
         drops, low, high = (100 * rows[key].to_numpy() for key in ("drop", "low", "high"))
         axes.errorbar(
             drops,
-            np.arange(len(rows)) + 0.2 * (i - 1),
+            np.arange(len(rows)) + 0.2 * (i - (len(CLASSIFIERS) - 1) / 2),
             xerr=[drops - low, high - drops],
             fmt=MARKERS[i],
             color=COLOURS[i],
             capsize=3,
-            label=name,
+            label=classifier.label,
         )
     axes.axvline(0, color=COLOURS[7], linestyle="--")
     axes.set_yticks(range(len(steps)), [f"{before:.2f} to {after:.2f}" for before, after in steps])
