@@ -21,20 +21,19 @@ from stages.core.claims.finding import (
     percentile_rank,
 )
 from stages.core.claims.sources import Sources
+from stages.core.geometry.layouts import EMBEDDING, IN_ONE_PROCESS, METHODS, methods_of
 from stages.core.geometry.projections import (
     mean_cosine_distances,
     nearest_ranks,
     sample_images,
     set_distances,
-    tsne_layout,
-    umap_layout,
 )
 from stages.core.runtime.parallel import parallel_map
 from stages.settings.claims import ClaimsParams
 from stages.settings.project import ProjectParams
 
 PAIR = ("dotted", "polka-dotted")
-SPACES = {"tsne": "t-SNE", "umap": "UMAP", "embedding": "the embedding space"}
+SPACES = {**METHODS, EMBEDDING: "the embedding space"}  # {name: label for readers}
 
 TABLES = {
     "neighbours": Schema(
@@ -84,8 +83,12 @@ def samples(
 
 def ranks_by_space(drawn: list[Sample], projection: ProjectParams) -> dict[str, np.ndarray]:
     """{space: (seeds, C, C)}: [s, a, b] is the rank of b among the others by nearness to a."""
-    # UMAP compiles itself in every process that runs it: it gets one, which starts first.
-    jobs = [("umap", drawn), *(("tsne", [sample]) for sample in drawn), ("embedding", drawn)]
+    # That which has one process for all its layouts starts first.
+    jobs = [(IN_ONE_PROCESS, drawn)]
+    jobs += [
+        (method, [sample]) for method in METHODS if method != IN_ONE_PROCESS for sample in drawn
+    ]
+    jobs += [(EMBEDDING, drawn)]
     found = parallel_map(partial(ranks_in_space, projection), jobs, "projecting")
     return {
         space: np.concatenate(
@@ -107,14 +110,9 @@ def _class_distances(
     space: str, projection: ProjectParams, seed: int, points: np.ndarray, labels: np.ndarray
 ) -> np.ndarray:
     """(C, C): how far each class lies from each other one."""
-    if space == "embedding":
+    if space == EMBEDDING:
         return mean_cosine_distances(points, labels)
-    if space == "tsne":
-        layout = tsne_layout(points, projection.perplexity, seed)
-    else:
-        neighbours, min_dist = projection.umap_neighbours, projection.umap_min_dist
-        layout = umap_layout(points, neighbours, min_dist, seed)
-    return set_distances(layout, labels)
+    return set_distances(methods_of(projection, seed)[space](points), labels)
 
 
 def ranks_table(ranks: dict[str, np.ndarray] | None, classes: list[str]) -> pd.DataFrame:
