@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from scipy.spatial.distance import pdist
 
 from stages.core.artifacts.embeddings import array_name, level_key, write_manifest
-from stages.core.dataset import read_image, read_index
+from stages.core.dataset.images import read_image
+from stages.core.dataset.layout import read_index
 from stages.core.figures.style import COLOURS, new_figure, save_figure, short_name
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.errors import StudyError
@@ -30,7 +31,7 @@ from stages.core.vision.encoder import (
     mend_of_precision,
     with_precision,
 )
-from stages.core.vision.noise import level_unit, noise_generator, noisy, require_defined
+from stages.core.vision.noise import level_label, level_unit, noise_generator, noisy
 from stages.settings.embed import EmbedParams
 
 SAMPLE = 16  # images on which the deviation of the precision is measured
@@ -55,7 +56,6 @@ def embed(
     plots: Path,
 ) -> None:
     """Encode every image at every noise level, and the class prompts, with an open_clip model."""
-    require_defined(params.noise_kind, params.noise_space, params.noise_levels, params.draws)
     table = read_index(index)
     ids, classes = table["id"].tolist(), sorted(table["class"].unique())
     device = choose_device(params.device)
@@ -328,10 +328,7 @@ def drift_figure(drift: pd.DataFrame, encoder: Encoder, params: EmbedParams) -> 
                 axes.plot(rows["noise"], rows[column], color="#9a9a9a", linewidth=0.7)
         axes.plot([], [], color="#9a9a9a", linewidth=0.7, label="a class")
         axes.set_xticks(_spaced(params.noise_levels, 8))
-        axes.set_xlabel(
-            f"{params.noise_kind} noise level\n"
-            f"({level_unit(params.noise_kind, params.noise_space)})"
-        )
+        axes.set_xlabel(level_label(params.noise_kind, params.noise_space))
     every = drift[drift["class"] == "all"]
     left.fill_between(
         every["noise"],
@@ -373,10 +370,9 @@ def sample_figure(encoder: Encoder, folder: Path, shown: list[str], params: Embe
             axis.set_title(f"{levels[column]:.2f}")
         if column == 0:
             axis.set_ylabel(short_name(shown[row].split("/")[0], 20))
-    unit = level_unit(params.noise_kind, params.noise_space)
     figure.suptitle(
         f"What the encoder sees ({images.shape[4]} x {images.shape[3]} pixels)\n"
-        f"by level of {params.noise_kind} noise:\n{unit}",
+        f"by {level_label(params.noise_kind, params.noise_space)}",
         fontsize=11,
     )
     return figure

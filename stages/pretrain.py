@@ -17,7 +17,8 @@ import torch
 from safetensors.torch import save_file
 from tqdm import tqdm
 
-from stages.core.dataset import read_annotations, read_image, read_index
+from stages.core.dataset.images import read_image
+from stages.core.dataset.layout import read_annotations, read_index
 from stages.core.figures.heatmaps import draw_heatmap, inches_for
 from stages.core.figures.style import COLOURS, new_figure, save_figure
 from stages.core.painter import ATTRIBUTES, name_colours, paint

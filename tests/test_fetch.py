@@ -15,12 +15,14 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from stages.core.dataset import read_annotations, read_image, read_index
+from stages.core.dataset.images import read_image
 from stages.core.dataset.layout import (
     SPLITS,
     Layout,
     class_of,
+    read_annotations,
     read_imdb,
+    read_index,
     read_layout,
     stratified_splits,
     write_layout,

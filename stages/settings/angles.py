@@ -1,10 +1,11 @@
 """Settings of angles."""
 
-from typing import Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from stages.core.runtime.params import Count, Number, Section
+from stages.core.geometry.spaces import SPACES
+from stages.core.runtime.params import Count, Number, OneOf, Section
 
 
 class AnglesParams(Section):
@@ -16,9 +17,8 @@ class AnglesParams(Section):
         gt=0, le=1, description="share of squared norm a subspace keeps (rank: null)"
     )
     centre: bool = Field(description="subtract the class mean first")
-    space: Literal["feature", "sample"] = Field(
-        description="'feature' compares spans of images in feature space; 'sample' makes the "
-        "usual mistake of comparing whole spans of columns of samples x features, whatever the "
-        "rank and centre"
+    space: Annotated[str, OneOf(tuple(SPACES))] = Field(
+        description="what is compared; "
+        + "; ".join(f"{name}: {space.help}" for name, space in SPACES.items())
     )
     closest_pairs: Count = Field(description="how many closest pairs to list and draw")

@@ -18,9 +18,16 @@ from PIL import Image, features
 
 from stages.core.dataset import images as image_files
 from stages.core.dataset import layout as layouts
-from stages.core.dataset import read_annotations, read_image, read_index
-from stages.core.dataset.images import UnreadableImage, decode
-from stages.core.dataset.layout import Layout, list_images, read_imdb, read_layout, write_layout
+from stages.core.dataset.images import UnreadableImage, decode, read_image
+from stages.core.dataset.layout import (
+    Layout,
+    list_images,
+    read_annotations,
+    read_imdb,
+    read_index,
+    read_layout,
+    write_layout,
+)
 from stages.core.runtime.files import MARKER, is_clutter
 from stages.core.runtime.params import Section, read_params
 from stages.fetch import FetchParams, digest_of, fetch, identical_images

@@ -15,9 +15,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from stages.core.dataset import read_index
 from stages.core.dataset import release as releases
-from stages.core.dataset.layout import SPLITS, read_layout
+from stages.core.dataset.layout import SPLITS, read_index, read_layout
 from stages.core.dataset.release import Release, download, extract, obtain
 from stages.core.runtime.errors import StudyError
 from stages.fetch import fetch

@@ -10,8 +10,3 @@
 An image's id is `<class>/<file>`, in Unicode's composed form (NFC). The index beside the layout
 (images.csv) holds id, class and the split in use of every image, sorted by id.
 """
-
-from stages.core.dataset.images import read_image
-from stages.core.dataset.layout import read_annotations, read_index
-
-__all__ = ["read_annotations", "read_image", "read_index"]

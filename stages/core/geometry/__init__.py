@@ -1,5 +1,6 @@
 """Subspaces and projections of embeddings.
 
+spaces       the spaces in which the subspaces of classes are compared
 subspaces    principal angles between classes
 projections  t-SNE, UMAP, and what a layout preserves
 layouts      layouts of all classes and of a sample, and their tables

@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from stages.core.runtime.errors import StudyError, one_line
 from stages.core.runtime.interruption import interruptible
-from stages.core.runtime.params import Section, read_params
+from stages.core.runtime.params import OneOf, Section, read_params
 from stages.core.runtime.paths import user_path
 
 INTERRUPTED = 128 + signal.SIGINT  # the exit code by which shells know it
@@ -113,6 +113,8 @@ class _UserPath(click.Path):
 def _option(key: str, field: FieldInfo) -> Callable:
     """The option that overrides one field of a section."""
     kind, many = _type_on_the_command_line(field.annotation)
+    for choices in (each for each in field.metadata if isinstance(each, OneOf)):
+        kind = click.Choice(choices.names)
     flag = "--" + key.replace("_", "-")
     if kind is bool:
         flag += "/--no-" + key.replace("_", "-")

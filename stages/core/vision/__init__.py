@@ -1,4 +1,4 @@
-"""CLIP models and what their images go through.
+"""CLIP models, and the noise on their images.
 
 encoder       loads an open_clip model; encodes images and prompts
 model_config  open_clip_config.json, checked
