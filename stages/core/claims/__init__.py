@@ -1,8 +1,9 @@
 """What was once read off pictures, as numbers with an uncertainty and a verdict.
 
-registry  the claims in order; every other module is one of them
+registry  the claims in order; each is a module of this folder
 sources   what the other stages wrote, read and held against each other
 finding   an effect, its interval, and the rules by which a verdict follows
+verdicts  the words for what becomes of a claim
 
 A claim is a module with the schemas of its tables and `decide`, and a line in the registry; where
 it has a picture, that is a function in figures/claims.py.

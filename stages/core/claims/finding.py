@@ -12,14 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from stages.core.claims.verdicts import FAILS, HOLDS, NOT_APPLICABLE, UNDECIDED
 from stages.core.runtime.files import rounded
 
-HOLDS, FAILS, UNDECIDED, NOT_APPLICABLE = VERDICTS = (
-    "holds",
-    "fails",
-    "undecided",
-    "not applicable",
-)
 NUMBERS = ("effect", "low", "high", "p_value", "largest_high")
 
 # Of the pairs of classes, those that count as the closest; also the level of that test.
@@ -156,11 +151,6 @@ def findings_table(findings: list[Finding]) -> pd.DataFrame:
         }
         for one in findings
     )
-
-
-def verdict_key(verdict: str) -> str:
-    """A verdict as a key of metrics: 'not applicable' -> 'not_applicable'."""
-    return verdict.replace(" ", "_")
 
 
 def percentile_rank(values: np.ndarray, which: int) -> float:
