@@ -232,7 +232,7 @@ def other_noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("path", "stage"),
-    # The images are the same in both runs, and are what the others are held against.
+    # The images are the same in both runs, and are what the others are compared with.
     [(path, stage) for path, stage in MADE_BY.items() if stage != "embed"],
 )
 def test_an_input_of_another_run_is_refused_by_name(

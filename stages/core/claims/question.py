@@ -3,8 +3,8 @@
 Classes are the subjects: at each level, does a class whose diagrams change more lose more
 accuracy? Spearman's rho, with a bootstrap interval over classes and a permutation p-value,
 corrected for the number of tests (Holm). Then the same controlled for the plain measures that a
-sceptic would name, so that topology is credited with what they do not explain alone: a correlation
-that disappears once the displacement of the embeddings is controlled for adds nothing to it.
+sceptic would name, so that topology is credited only with what they do not explain: where the
+correlation disappears once displacement is controlled for, topology adds nothing to it.
 """
 
 from collections.abc import Mapping

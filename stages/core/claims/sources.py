@@ -1,8 +1,7 @@
-"""What the other stages wrote, read and held against each other.
+"""What the other stages wrote, read and checked to be of one run.
 
-Each file is sound by itself, and says which run of the embeddings it was computed from; what is
-asked here is whether that is one and the same. A run with another model or seed has the same
-images and levels, so that names alone would not tell.
+Each file says which run of the embeddings it was computed from. A run with another model or seed
+has the same images and levels, so that their names alone would not tell.
 """
 
 from dataclasses import dataclass
