@@ -19,7 +19,7 @@ from sqlite3 import Connection
 
 import click
 
-from stages.core.dataset.expected import Counts, expected_counts
+from stages.core.dataset.preview import Counts, expected_counts
 from stages.core.geometry.spaces import SPACES
 from stages.core.runtime.checksums import File, checksum, file_at, files_below, known_checksums
 from stages.core.runtime.command import params_option, path_option, refusing
@@ -192,7 +192,7 @@ def require_fitting(study: Study, counts: Counts) -> None:
 
 def sources_of_fetch(params: FetchParams) -> list[Source]:
     """The folder of images, of which fetch reads a data set's own folders alone."""
-    if params.source in ("textures", "dtd"):
+    if params.kind != "folder":
         return []
     folder = user_path(params.source, "fetch.source").absolute()
     files = chain.from_iterable(files_below(folder / name) for name in READ_BY_FETCH)

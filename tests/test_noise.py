@@ -10,6 +10,7 @@ from PIL import Image
 from scipy import ndimage, stats
 
 from stages.core.runtime.errors import StudyError
+from stages.core.runtime.params import read_params
 from stages.core.vision.noise import (
     KINDS,
     SPACES,
@@ -21,6 +22,7 @@ from stages.core.vision.noise import (
     require_defined,
     standard_normal,
 )
+from stages.settings.embed import EmbedParams
 from tests.study import ROOT
 
 SCALE = np.array([0.27, 0.26, 0.28], dtype=np.float32)  # as open_clip normalises, about
@@ -433,7 +435,25 @@ def test_impulse_noise_is_that_of_imagenet_c(fraction, level):
         assert abs(found - expected) < 5 * error + 2 / hit[0].size
 
 
-# What is said of a kind
+# What follows from the registry
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_can_be_set(kind):
+    levels = [0.0, 0.01, float(KINDS[kind].largest)]
+    chosen = {"noise_kind": kind, "noise_space": "pixel", "noise_levels": levels, "draws": 1}
+    found = read_params(EmbedParams, ROOT / "params.yaml", chosen)
+    assert (found.noise_kind, found.noise_levels) == (kind, levels)
+    beyond = chosen | {"noise_levels": [0.0, round(levels[-1] + 0.01, 2)]}
+    with pytest.raises(StudyError, match=r"^embed\.noise_levels: .*; lower it$"):
+        read_params(EmbedParams, ROOT / "params.yaml", beyond)
+
+
+def test_an_unknown_kind_is_refused_with_the_names_of_all():
+    with pytest.raises(StudyError, match=r"embed\.noise_kind: 'snow': input should be ") as refusal:
+        read_params(EmbedParams, ROOT / "params.yaml", {"noise_kind": "snow"})
+    for kind in KINDS:
+        assert repr(kind) in str(refusal.value)
 
 
 def test_a_level_is_named_with_its_unit():

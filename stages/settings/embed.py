@@ -16,7 +16,7 @@ class EmbedParams(Section):
         "folder that holds an open_clip model, or hf-hub:<organisation>/<name>",
     )
     pretrained: Text | None = Field(
-        description="a pretrained tag of open_clip or a checkpoint file; null leaves an "
+        description="weights: a pretrained tag of open_clip or a checkpoint file; null leaves an "
         "architecture untrained"
     )
     templates: list[Text] = Field(min_length=1, description="prompts; {} stands for the class name")
@@ -36,9 +36,13 @@ class EmbedParams(Section):
         min_length=1,
         description="noise levels, of at most two decimals; 0.0 (clean) must be one of them",
     )
-    draws: int = Field(ge=1, le=10, description="independent noise draws at each level")
+    draws: int = Field(
+        ge=1, le=10, description="independent draws of the noise at each level above 0"
+    )
     seed: Seed
-    device: Text = Field(description="'auto', 'cpu', 'cuda', 'cuda:1', 'mps', ...")
+    device: Text = Field(
+        description="device of PyTorch: 'auto', 'cpu', 'cuda', 'cuda:1', 'mps', ..."
+    )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         description="number format of the model; auto takes bf16 where the hardware has it"
     )

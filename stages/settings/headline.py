@@ -11,7 +11,9 @@ from stages.core.runtime.params import OneOf, Section
 class HeadlineParams(Section):
     name = "headline"
     classifier: Annotated[str, OneOf(tuple(CLASSIFIERS))] = Field(
-        description="whose accuracy is shown"
+        description="the classifier whose accuracy is shown"
     )
-    distance: Literal["bottleneck", "wasserstein"] = Field(description="which distance is shown")
-    dim: int = Field(ge=0, le=2, description="of which homology dimension")
+    distance: Literal["bottleneck", "wasserstein"] = Field(
+        description="the distance between diagrams that is shown"
+    )
+    dim: int = Field(ge=0, le=2, description="the homology dimension of those diagrams")

@@ -159,9 +159,9 @@ def noisy(
 def standard_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Independent standard normal deviates in float32, by Box and Muller (1958).
 
-    Every step runs on a whole array in SIMD, which takes a third of the time of numpy's own
-    standard_normal; the noise would otherwise cost a tenth of a small encoder's time. The
-    uniform deviates have 24 bits, so that no deviate lies beyond 5.8.
+    Every step runs on a whole array in SIMD. numpy's own standard_normal takes 2 to 3 times as long
+    (python -m benchmarks.noise), a tenth of a small encoder's time. The uniform deviates have 24
+    bits, so that no deviate lies beyond 5.8.
     """
     size = int(np.prod(shape))
     both = generator.random((2, (size + 1) // 2), dtype=np.float32)
