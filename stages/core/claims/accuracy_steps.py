@@ -85,7 +85,9 @@ def findings(steps: pd.DataFrame) -> list[Finding]:
                 f"{classifier.label} accuracy falls from every noise level to the next",
                 "drop of accuracy in the least certain step",
                 above(0.0),
-                *(float(decisive[key]) for key in ("drop", "low", "high")),
+                effect=float(decisive["drop"]),
+                low=float(decisive["low"]),
+                high=float(decisive["high"]),
                 units=f"{decisive['images']:,} test images",
                 detail=f"step {decisive['from_noise']:.2f} to {decisive['to_noise']:.2f}; "
                 f"all steps together {table['drop'].sum():.1%}",

@@ -212,7 +212,7 @@ def component_findings(
             f"beyond all null clouds {excess.sum()} classes",
         ),
         # The mean of a single class has no uncertainty to state, and decides nothing.
-        steady(*(mean if len(excess) > 1 else mean[:1]), units=units),
+        steady(mean.estimate, units=units) if len(excess) == 1 else steady(*mean, units=units),
     ]
 
 

@@ -127,7 +127,7 @@ def _measure(
     most_points: int, seed: int, job: tuple[str, float, np.ndarray, np.ndarray]
 ) -> pd.DataFrame:
     of, level, clean, noisy = job
-    clean, noisy = np.float64(clean), np.float64(noisy)
+    clean, noisy = clean.astype(np.float64), noisy.astype(np.float64)
     some = generator_for(seed, "divergence", of).permutation(len(clean))[:most_points]
     values = {
         "displacement": displacements(clean, noisy).mean(),

@@ -31,7 +31,7 @@ from stages.settings.project import ProjectParams
 class Sources:
     """The inputs of the claims, of one run. Clouds and diagrams are those of draw 0.
 
-    run: the id of the run. levels: the noise levels, ascending, 0.0 first.
+    run: the id of the run.
     clouds: {class: {level: (n, d) float32, unit rows}}, of the classes that have images.
     members: {class: (m,) the rows of its clouds that its diagrams are of}.
     diagrams: {class: {level: diagrams by dimension}}.
@@ -42,7 +42,6 @@ class Sources:
     """
 
     run: str
-    levels: list[float]
     clouds: dict[str, dict[float, np.ndarray]]
     members: dict[str, np.ndarray]
     diagrams: dict[str, dict[float, list[np.ndarray]]]
@@ -105,7 +104,7 @@ def read_sources(
     ):
         require_same(about["diagrams"], drawn.content, path, "the diagrams", stage)
 
-    rows = {name: found for name in study.classes if len(found := study.rows(name))}
+    rows = {name: own for name in study.classes if len(own := study.rows(name))}
     found: dict[str, dict[float, list[np.ndarray]]] = {}
     for key, by_dim in drawn.bars.items():
         if key == CloudKey(key.group, key.noise) and key.group != ALL:
@@ -114,10 +113,9 @@ def read_sources(
     members = members[(members["part"] == WHOLE) & (members["group"] != ALL)]
     return Sources(
         run=study.run,
-        levels=study.levels,
         clouds={
-            name: {level: study.array(level)[of_class] for level in study.levels}
-            for name, of_class in rows.items()
+            name: {level: study.array(level)[own] for level in study.levels}
+            for name, own in rows.items()
         },
         members={
             name: pd.Index(ids.iloc[rows[name]]).get_indexer(of_class["id"])
