@@ -44,7 +44,7 @@ from torch import Tensor, nn
 
 from benchmarks.encoding import on_every_core
 from benchmarks.measure import machine
-from stages.core.dataset import read_image
+from stages.core.dataset.images import read_image
 from stages.core.evaluation.classification import cosines, rank_of_truth
 from stages.core.painter import ATTRIBUTES
 from stages.core.runtime.parallel import available_cores

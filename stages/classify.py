@@ -1,7 +1,19 @@
-"""Accuracy under noise: zero-shot, linear probe and k nearest neighbours, from embeddings."""
+"""Accuracy under noise: zero-shot, linear probe and k nearest neighbours, from embeddings.
+
+| output | holds |
+| --- | --- |
+| predictions.parquet | a row per test image and level: the classes it is taken for, its margin |
+| per_class.parquet | a row per class, level and classifier: accuracy, with its interval |
+| calibration.parquet | a row per level and bin of zero-shot confidence |
+| accuracy.csv | a row per level, classifier and measure: accuracy, with its interval, rounded |
+| calibration.csv | calibration.parquet, rounded |
+
+Their columns are described in stages/core/evaluation, and the classifiers are listed there.
+"""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import click
@@ -11,60 +23,37 @@ from threadpoolctl import threadpool_limits
 
 from stages.core.artifacts.embeddings import Embeddings, level_key, read_embeddings
 from stages.core.artifacts.tables import write_parquet
-from stages.core.evaluation.classification import (
-    CLASSIFIERS,
+from stages.core.evaluation.accuracy import (
+    IN_DETAIL,
+    PER_CLASS,
     PREDICTIONS,
+    TOP,
+    Level,
+    accuracies,
+    class_accuracies,
+    measure,
+    predictions_table,
+)
+from stages.core.evaluation.calibration import (
+    CALIBRATION,
     PROBABILITIES,
-    Neighbours,
-    Probe,
-    calibration_table,
-    cosines,
     expected_calibration_error,
-    fit_neighbours,
-    fit_probe,
-    margins,
-    rank_of_truth,
 )
-from stages.core.evaluation.statistics import accuracy_intervals, share_interval
-from stages.core.figures.classify import (
-    accuracy_curves,
-    confusion_pair,
-    per_class_accuracy,
-    reliability,
-)
-from stages.core.figures.style import save_figure
+from stages.core.evaluation.classification import CLASSIFIERS, Fitted, Known
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.files import rounded, whole_files, write_csv, write_json
-from stages.settings.checks import possible_neighbours, require_two_classes
+from stages.settings.checks import require_two_classes
 from stages.settings.classify import ClassifyParams
-
-# Right answers are counted among so many best-scored classes, or all where there are fewer.
-TOP = 5
-
-
-@dataclass(frozen=True)
-class Level:
-    """What the classifiers say of the test images at one noise level.
-
-    predicted: {classifier: (n,) labels}; in_top: (n,) bool, zero-shot within the best TOP.
-    margin: (n,) cosine with the true class's prompts less the best other.
-    calibration: `calibration_table` of the zero-shot classifier.
-    draw_accuracies: zero-shot top-1 accuracy at each noise draw.
-    """
-
-    predicted: dict[str, np.ndarray]
-    in_top: np.ndarray
-    margin: np.ndarray
-    calibration: pd.DataFrame
-    draw_accuracies: list[float]
 
 
 @stage(ClassifyParams)
 @path_option("--embeddings", "data/embeddings", "The embeddings artifact.")
-@path_option("--predictions", "data/predictions.parquet", "Where every prediction goes.")
+@path_option(
+    "--predictions", "data/classify", "The folder where predictions and what they sum to go."
+)
 @path_option("--metrics", "metrics/classify.json", "Where the metrics go.")
-@path_option("--plots", "plots/classify", "Where tables and pictures go.")
+@path_option("--plots", "plots/classify", "Where tables for readers go.")
 def classify(
     params: ClassifyParams, embeddings: Path, predictions: Path, metrics: Path, plots: Path
 ) -> None:
@@ -79,52 +68,47 @@ def classify(
     """
     study = read_embeddings(embeddings)
     _require_classifiable(study)
-    # A sum depends in its last bits on the number of threads, and a near tie on those.
-    with threadpool_limits(1):
-        probe, neighbours = _fit(study, params)
-        levels = {
-            level: _measure(study, level, probe, neighbours, params.calibration_bins)
-            for level in study.levels
-        }
+    confidence = _confidence(study)
     test = study.split_rows("test")
     actual = study.labels[test]
-    accuracy, per_class = _accuracies(levels, actual, study.classes, params)
+    # A sum depends in its last bits on the number of threads, and a near tie on those.
+    with threadpool_limits(1):
+        fitted = _fit(study, params)
+        levels = {
+            level: measure(
+                [study.array(level, draw)[test] for draw in range(study.draws if level else 1)],
+                actual,
+                fitted,
+                confidence,
+                params.calibration_bins,
+            )
+            for level in study.levels
+        }
+    accuracy = accuracies(levels, actual, len(study.classes), params.confidence)
+    per_class = class_accuracies(levels, actual, study.classes, params.confidence)
     calibration = pd.concat(
-        measured.calibration.assign(noise=level) for level, measured in levels.items()
+        found.calibration.assign(noise=level) for level, found in levels.items()
+    )[CALIBRATION.names]
+    predicted = predictions_table(
+        levels, study.images["id"].to_numpy()[test], actual, study.classes
     )
-    errors = {
-        level: expected_calibration_error(measured.calibration)
-        for level, measured in levels.items()
-    }
-    ends = {"clean": 0.0, "noisiest": study.levels[-1]}
-    confusions = {
-        level: _confusion(actual, levels[level].predicted["zero_shot"], len(study.classes))
-        for level in ends.values()
-    }
-    chance = 1 / len(study.classes)
 
+    probabilities = study.encoder["probabilities"]
+    about = {"run": study.run}
+    write_parquet(predictions / "predictions.parquet", predicted, PREDICTIONS, about)
+    write_parquet(predictions / "per_class.parquet", per_class, PER_CLASS, about)
+    write_parquet(
+        predictions / "calibration.parquet",
+        calibration,
+        CALIBRATION,
+        about | {"probabilities": probabilities},
+    )
+    labels = {key: classifier.label for key, classifier in CLASSIFIERS.items()}
     with whole_files(plots) as folder:
-        write_csv(folder / "accuracy.csv", accuracy)
-        write_csv(folder / "per_class.csv", per_class)
-        write_csv(
-            folder / "calibration.csv",
-            calibration[["noise", "from", "to", "n", "confidence", "accuracy"]],
-        )
-        for name, level in ends.items():
-            table = _named(study, test, level, levels[level])
-            table = table.rename(columns={"zero_shot": "predicted"})
-            # The level goes with its rows: the noisiest one of another run may be another.
-            write_csv(folder / f"confusion_{name}.csv", table[["noise", "actual", "predicted"]])
-        figure = accuracy_curves(accuracy, chance, params.confidence)
-        save_figure(figure, folder / "accuracy.png")
-        save_figure(confusion_pair(confusions, study.classes), folder / "confusion.png")
-        figure = per_class_accuracy(per_class, study.classes, list(CLASSIFIERS.values()))
-        save_figure(figure, folder / "per_class.png")
-        probabilities = PROBABILITIES[study.encoder["probabilities"]]
-        figure = reliability(calibration, errors, probabilities.label)
-        save_figure(figure, folder / "calibration.png")
-    tables = [_named(study, test, level, found) for level, found in levels.items()]
-    write_parquet(predictions, pd.concat(tables), PREDICTIONS, {"run": study.run})
+        named = accuracy.assign(classifier=accuracy["classifier"].map(labels))
+        write_csv(folder / "accuracy.csv", named)
+        write_csv(folder / "calibration.csv", calibration)
+    chance = 1 / len(study.classes)
     write_json(
         metrics,
         {
@@ -132,16 +116,17 @@ def classify(
             "classes": len(study.classes),
             "n_test": len(test),
             "chance": rounded(chance),
-            "zero_shot_probabilities": study.encoder["probabilities"],
-            "probe_strength": rounded(probe.strength),
-            "probe_val_top1": rounded(probe.val_accuracy),
-            "probe_converged": not probe.unconverged,
-            "knn_neighbours": neighbours.count,
-            "knn_val_top1": rounded(neighbours.val_accuracy),
-            **_level_metrics(levels, accuracy, errors),
+            "zero_shot_probabilities": probabilities,
+            **_fit_metrics(fitted),
+            **_level_metrics(levels, accuracy),
         },
     )
-    _report(study, len(test), chance, accuracy, probe)
+    for line in _report(len(test), len(study.classes), accuracy):
+        click.echo(line)
+    for warning in filter(None, (each.warning() for each in fitted.values())):
+        click.echo(warning, err=True)
+    if not study.encoder["trained"]:
+        click.echo("The encoder is untrained: these accuracies say nothing about CLIP")
 
 
 def _require_classifiable(study: Embeddings) -> None:
@@ -164,11 +149,13 @@ def _require_classifiable(study: Embeddings) -> None:
             f"{study.folder}/text.npy: {study.text.shape[1]} dimensions for images of "
             f"{dimension}; run 'dvc repro --force embed'"
         )
-    _require_known_probabilities(study)
 
 
-def _require_known_probabilities(study: Embeddings) -> None:
-    """Check what encoder.json says of the model's own probabilities."""
+def _confidence(study: Embeddings) -> Callable[[np.ndarray], np.ndarray]:
+    """Cosines with the prompts (n, C) -> (n,) the model's own probability of the best class.
+
+    Raises StudyError for what encoder.json should not say of that.
+    """
 
     def wrong(key: str, why: str) -> StudyError:
         return StudyError(
@@ -191,148 +178,64 @@ def _require_known_probabilities(study: Embeddings) -> None:
         raise wrong("logit_bias", f"{bias!r} is not a number or null")
     if not isinstance(name, str) or name not in PROBABILITIES:
         raise wrong("probabilities", f"{name!r} is not one of {', '.join(PROBABILITIES)}")
+    return partial(PROBABILITIES[name].confidence, logit_scale=scale, logit_bias=bias or 0.0)
 
 
-def _fit(study: Embeddings, params: ClassifyParams) -> tuple[Probe, Neighbours]:
-    """The two classifiers fitted on clean images."""
+def _fit(study: Embeddings, params: ClassifyParams) -> dict[str, Fitted]:
+    """{classifier: it, fitted on clean images}."""
     array = study.array(0.0)
     train, val = (study.split_rows(split) for split in ("train", "val"))
-    known = (array[train], study.labels[train], array[val], study.labels[val])
-    counts = possible_neighbours(params.knn_neighbours, len(train))
-    return (
-        fit_probe(*known, params.probe_strengths, params.refit),
-        fit_neighbours(*known, counts, params.refit),
-    )
+    known = Known(array[train], study.labels[train], array[val], study.labels[val], study.text)
+    return {
+        key: classifier.fit(known, **{name: getattr(params, name) for name in classifier.settings})
+        for key, classifier in CLASSIFIERS.items()
+    }
 
 
-def _measure(
-    study: Embeddings, level: float, probe: Probe, neighbours: Neighbours, bins: int
-) -> Level:
-    """Classify the test images at one noise level."""
-    test = study.split_rows("test")
-    actual = study.labels[test]
-    images = study.array(level)[test]
-    scores = cosines(images, study.text)
-    rank = rank_of_truth(scores, actual)
-    encoder = study.encoder
-    confidence = PROBABILITIES[encoder["probabilities"]].confidence(
-        scores, encoder["logit_scale"], encoder["logit_bias"] or 0.0
-    )
-    further = [
-        cosines(study.array(level, draw)[test], study.text)
-        for draw in range(1, study.draws if level else 1)
-    ]
-    return Level(
-        predicted={
-            "zero_shot": scores.argmax(axis=1),
-            "probe": probe.predict(images),
-            "knn": neighbours.predict(images),
-        },
-        in_top=rank < TOP,
-        margin=margins(scores, actual),
-        calibration=calibration_table(confidence, rank == 0, bins),
-        draw_accuracies=[
-            float((each.argmax(axis=1) == actual).mean()) for each in (scores, *further)
-        ],
-    )
+def _fit_metrics(fitted: Mapping[str, Fitted]) -> dict:
+    return {
+        f"{key}_{name}": rounded(value) if isinstance(value, float) else value
+        for key, each in fitted.items()
+        for name, value in each.metrics().items()
+    }
 
 
-def _accuracies(
-    levels: dict[float, Level], actual: np.ndarray, classes: list[str], params: ClassifyParams
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Accuracies with intervals: over all test images, and class by class."""
-    columns, correct = [], []
-    for level, found in levels.items():
-        for key, name in CLASSIFIERS.items():
-            columns.append((level, name, "top-1"))
-            correct.append(found.predicted[key] == actual)
-        columns.append((level, CLASSIFIERS["zero_shot"], f"top-{TOP}"))
-        correct.append(found.in_top)
-    right = np.stack(correct, axis=1)  # (n, levels x 4)
-
-    top1 = [i for i, (_, _, measure) in enumerate(columns) if measure == "top-1"]
-    overall = accuracy_intervals(right, actual, params.confidence)
-    by_class = accuracy_intervals(right[:, top1], actual, params.confidence, per_stratum=True)
-    columns += [(*columns[i][:2], "mean per class") for i in top1]
-    rows = [(*column, *found) for column, found in zip(columns, overall + by_class, strict=True)]
-    names = ["noise", "classifier", "measure", "accuracy", "low", "high"]
-    accuracy = pd.DataFrame(rows, columns=names).sort_values("noise", kind="stable")
-    guesses = accuracy["measure"].map({f"top-{TOP}": TOP}).fillna(1)
-    accuracy["chance"] = (guesses / len(classes)).clip(upper=1)
-
-    rows = []
-    for label, class_name in enumerate(classes):
-        members = np.flatnonzero(actual == label)
-        for i in top1:
-            count = int(right[members, i].sum())
-            found = share_interval(count, len(members), params.confidence)
-            rows.append((class_name, *columns[i][:2], *found, len(members)))
-    names = ["class", "noise", "classifier", "accuracy", "low", "high", "n"]
-    return accuracy, pd.DataFrame(rows, columns=names)
-
-
-def _confusion(actual: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """(classes, classes) counts, row the actual and column the predicted class."""
-    return np.bincount(actual * classes + predicted, minlength=classes**2).reshape(classes, -1)
-
-
-def _named(study: Embeddings, test: np.ndarray, level: float, found: Level) -> pd.DataFrame:
-    """One row per test image at one noise level, with the names of its classes."""
-    names = np.asarray(study.classes, dtype=object)
-    return pd.DataFrame(
-        {
-            "id": study.images["id"].to_numpy()[test],
-            "noise": level,
-            "actual": names[study.labels[test]],
-            **{key: names[labels] for key, labels in found.predicted.items()},
-            "margin": found.margin,
-        }
-    )
-
-
-def _level_metrics(
-    levels: dict[float, Level], accuracy: pd.DataFrame, errors: dict[float, float]
-) -> dict:
+def _level_metrics(levels: Mapping[float, Level], accuracy: pd.DataFrame) -> dict:
     table = accuracy.set_index(["noise", "classifier", "measure"]).sort_index()
     metrics = {}
     for level, found in levels.items():
         entry = {}
-        for key, name in CLASSIFIERS.items():
-            top1 = table.loc[(level, name, "top-1")]
+        for key in found.predicted:
+            top1 = table.loc[(level, key, "top-1")]
             entry[f"{key}_top1"] = rounded(top1["accuracy"])
             entry[f"{key}_top1_low"] = rounded(top1["low"])
             entry[f"{key}_top1_high"] = rounded(top1["high"])
-        zero_shot = table.loc[(level, CLASSIFIERS["zero_shot"]), "accuracy"]
-        entry[f"zero_shot_top{TOP}"] = rounded(zero_shot[f"top-{TOP}"])
-        entry["zero_shot_mean_per_class"] = rounded(zero_shot["mean per class"])
-        entry["zero_shot_ece"] = rounded(errors[level])
+        detailed = table.loc[(level, IN_DETAIL), "accuracy"]
+        entry[f"{IN_DETAIL}_top{TOP}"] = rounded(detailed[f"top-{TOP}"])
+        entry[f"{IN_DETAIL}_mean_per_class"] = rounded(detailed["mean per class"])
+        entry[f"{IN_DETAIL}_ece"] = rounded(expected_calibration_error(found.calibration))
         if len(found.draw_accuracies) > 1:
             spread = max(found.draw_accuracies) - min(found.draw_accuracies)
-            entry["zero_shot_top1_spread_of_draws"] = rounded(spread)
+            entry[f"{IN_DETAIL}_top1_spread_of_draws"] = rounded(spread)
         metrics[level_key(level)] = entry
     return metrics
 
 
-def _report(
-    study: Embeddings, n_test: int, chance: float, accuracy: pd.DataFrame, probe: Probe
-) -> None:
-    click.echo(
-        f"{n_test:,} test images of {len(study.classes)} classes; "
-        f"guessing is right in {100 * chance:.1f}%"
-    )
+def _report(n_test: int, class_count: int, accuracy: pd.DataFrame) -> list[str]:
+    """What the stage says: sizes, and the accuracy of each classifier at each level."""
+    lines = [
+        f"{n_test:,} test images of {class_count} classes; "
+        f"guessing is right in {100 / class_count:.1f}%"
+    ]
     top1 = accuracy[accuracy["measure"] == "top-1"]
     for level, rows in top1.groupby("noise"):
         shares = ", ".join(
-            f"{row.classifier} {100 * row.accuracy:.1f}% "
+            f"{CLASSIFIERS[row.classifier].label} {100 * row.accuracy:.1f}% "
             f"({100 * row.low:.1f} to {100 * row.high:.1f})"
             for row in rows.itertuples()
         )
-        click.echo(f"noise {level:.2f}: {shares}")
-    if probe.unconverged:
-        strengths = ", ".join(f"{strength:g}" for strength in probe.unconverged)
-        click.echo(f"The linear probe did not converge at strength {strengths}", err=True)
-    if not study.encoder["trained"]:
-        click.echo("The encoder is untrained: these accuracies say nothing about CLIP")
+        lines.append(f"noise {level:.2f}: {shares}")
+    return lines
 
 
 if __name__ == "__main__":

@@ -13,7 +13,15 @@ from stages.core.runtime.command import path_option, refusing
 from stages.core.runtime.files import whole_folder
 
 # What the pictures of a stage are drawn from.
-SOURCES = {"angles": "data/angles"}
+SOURCES = {
+    "fetch": "data/images",
+    "pretrain": "data/similarities.parquet",
+    "embed": "data/samples",
+    "project": "data/project",
+    "angles": "data/angles",
+    "classify": "data/classify",
+    "claims": "data/claims",
+}
 
 
 @click.command(context_settings={"show_default": True})

@@ -27,12 +27,14 @@ from stages.core.artifacts.diagrams import (
     ALL,
     HALF_A,
     HALF_B,
+    SUMMARIES,
     WHOLE,
     CloudKey,
     write_diagrams,
     write_members,
 )
 from stages.core.artifacts.embeddings import Embeddings, array_name, level_key, read_embeddings
+from stages.core.artifacts.tables import write_parquet
 from stages.core.figures.persistence import diagrams_figure, homology_group, summaries_figure
 from stages.core.figures.style import save_figure
 from stages.core.runtime.command import path_option, stage
@@ -105,6 +107,8 @@ def persistence(
         },
         content,
     )
+    about = {"run": artifact.run, "diagrams": content}
+    write_parquet(diagrams / "summaries.parquet", summaries, SUMMARIES, about)
     write_json(metrics, headline(summaries, groups))
 
     bars = sum(len(bars) for by_dim in found.values() for bars in by_dim)

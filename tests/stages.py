@@ -8,7 +8,6 @@ import pytest
 from click.testing import CliRunner, Result
 from matplotlib import pyplot as plt
 
-import stages.classify
 import stages.distances
 import stages.persistence
 from stages.angles import angles
@@ -53,7 +52,7 @@ def write_fetch_params(folder: Path, **given: object) -> None:
 def run_computing_stages(folder: Path) -> None:
     """Compute from small embeddings in `folder` all that the claims read; draw no pictures."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (stages.persistence, stages.distances, stages.classify):
+        for module in (stages.persistence, stages.distances):
             patch.setattr(module, "save_figure", lambda figure, path: plt.close(figure))
         for command, *options in (
             (angles, "--rank", "2"),

@@ -1,27 +1,24 @@
-"""Classifiers and calibration against answers known by hand."""
+"""Classifiers against answers known by hand."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
 from stages.core.evaluation import classification
 from stages.core.evaluation.classification import (
+    CLASSIFIERS,
     PENALTIES,
-    PROBABILITIES,
-    calibration_table,
+    Known,
     cosines,
-    expected_calibration_error,
     fit_neighbours,
     fit_probe,
     margins,
     neighbour_votes,
     rank_of_truth,
-    sigmoid_confidence,
-    softmax_confidence,
     sweep,
 )
+from stages.settings.classify import ClassifyParams
 from tests.conftest import unit_rows
 
 
@@ -32,6 +29,11 @@ def blobs(count: int, spread: float, seed: int) -> tuple[np.ndarray, np.ndarray]
     return unit_rows(
         np.eye(3, 6)[labels] + spread * generator.standard_normal((3 * count, 6))
     ), labels
+
+
+def known(*arrays: np.ndarray) -> Known:
+    """train, its labels, val, its labels; no prompts, which nothing learns from."""
+    return Known(*arrays, text=np.empty((0, arrays[0].shape[1]), dtype=np.float32))
 
 
 def on_circle(*degrees: float) -> np.ndarray:
@@ -79,79 +81,11 @@ def test_classes_with_the_same_prompts_tie_wherever_they_stand(count: int) -> No
     assert (scores.argmax(axis=1) < count).all()
 
 
-def test_calibration_error_by_hand() -> None:
-    # Confidences 0.95, 0.85, 0.65, 0.55; the first and the last are right.
-    confidence, right = np.array([0.95, 0.85, 0.65, 0.55]), np.array([True, False, False, True])
-    table = calibration_table(confidence, right, bins=2)
-    # All fall into (0.5, 1]: accuracy 0.5, mean confidence 0.75.
-    assert table["n"].tolist() == [4]
-    assert expected_calibration_error(table) == pytest.approx(0.25)
-    fine = calibration_table(confidence, right, bins=10)
-    assert fine["n"].tolist() == [1, 1, 1, 1]
-    assert expected_calibration_error(fine) == pytest.approx((0.05 + 0.85 + 0.65 + 0.45) / 4)
-
-
-@pytest.mark.parametrize("bins", [1, 3, 7, 10, 15, 49])
-def test_a_confidence_on_the_end_of_a_bin_is_in_it(bins: int) -> None:
-    """Also where the product of a confidence and the number of bins rounds up: 0.2 * 15."""
-    ends = np.arange(1, bins + 1) / bins
-    table = calibration_table(ends, np.ones(bins, dtype=bool), bins)
-    assert table["to"].tolist() == ends.tolist()
-    assert table["n"].tolist() == [1] * bins
-    lowest = calibration_table(np.zeros(1), np.ones(1, dtype=bool), bins)
-    assert lowest["from"].tolist() == [0.0]
-
-
-@pytest.mark.parametrize(
-    ("cosine", "scale", "bias", "expected"),
-    [
-        pytest.param([0.0, 0.0], 100.0, 0.0, 1 / 2, id="two alike"),
-        pytest.param([0.3] * 5, 26.0, 0.0, 1 / 5, id="five alike"),
-        pytest.param([np.log(3) / 10, 0.0], 10.0, 0.0, 3 / 4, id="three to one"),
-        pytest.param([np.log(3) / 10, 0.0], 10.0, -12.0, 3 / 4, id="a bias changes nothing"),
-        pytest.param([1.0, -1.0], 1e4, 0.0, 1.0, id="no overflow"),
-    ],
-)
-def test_softmax_confidence_by_hand(
-    cosine: list[float], scale: float, bias: float, expected: float
-) -> None:
-    assert softmax_confidence(np.array([cosine]), scale, bias) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
-    ("cosine", "scale", "bias", "expected"),
-    [
-        pytest.param([0.1, 0.0], 100.0, -10.0, 1 / 2, id="bias and cosine cancel"),
-        pytest.param([0.1, 0.1, 0.1], 100.0, -10.0, 1 / 2, id="other classes take nothing"),
-        pytest.param([np.log(3) / 10, 0.0], 10.0, 0.0, 3 / 4, id="three to one"),
-        pytest.param([0.12, 0.0], 117.3, -12.9, 1 / (1 + np.exp(-1.176)), id="as SigLIP"),
-        pytest.param([-1.0, -1.0], 1e4, -10.0, 0.0, id="no overflow"),
-    ],
-)
-def test_sigmoid_confidence_by_hand(
-    cosine: list[float], scale: float, bias: float, expected: float
-) -> None:
-    assert sigmoid_confidence(np.array([cosine]), scale, bias) == pytest.approx(expected)
-
-
-def test_certain_and_right_is_calibrated() -> None:
-    for probabilities, bias in (("softmax", 0.0), ("sigmoid", -500.0)):
-        confidence = PROBABILITIES[probabilities].confidence(np.eye(3), 1000.0, bias)
-        table = calibration_table(confidence, np.ones(3, dtype=bool), bins=15)
-        assert table[["from", "to", "n"]].to_numpy().tolist() == [[14 / 15, 1.0, 3.0]]
-        assert expected_calibration_error(table) == pytest.approx(0.0, abs=1e-12)
-
-
-def test_calibration_error_weighs_bins_by_their_images() -> None:
-    table = pd.DataFrame({"n": [3, 1], "confidence": [0.5, 0.9], "accuracy": [0.5, 0.5]})
-    assert expected_calibration_error(table) == pytest.approx(0.1)
-
-
 @pytest.mark.parametrize("refit", [False, True])
 def test_probe_separates_what_is_separable(refit: bool) -> None:
     train, labels = blobs(20, 0.1, seed=0)
     test, test_labels = blobs(20, 0.1, seed=1)
-    probe = fit_probe(train, labels, test, test_labels, [0.1, 10.0], refit)
+    probe = fit_probe(known(train, labels, test, test_labels), [0.1, 10.0], refit)
     assert (probe.predict(test) == test_labels).all()
     assert probe.val_accuracy == 1.0
     assert probe.strength == 0.1  # the smallest of those that did best
@@ -168,7 +102,7 @@ def test_probe_is_the_optimum_of_the_strength_it_chose() -> None:
     train, labels = blobs(30, 0.5, seed=0)
     val, val_labels = blobs(200, 0.5, seed=1)
     strengths = [100.0, 0.01, 1.0]
-    probe = fit_probe(train, labels, val, val_labels, strengths, refit=False)
+    probe = fit_probe(known(train, labels, val, val_labels), strengths, refit=False)
     alone = {
         strength: optimum(strength, train, labels).predict(val.astype(np.float64))
         for strength in strengths
@@ -185,8 +119,8 @@ def test_a_refitted_probe_is_the_optimum_of_train_and_val(strengths: list[float]
     train, labels = blobs(30, 0.5, seed=0)
     val, val_labels = blobs(40, 0.5, seed=1)
     test, _ = blobs(200, 0.5, seed=2)
-    known = (train, labels, val, val_labels, strengths)
-    chosen, probe = (fit_probe(*known, refit) for refit in (False, True))
+    images = known(train, labels, val, val_labels)
+    chosen, probe = (fit_probe(images, strengths, refit) for refit in (False, True))
     assert (probe.strength, probe.val_accuracy) == (chosen.strength, chosen.val_accuracy)
     both = optimum(
         probe.strength, np.concatenate([train, val]), np.concatenate([labels, val_labels])
@@ -198,7 +132,7 @@ def test_a_refitted_probe_is_the_optimum_of_train_and_val(strengths: list[float]
 def test_the_sweep_ends_beside_the_best_of_all_strengths() -> None:
     train, labels = blobs(30, 0.7, seed=0)
     val, val_labels = blobs(300, 0.7, seed=1)
-    probe = fit_probe(train, labels, val, val_labels, [], refit=False)
+    probe = fit_probe(known(train, labels, val, val_labels), [], refit=False)
     strengths = 1 / (len(train) * PENALTIES)
     assert probe.strength in strengths
     best = max(
@@ -232,17 +166,20 @@ def test_the_strongest_penalty_wins_a_tie_of_the_sweep(right, best: int) -> None
 def test_probe_of_two_classes() -> None:
     train, labels = blobs(20, 0.1, seed=0)
     two = labels < 2
+    images = known(train[two], labels[two], train[two], labels[two])
     for strengths in ([1.0], []):
-        probe = fit_probe(train[two], labels[two], train[two], labels[two], strengths, refit=True)
+        probe = fit_probe(images, strengths, refit=True)
         assert (probe.predict(train[two]) == labels[two]).all()
 
 
 def test_a_probe_that_stops_short_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(classification, "PROBE_MAX_ITERATIONS", 1)
     train, labels = blobs(20, 0.5, seed=0)
-    known = (train, labels, train, labels)
-    assert fit_probe(*known, [1.0, 100.0], refit=False).unconverged == [1.0, 100.0]
-    assert fit_probe(*known, [1.0], refit=True).unconverged == [1.0]
+    images = known(train, labels, train, labels)
+    assert fit_probe(images, [1.0, 100.0], refit=False).unconverged == [1.0, 100.0]
+    short = fit_probe(images, [1.0], refit=True)
+    assert short.warning() == "The linear probe did not converge at strength 1"
+    assert short.metrics()["converged"] is False
 
 
 def test_the_most_frequent_class_of_the_neighbours_wins() -> None:
@@ -281,20 +218,25 @@ def test_the_number_of_neighbours_is_chosen_on_val() -> None:
     references = on_circle(0, 2, -2, 90, 92, 88)
     labels = np.array([1, 0, 0, 0, 1, 1])
     val, val_labels = on_circle(0.1, 89.9), np.array([0, 1])
-    chosen = fit_neighbours(references, labels, val, val_labels, [3, 1], refit=False)
+    chosen = fit_neighbours(known(references, labels, val, val_labels), [3, 1], refit=False)
     assert (chosen.count, chosen.val_accuracy) == (3, 1.0)
     assert chosen.predict(val).tolist() == [0, 1]
-    wrong = fit_neighbours(references, labels, val, 1 - val_labels, [3, 1], refit=False)
+    wrong = fit_neighbours(known(references, labels, val, 1 - val_labels), [3, 1], refit=False)
     assert wrong.count == 1
 
 
 def test_refitted_neighbours_know_the_images_of_val_too() -> None:
     references, labels = on_circle(0, 90), np.array([0, 1])
     val, val_labels = on_circle(44), np.array([1])  # nearer to class 0
-    known = (references, labels, val, val_labels, [1])
-    assert [fit_neighbours(*known, refit).val_accuracy for refit in (False, True)] == [0.0, 0.0]
-    found = [fit_neighbours(*known, refit).predict(on_circle(40))[0] for refit in (False, True)]
-    assert found == [0, 1]
+    images = known(references, labels, val, val_labels)
+    alone, refitted = (fit_neighbours(images, [1], refit) for refit in (False, True))
+    assert alone.val_accuracy == refitted.val_accuracy == 0.0
+    assert [each.predict(on_circle(40))[0] for each in (alone, refitted)] == [0, 1]
+
+
+def test_more_neighbours_than_there_are_images_are_passed_over() -> None:
+    images = known(on_circle(0, 90), np.array([0, 1]), on_circle(1), np.array([0]))
+    assert fit_neighbours(images, [3, 2, 1], refit=False).count == 1
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 2**22])
@@ -309,3 +251,23 @@ def test_equal_references_tie_in_blocks_of_any_size(
     monkeypatch.setattr(classification, "SIMILARITIES_AT_ONCE", 74 * at_once)
     queries = unit_rows(generator.standard_normal((50, 512)))
     assert not neighbour_votes(references, labels, queries, [2, 4, 20]).any()
+
+
+# The registry
+
+
+@pytest.mark.parametrize("key", CLASSIFIERS)
+def test_every_classifier_learns_what_is_separable(key: str) -> None:
+    """With the settings that it says it needs, which are those of the stage."""
+    train, labels = blobs(20, 0.1, seed=0)
+    test, test_labels = blobs(20, 0.1, seed=1)
+    given = {"probe_strengths": [1.0], "knn_neighbours": [3], "refit": True}
+    classifier = CLASSIFIERS[key]
+    assert set(classifier.settings) <= ClassifyParams.model_fields.keys()
+    fitted = classifier.fit(
+        Known(train, labels, train, labels, np.eye(3, 6, dtype=np.float32)),
+        **{name: given[name] for name in classifier.settings},
+    )
+    assert (fitted.predict(test) == test_labels).all()
+    assert fitted.warning() is None
+    assert all(isinstance(value, int | float) for value in fitted.metrics().values())

@@ -8,42 +8,29 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
-from matplotlib import pyplot as plt
 
-import stages.classify
 from stages.classify import classify
 from stages.core.artifacts.embeddings import array_name, write_manifest
+from stages.core.artifacts.tables import read_parquet
 from stages.core.evaluation import classification
+from stages.core.evaluation.accuracy import PER_CLASS, PREDICTIONS
+from stages.core.evaluation.calibration import CALIBRATION, expected_calibration_error
 from stages.core.runtime.files import read_json, write_json
+from stages.draw import draw
 from tests.conftest import write_embeddings
 
 ROOT = Path(__file__).parents[1]
-OUTPUTS = [
-    "accuracy.csv",
-    "accuracy.png",
-    "calibration.csv",
-    "calibration.png",
-    "confusion.png",
-    "confusion_clean.csv",
-    "confusion_noisiest.csv",
-    "per_class.csv",
-    "per_class.png",
-]
+TABLES = {"predictions": PREDICTIONS, "per_class": PER_CLASS, "calibration": CALIBRATION}
+OUTPUTS = ["accuracy.csv", "calibration.csv"]
 
 
 MISSING = object()
 
 
-@pytest.fixture
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Skip drawing, which takes most of the time."""
-    monkeypatch.setattr(stages.classify, "save_figure", lambda figure, path: plt.close(figure))
-
-
 def arguments(embeddings: Path, out: Path, *options: str) -> list[str]:
     paths = {
         "--embeddings": embeddings,
-        "--predictions": out / "predictions.parquet",
+        "--predictions": out / "classify",
         "--metrics": out / "classify.json",
         "--plots": out / "plots",
     }
@@ -55,6 +42,10 @@ def run(embeddings: Path, out: Path, *options: str) -> Result:
     return CliRunner().invoke(classify, arguments(embeddings, out, *options))
 
 
+def table(out: Path, name: str) -> pd.DataFrame:
+    return read_parquet(out / "classify" / f"{name}.parquet", TABLES[name], "classify").rows
+
+
 def refusal(embeddings: Path, out: Path, *options: str) -> str:
     """The one line that a run ends with."""
     result = run(embeddings, out, *options)
@@ -62,6 +53,7 @@ def refusal(embeddings: Path, out: Path, *options: str) -> str:
     assert isinstance(result.exception, SystemExit)
     assert len(result.output.strip().splitlines()) == 1
     assert not (out / "plots").exists()
+    assert not (out / "classify").exists()
     assert not (out / "classify.json").exists()
     return result.output
 
@@ -98,15 +90,14 @@ def test_separated_classes_are_told_apart_and_noise_mixes_them(
     assert "zero_shot_top1_spread_of_draws" not in clean
 
 
-def test_tables_agree_with_one_another(planted: Path, tmp_path: Path, no_pictures: None) -> None:
+def test_tables_agree_with_one_another(planted: Path, tmp_path: Path) -> None:
     assert run(planted, tmp_path).exit_code == 0
     metrics = read_json(tmp_path / "classify.json")
-    predictions = pd.read_parquet(tmp_path / "predictions.parquet")
+    predictions, per_class = table(tmp_path, "predictions"), table(tmp_path, "per_class")
     assert list(predictions) == ["id", "noise", "actual", "zero_shot", "probe", "knn", "margin"]
     assert len(predictions) == 3 * 16
     right = predictions["zero_shot"] == predictions["actual"]
     assert (right == (predictions["margin"] > 0)).all()
-    per_class = pd.read_csv(tmp_path / "plots/per_class.csv")
     accuracy = pd.read_csv(tmp_path / "plots/accuracy.csv")
     assert len(per_class) == 4 * 3 * 3
     assert per_class["n"].eq(4).all()
@@ -117,21 +108,46 @@ def test_tables_agree_with_one_another(planted: Path, tmp_path: Path, no_picture
     for level in (0.0, 0.5, 2.0):
         share = metrics[f"noise_{level:.2f}"]["zero_shot_top1"]
         assert right[predictions["noise"] == level].mean() == pytest.approx(share)
-        rows = per_class.query("noise == @level and classifier == 'zero-shot'")
+        rows = per_class.query("noise == @level and classifier == 'zero_shot'")
         assert rows["accuracy"].mean() == pytest.approx(share)
         of_level = accuracy.query("noise == @level and classifier == 'zero-shot'")
         of_level = of_level.set_index("measure")["accuracy"]
         assert of_level["top-1"] == pytest.approx(share)
         assert of_level["mean per class"] == pytest.approx(share)
-    confusion = pd.read_csv(tmp_path / "plots/confusion_noisiest.csv")
-    worst = predictions[predictions["noise"] == 2.0].reset_index(drop=True)
-    assert (confusion["predicted"] == worst["zero_shot"]).all()
-    assert confusion["noise"].eq(2.0).all()
-    calibration = pd.read_csv(tmp_path / "plots/calibration.csv")
+    calibration = table(tmp_path, "calibration")
     assert (calibration.groupby("noise")["n"].sum() == 16).all()
+    for level, rows in calibration.groupby("noise"):
+        error = metrics[f"noise_{level:.2f}"]["zero_shot_ece"]
+        assert expected_calibration_error(rows) == pytest.approx(error, rel=1e-5)
+    shown = pd.read_csv(tmp_path / "plots/calibration.csv")
+    np.testing.assert_allclose(shown, calibration, rtol=1e-5)
 
 
-def test_prompts_in_the_wrong_place_cost_zero_shot_alone(tmp_path: Path, no_pictures: None) -> None:
+def test_pictures_and_confusions_are_drawn_from_what_was_computed(
+    planted: Path, tmp_path: Path
+) -> None:
+    assert run(planted, tmp_path).exit_code == 0
+    given = ["classify", "--data", str(tmp_path / "classify"), "--plots", str(tmp_path / "drawn")]
+    done = CliRunner().invoke(draw, given)
+    assert done.exit_code == 0, done.output
+    folder = tmp_path / "drawn" / "classify"
+    assert sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")) == [
+        "calibration.png",
+        "confusion_clean.csv",
+        "confusion_noisiest.csv",
+        "per_class.png",
+    ]
+    predictions = table(tmp_path, "predictions")
+    for name, level in (("clean", 0.0), ("noisiest", 2.0)):
+        confusion = pd.read_csv(folder / f"confusion_{name}.csv")
+        rows = predictions[predictions["noise"] == level]
+        assert list(confusion) == ["noise", "actual", "predicted"]
+        assert confusion["noise"].eq(level).all()
+        assert confusion["actual"].tolist() == rows["actual"].tolist()
+        assert confusion["predicted"].tolist() == rows["zero_shot"].tolist()
+
+
+def test_prompts_in_the_wrong_place_cost_zero_shot_alone(tmp_path: Path) -> None:
     # The features separate the classes perfectly; the text vectors are exchanged.
     labels = [name for name in ("dotted", "grid") for _ in range(9)]
     cloud = np.repeat(np.eye(2, 4), 9, axis=0)
@@ -154,7 +170,7 @@ def test_prompts_in_the_wrong_place_cost_zero_shot_alone(tmp_path: Path, no_pict
     ],
 )
 def test_calibration_is_of_the_models_own_probabilities(
-    tmp_path: Path, no_pictures: None, probabilities: str, bias: float | None, confidence: float
+    tmp_path: Path, probabilities: str, bias: float | None, confidence: float
 ) -> None:
     """Every image has the cosines 1 and 0.2 with the prompts, its own first, at a scale of 10."""
     text = np.array([[1.0, 0.0], [0.2, np.sqrt(0.96)]])
@@ -170,15 +186,13 @@ def test_calibration_is_of_the_models_own_probabilities(
     assert metrics["noise_0.00"]["zero_shot_ece"] == pytest.approx(1 - confidence, rel=1e-4)
 
 
-def test_the_old_protocol_is_a_matter_of_params(
-    planted: Path, tmp_path: Path, no_pictures: None
-) -> None:
+def test_the_old_protocol_is_a_matter_of_params(planted: Path, tmp_path: Path) -> None:
     old = [flag for strength in ("0.01", "1", "100") for flag in ("--probe-strengths", strength)]
     assert run(planted, tmp_path, "--no-refit", *old).exit_code == 0
     assert read_json(tmp_path / "classify.json")["probe_strength"] == 0.01
 
 
-def test_top_5_counts_five_classes(tmp_path: Path, no_pictures: None) -> None:
+def test_top_5_counts_five_classes(tmp_path: Path) -> None:
     # Every image scores the six classes 6, 5, ..., 1: true for the first five, not the last.
     names = [f"class_{i}" for i in range(6)]
     cloud = np.tile(np.arange(6, 0, -1), (18, 1))
@@ -201,13 +215,13 @@ def test_a_run_in_another_process_without_torch_writes_the_same_bytes(
     )
     given = arguments(planted, tmp_path / "there")
     subprocess.run([sys.executable, "-c", script, *given], check=True, cwd=ROOT)
-    names = ["classify.json", "predictions.parquet", *(f"plots/{name}" for name in OUTPUTS)]
-    for name in names:
+    tables = [f"classify/{name}.parquet" for name in TABLES]
+    for name in ("classify.json", *tables, *(f"plots/{name}" for name in OUTPUTS)):
         here, there = (tmp_path / place / name for place in ("here", "there"))
         assert here.read_bytes() == there.read_bytes(), name
 
 
-def test_confidence_moves_no_estimate(planted: Path, tmp_path: Path, no_pictures: None) -> None:
+def test_confidence_moves_no_estimate(planted: Path, tmp_path: Path) -> None:
     assert run(planted, tmp_path / "a").exit_code == 0
     assert run(planted, tmp_path / "b", "--confidence", "0.5").exit_code == 0
     wide, narrow = (read_json(tmp_path / place / "classify.json") for place in "ab")
@@ -221,7 +235,7 @@ def test_confidence_moves_no_estimate(planted: Path, tmp_path: Path, no_pictures
 
 
 def test_a_probe_that_does_not_converge_is_reported(
-    planted: Path, tmp_path: Path, no_pictures: None, monkeypatch: pytest.MonkeyPatch
+    planted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(classification, "PROBE_MAX_ITERATIONS", 1)
     result = run(planted, tmp_path)
@@ -250,7 +264,7 @@ def test_a_class_without_images_in_a_split_is_named(
     assert f"class grid has no image in split {split}, 1 such in all" in refusal(planted, tmp_path)
 
 
-def test_a_class_may_be_missing_from_val(planted: Path, tmp_path: Path, no_pictures: None) -> None:
+def test_a_class_may_be_missing_from_val(planted: Path, tmp_path: Path) -> None:
     images = pd.read_csv(planted / "images.csv")
     images.loc[(images["class"] == "grid") & (images["split"] == "val"), "split"] = "test"
     images.to_csv(planted / "images.csv", index=False)

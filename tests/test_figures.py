@@ -1,22 +1,17 @@
-from itertools import pairwise
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
-from stages.core.figures.project import label_places, layout_figure, separated
+from stages.core.figures.project import midst, points_table
 from stages.core.figures.style import (
-    class_legend,
-    class_styles,
     level_colours,
     new_figure,
-    panel_grid,
     save_figure,
 )
-
-NAMES = [f"class-{i:02d}" for i in range(47)]
 
 
 @pytest.fixture(autouse=True)
@@ -28,17 +23,6 @@ def _close_figures():
 def luminance(colour: object) -> float:
     """Relative luminance of a colour (ITU-R BT.709, gamma left aside)."""
     return float(np.dot(to_rgb(colour), [0.2126, 0.7152, 0.0722]))
-
-
-def test_47_classes_have_47_styles():
-    styles = class_styles(NAMES)
-    assert list(styles) == NAMES
-    assert len(set(styles.values())) == 47
-
-
-def test_neighbours_in_the_list_of_classes_differ_in_colour():
-    colours = [colour for colour, _ in class_styles(NAMES).values()]
-    assert all(a != b for a, b in pairwise(colours))
 
 
 @pytest.mark.parametrize("levels", [[0.0], [0.0, 0.5], [0.0, 0.5, 1.0, 2.0], list(range(10))])
@@ -61,52 +45,35 @@ def test_the_same_picture_has_the_same_bytes(tmp_path: Path):
     assert plt.get_fignums() == []
 
 
-@pytest.mark.parametrize(("count", "rows", "columns"), [(1, 1, 1), (2, 1, 2), (4, 2, 2), (5, 2, 3)])
-def test_panels_are_as_many_as_asked_for_in_a_near_square(count, rows, columns):
-    figure, panels = panel_grid(count, 2.0)
-    assert len(panels) == len(figure.axes) == count
-    assert panels[0].get_gridspec().get_geometry() == (rows, columns)
+def points_of(name: str, *places: tuple[float, float]) -> pd.DataFrame:
+    return pd.DataFrame(places, columns=["x", "y"]).assign(noise=0.0, **{"class": name})
 
 
-def test_the_legend_of_47_classes_names_each_in_two_columns_within_the_figure():
-    figure, _ = panel_grid(4, 4.6)
-    legend = class_legend(figure, class_styles(NAMES))
-    figure.canvas.draw()
-    assert [text.get_text() for text in legend.get_texts()] == NAMES
-    lefts = {round(text.get_window_extent().x0) for text in legend.get_texts()}
-    assert len(lefts) == 2
-    box = legend.get_window_extent()
-    assert figure.bbox.x0 <= box.x0
-    assert box.x1 <= figure.bbox.x1
-    assert figure.bbox.y0 <= box.y0
-    assert box.y1 <= figure.bbox.y1
+def test_a_class_is_named_in_the_midst_of_half_of_it_and_a_scattered_one_nowhere():
+    points = pd.concat(
+        [
+            points_of("scattered", (1.0, 1.0), (-1.0, 1.0), (1.0, -1.0), (-1.0, -1.0)),
+            points_of("island", (0.9, 0.0), (1.0, 0.0), (1.1, 0.0), (-5.0, 0.0)),
+        ],
+        ignore_index=True,
+    )
+    assert midst(points, "island") == 5
+    assert midst(points, "scattered") is None
+    assert midst(points, "elsewhere") is None
+
+    measures = pd.DataFrame(
+        {"noise": [0.0], "chance_purity": 0.25, "purity": 1, "silhouette": -0.5}
+    ).assign(trustworthiness=0.987)
+    table = points_table(points, measures, ["island", "scattered"])
+    assert table["name"].tolist() == [""] * 5 + ["island"] + [""] * 2
+    assert table["measures"].tolist() == [
+        "purity 1.00 (by chance 0.25), silhouette -0.50, trustworthiness 0.99",
+        *[""] * 7,
+    ]
 
 
-def test_a_layout_figure_draws_every_point_in_every_panel_on_one_scale():
-    generator = np.random.default_rng(0)
-    names = np.repeat(["a", "b", "c"], [10, 1, 20])
-    layouts = {title: generator.standard_normal((31, 2)) for title in ("clean", "noisy")}
-    styles = class_styles(["a", "b", "c"])
-    figure = layout_figure("title", "t-SNE", layouts, names, styles, ["a"])
-    for axes, (title, layout) in zip(figure.axes, layouts.items(), strict=True):
-        drawn = np.concatenate([part.get_offsets() for part in axes.collections])
-        assert axes.get_title() == title
-        np.testing.assert_array_equal(np.sort(drawn, axis=0), np.sort(layout, axis=0))
-        assert axes.get_xlim() == figure.axes[0].get_xlim()
-        assert axes.get_xlim()[1] > np.abs(layout).max()
-
-
-def test_a_class_is_named_where_half_of_it_lies_and_a_scattered_one_nowhere():
-    island = np.array([[1.0, 0.0], [1.1, 0.0], [0.9, 0.0], [-5.0, 0.0]])
-    scattered = np.array([[1.0, 1.0], [-1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]])
-    names = np.repeat(["island", "scattered"], 4)
-    places = label_places(np.concatenate([island, scattered]), names, ["island", "scattered"])
-    assert places == {"island": pytest.approx((1.0, 0.0, 0.1))}
-
-
-def test_overlapping_texts_move_up_and_others_stay():
-    heights = np.array([0.0, 0.1, 0.05, 0.0])
-    lefts = np.array([0.0, 0.0, 0.5, 9.0])
-    rights = lefts + 1.0
-    moved = separated(heights, lefts, rights, gap=1.0)
-    np.testing.assert_allclose(moved, [0.0, 2.0, 1.0, 0.0])
+def test_points_are_rounded_and_zero_has_no_sign():
+    measures = pd.DataFrame({"noise": [0.0], "chance_purity": 0.5, "purity": 1, "silhouette": 1})
+    measures = measures.assign(trustworthiness=1)
+    table = points_table(points_of("a", (-0.0001, 0.12349)), measures, [])
+    assert table[["x", "y"]].to_csv(index=False) == "x,y\n0.0,0.123\n"

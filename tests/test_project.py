@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from stages.core.artifacts.embeddings import read_embeddings
-from stages.core.runtime.errors import StudyError
-from stages.core.runtime.params import read_params
-from stages.project import ProjectParams, project, select
+from stages.core.artifacts.tables import Schema, read_parquet
+from stages.core.geometry.layouts import KEPT_RANKS, LAYOUT_MEASURES, LAYOUTS, NEAREST
+from stages.draw import draw
+from stages.project import project
 from tests.conftest import write_embeddings
 
 REPOSITORY = Path(__file__).parents[1]
@@ -39,45 +39,9 @@ assert "torch" not in sys.modules
 
 def invoke(embeddings: Path, folder: Path, *options: str) -> Result:
     arguments = ["--params", str(PARAMS), "--embeddings", str(embeddings)]
-    arguments += ["--metrics", str(folder / "project.json"), "--plots", str(folder / "plots")]
+    arguments += ["--layouts", str(folder / "layouts"), "--plots", str(folder / "plots")]
+    arguments += ["--metrics", str(folder / "project.json")]
     return CliRunner().invoke(project, [*arguments, *options])
-
-
-def settings(**values: object) -> ProjectParams:
-    return read_params(ProjectParams, PARAMS, values)
-
-
-# Selections
-
-
-def test_the_selections_hold_rows_of_the_classes_they_name(planted: Path):
-    artifact = read_embeddings(planted)
-    everything, sampled = select(
-        artifact, settings(images_per_class=5, sampled_classes=3, sampled_images_per_class=12)
-    )
-    assert everything.classes == artifact.classes
-    assert np.bincount(everything.labels).tolist() == [5, 5, 5, 5]
-    assert sampled.classes == ["dotted", "grid", "striped"]
-    assert np.bincount(sampled.labels).tolist() == [12, 12, 12]
-    for selection in (everything, sampled):
-        found = artifact.images["class"].to_numpy()[selection.rows]
-        np.testing.assert_array_equal(found, selection.names)
-
-
-def test_a_class_of_one_image_is_refused(tmp_path: Path):
-    cloud = np.eye(5, 8)
-    write_embeddings(tmp_path, {(0.0, 0): cloud}, ["a", "a", "b", "c", "c"], np.eye(3, 8))
-    with pytest.raises(StudyError, match="class b has 1 image; give it two or leave it out"):
-        select(read_embeddings(tmp_path), settings())
-
-
-def test_a_single_class_is_refused(tmp_path: Path):
-    write_embeddings(tmp_path, {(0.0, 0): np.eye(5, 8)}, ["a"] * 5, np.eye(1, 8))
-    with pytest.raises(StudyError, match=r"images.csv: 1 class leaves nothing to tell apart"):
-        select(read_embeddings(tmp_path), settings())
-
-
-# The command
 
 
 @pytest.mark.parametrize(
@@ -142,21 +106,32 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return folders
 
 
+TABLES = {
+    "layouts": LAYOUTS,
+    "layout_measures": LAYOUT_MEASURES,
+    "nearest_classes": NEAREST,
+    "kept_ranks": KEPT_RANKS,
+}
+
+
+def read(folder: Path, name: str, schema: Schema) -> pd.DataFrame:
+    return read_parquet(folder / "data" / "project" / f"{name}.parquet", schema, "project").rows
+
+
 @pytest.mark.slow
 def test_the_stage_writes_its_outputs_and_nothing_else(runs: list[Path]):
-    tables = {"measures.csv", "nearest_classes.csv", "kept_ranks.csv"}
-    drawn = {
-        f"{method}_{selection}" for method in ("tsne", "umap") for selection in ("all", "sampled")
-    }
-    expected = tables | {f"points_{name}.csv" for name in drawn} | {f"{name}.png" for name in drawn}
     found = {str(path.relative_to(runs[0])) for path in runs[0].rglob("*") if path.is_file()}
-    assert found == {"metrics/project.json"} | {f"plots/project/{name}" for name in expected}
+    assert found == {
+        "metrics/project.json",
+        "plots/project/measures.csv",
+        *(f"data/project/{name}.parquet" for name in TABLES),
+    }
 
 
 @pytest.mark.slow
 def test_the_number_of_cores_changes_no_byte(runs: list[Path]):
     files = [path.relative_to(runs[0]) for path in runs[0].rglob("*") if path.is_file()]
-    assert len(files) == 12
+    assert len(files) == 6
     for file in files:
         assert (runs[0] / file).read_bytes() == (runs[1] / file).read_bytes(), file
 
@@ -177,23 +152,46 @@ def test_the_measures_find_the_planted_classes(runs: list[Path]):
     untrusted = measures[measures["trustworthiness"].isna()]
     assert set(untrusted["space"]) == {"embedding"}
     assert len(untrusted) == 6
+    assert len(read(runs[0], "layout_measures", LAYOUT_MEASURES)) == 2 * 2 * 3
 
 
 @pytest.mark.slow
 def test_the_tables_hold_every_point_class_and_kept_pair(runs: list[Path]):
-    plots = runs[0] / "plots/project"
-    points = pd.read_csv(plots / "points_umap_all.csv")
-    assert list(points) == ["noise", "class", "x", "y"]
-    assert points.groupby(["noise", "class"]).size().tolist() == [12] * 3 * 4
-    radius = np.sqrt((points["x"] ** 2 + points["y"] ** 2).groupby(points["noise"]).mean())
-    np.testing.assert_allclose(radius, 1, atol=1e-3)
+    layouts = read(runs[0], "layouts", LAYOUTS)
+    by_layout = layouts.groupby(["selection", "method", "noise"])
+    assert by_layout.size().tolist() == [48] * 2 * 2 * 3
+    squares = layouts["x"] ** 2 + layouts["y"] ** 2
+    keys = [layouts[key] for key in ("selection", "method", "noise")]
+    np.testing.assert_allclose(squares.groupby(keys).mean(), 1)
 
-    nearest = pd.read_csv(plots / "nearest_classes.csv")
+    nearest = read(runs[0], "nearest_classes", NEAREST)
     assert len(nearest) == 2 * 3 * 3 * 4
     assert (nearest["class"] != nearest["nearest"]).all()
     assert (nearest["distance"] > 0).all()
 
-    ranks = pd.read_csv(plots / "kept_ranks.csv")
+    ranks = read(runs[0], "kept_ranks", KEPT_RANKS)
     assert len(ranks) == 2 * 3 * 3 * 6  # ordered pairs of dotted, grid and striped
     assert set(ranks["others"]) == {3}
     assert set(ranks["rank"]) <= {1, 2, 3}
+
+
+@pytest.mark.slow
+def test_the_points_of_every_layout_are_drawn(runs: list[Path], tmp_path: Path):
+    data = str(runs[0] / "data" / "project")
+    done = CliRunner().invoke(draw, ["project", "--data", data, "--plots", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    layouts = read(runs[0], "layouts", LAYOUTS)
+    for selection in ("all", "sampled"):
+        for method in ("tsne", "umap"):
+            points = pd.read_csv(tmp_path / "project" / f"points_{method}_{selection}.csv")
+            assert list(points) == ["noise", "class", "x", "y", "name", "measures"]
+            of_layout = (layouts["selection"] == selection) & (layouts["method"] == method)
+            assert points["class"].tolist() == layouts.loc[of_layout, "class"].tolist()
+            np.testing.assert_allclose(
+                points[["x", "y"]], layouts.loc[of_layout, ["x", "y"]], atol=5.1e-4
+            )
+            clean = points[points["noise"] == 0.0]
+            assert set(clean["name"].dropna()) == {"dotted", "grid", "striped"}  # the kept ones
+            assert (clean["name"].dropna() == clean["class"][clean["name"].notna()]).all()
+            assert points["measures"].notna().groupby(points["noise"]).sum().tolist() == [1, 1, 1]
+            assert clean["measures"].iloc[0].startswith("purity 1.00 (by chance 0.23), ")

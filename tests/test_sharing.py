@@ -1,5 +1,6 @@
 """A study that is pushed to a remote and pulled into a fresh clone."""
 
+import json
 import os
 import shutil
 import sys
@@ -12,7 +13,7 @@ from tests.study import commit_all, dvc, git, metrics, run, stages_run, stale_st
 
 pytestmark = pytest.mark.slow
 
-PREDICTIONS = "data/predictions.parquet"
+PREDICTIONS = "data/classify/predictions.parquet"
 
 # Every file of a cache or of a folder remote is named by the MD5 of what it holds. The README
 # gives this command: DVC itself trusts a cached file that nobody seems to have written to.
@@ -42,8 +43,14 @@ def fresh_clone(study: Path) -> Path:
 def place_in_cache(study: Path, path: str) -> Path:
     """Where a file of the study lies within a DVC cache."""
     lock = yaml.safe_load((study / "dvc.lock").read_text())
-    outs = [out for stage in lock["stages"].values() for out in stage["outs"]]
-    digest = next(out["md5"] for out in outs if out["path"] == path)
+    outs = {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]}
+    folder, _, name = path.rpartition("/")
+    listing = study / ".dvc" / "cache" / in_cache(outs[folder])
+    files = {file["relpath"]: file["md5"] for file in json.loads(listing.read_text())}
+    return in_cache(files[name])
+
+
+def in_cache(digest: str) -> Path:
     return Path("files", "md5", digest[:2], digest[2:])
 
 

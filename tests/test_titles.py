@@ -9,17 +9,12 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from stages.core.evaluation.classification import CLASSIFIERS, PROBABILITIES
+from stages.core.evaluation.calibration import PROBABILITIES
+from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.figures.angles import angle_distributions, angle_matrix
-from stages.core.figures.classify import (
-    accuracy_curves,
-    confusion_pair,
-    per_class_accuracy,
-    reliability,
-)
+from stages.core.figures.classify import per_class_accuracy, reliability
 from stages.core.figures.persistence import diagrams_figure, distances_figure, summaries_figure
-from stages.core.figures.project import layout_figure
-from stages.core.figures.style import class_styles, room_for, wrapped
+from stages.core.figures.style import room_for, wrapped
 from stages.core.topology.homology import DIAGRAM_DISTANCES
 
 SHORT = ["a", "bb", "ccc"]
@@ -30,30 +25,18 @@ ALL = "all"
 generator = np.random.default_rng(0)
 
 
-def accuracies(levels: list[float], classes: list[str]) -> Figure:
-    table = pd.DataFrame(
-        [(level, name, "top-1", 0.9, 0.8, 0.95) for level in levels for name in CLASSIFIERS],
-        columns=["noise", "classifier", "measure", "accuracy", "low", "high"],
-    )
-    return accuracy_curves(table, 1 / len(classes), 0.95)
-
-
-def confusions(levels: list[float], classes: list[str]) -> Figure:
-    return confusion_pair({level: np.eye(len(classes), dtype=int) for level in levels}, classes)
-
-
 def by_class(levels: list[float], classes: list[str]) -> Figure:
     table = pd.DataFrame(
         [(c, level, name, 0.5) for c in classes for level in levels for name in CLASSIFIERS],
         columns=["class", "noise", "classifier", "accuracy"],
     )
-    return per_class_accuracy(table, classes, list(CLASSIFIERS))
+    return per_class_accuracy(table)
 
 
 def calibration(levels: list[float], classes: list[str]) -> Figure:
     table = pd.DataFrame({"noise": levels, "n": 1, "confidence": 0.5, "accuracy": 0.4})
     label = PROBABILITIES["sigmoid"].label
-    return reliability(table, dict.fromkeys(levels, 0.1), label)
+    return reliability(table, label)
 
 
 def pairs(classes: list[str]) -> pd.DataFrame:
@@ -100,23 +83,8 @@ def distance_curves(levels: list[float], classes: list[str]) -> Figure:
     )
 
 
-def layouts(levels: list[float], classes: list[str]) -> Figure:
-    names = np.repeat(classes, 5)
-    panels = {
-        f"noise level {level:.2f}\npurity 1.00, silhouette 0.85, trustworthiness 0.98": (
-            generator.standard_normal((len(names), 2))
-        )
-        for level in levels
-    }
-    title = (
-        "t-SNE of the embeddings of 5,640 images of 47 classes, clean and noisy\n"
-        "each level laid out on its own, then turned to match the clean one; purity by chance 0.32"
-    )
-    return layout_figure(title, "t-SNE", panels, names, class_styles(classes), classes)
-
-
-FIGURES = [accuracies, confusions, by_class, calibration, angle_heatmap, distributions]
-FIGURES += [diagrams, summaries, distance_curves, layouts]
+FIGURES = [by_class, calibration, angle_heatmap, distributions]
+FIGURES += [diagrams, summaries, distance_curves]
 
 
 @pytest.mark.parametrize("draw", FIGURES)

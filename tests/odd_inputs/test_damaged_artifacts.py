@@ -317,8 +317,9 @@ ARTIFACTS: dict[str, tuple[tuple[click.Command, ...], dict[str, Damage]]] = {
     "data/embeddings/noise_0.50_draw_1.npy": ((persistence, classify), OF_NPY),
     "data/diagrams/diagrams.parquet": ((distances, claims), NUMBERS),
     "data/diagrams/clouds.parquet": ((claims,), OF_PARQUET),
+    "data/diagrams/summaries.parquet": ((claims,), NUMBERS),
     "data/distances.parquet": ((claims,), NUMBERS),
-    "data/predictions.parquet": ((claims,), OF_PARQUET | WITH_NUMBERS),
+    "data/classify/predictions.parquet": ((claims,), OF_PARQUET | WITH_NUMBERS),
     "data/angles/pairs.parquet": ((claims,), NUMBERS),
     **{
         f"metrics/{stage}.json": ((headline,), OF_JSON)

@@ -31,7 +31,8 @@ ALL = SAMPLE_OF_ALL  # the group of the sample across all classes
 WHOLE, HALF_A, HALF_B = PARTS = ("whole", "half_a", "half_b")
 
 # Comparisons of diagrams by `distances`, and the yardstick of each.
-YARDSTICKS = {"clean_noisy": "noisy_noisy", "half_clean_noisy": "half_clean_clean"}
+BASELINES = {"clean_noisy": "noisy_noisy", "half_clean_noisy": "half_clean_clean"}
+YARDSTICKS = BASELINES  # for the modules that still import this name
 
 MOST_DIM = 2  # of persistence.max_dim
 
@@ -49,6 +50,22 @@ DIAGRAMS = Schema(
 CLOUDS = Schema(
     (name("group"), name("part", *PARTS), name("id")),
     key=("group", "part", "id"),
+)
+SUMMARIES = Schema(
+    (
+        name("group"),
+        number("noise", low=0),
+        whole("draw", low=0),
+        whole("dim", 0, MOST_DIM),
+        whole("bars", low=0),
+        whole("essential", low=0),
+        number("total_persistence", low=0),
+        number("max_persistence", low=0),
+        number("mean_birth", low=0, missing=True),
+        number("mean_death", low=0, missing=True),
+        number("entropy", low=0),
+    ),
+    key=("group", "noise", "draw", "dim"),
 )
 DISTANCES = Schema(
     (

@@ -69,14 +69,14 @@ def _too_large(most_bytes: int) -> str:
 class Fault(NamedTuple):
     """Something wrong in a data set.
 
-    part: "images", "splits", "annotations" or "imdb". where, what, mend: the three parts of a
+    part: "images", "splits", "annotations" or "imdb". where, what, fix: the three parts of a
     message. count: how many images (or files) it concerns.
     """
 
     part: str
     where: str
     what: str
-    mend: str
+    fix: str
     count: int = 1
 
 
@@ -87,7 +87,7 @@ def refuse(faults: Sequence[Fault]) -> None:
     """Raise StudyError that lists the faults, if there are any."""
     if faults:
         more = f"; and {len(faults) - LISTED:,} more" if len(faults) > LISTED else ""
-        listed = (f"{fault.where}: {fault.what}; {fault.mend}" for fault in faults[:LISTED])
+        listed = (f"{fault.where}: {fault.what}; {fault.fix}" for fault in faults[:LISTED])
         raise StudyError("; ".join(listed) + more)
 
 

@@ -1,5 +1,8 @@
 """Classifiers, and the statistics of what they and others measure.
 
-classification  zero-shot, linear probe, nearest neighbours, calibration
+classification  the classifiers: zero-shot, linear probe, nearest neighbours
+accuracy        what they get right at each noise level
+calibration     what their confidence is worth
 statistics      intervals, permutation tests, rank correlation
+headline        the numbers that a comparison of variants begins with
 """

@@ -1,32 +1,17 @@
-"""Classifying by embeddings: zero-shot, linear probe and k nearest neighbours, and calibration."""
+"""Classifiers of images by their embeddings, all of them listed in CLASSIFIERS at the end."""
 
 import copy
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from scipy import special
-from sklearn.linear_model import LogisticRegression
 
-from stages.core.artifacts.tables import Schema, name, number
+from stages.settings.checks import possible_neighbours
 
-# {column of the predictions: name for readers}
-CLASSIFIERS = {"zero_shot": "zero-shot", "probe": "linear probe", "knn": "nearest neighbours"}
-
-# The table of `classify`: every test image at every noise level, with the classes it is taken for
-# and its zero-shot margin.
-PREDICTIONS = Schema(
-    (
-        name("id"),
-        number("noise", low=0),
-        name("actual"),
-        *(name(classifier) for classifier in CLASSIFIERS),
-        number("margin", -2, 2),
-    ),
-    key=("id", "noise"),
-)
+if TYPE_CHECKING:  # for only a process that fits a probe should pay a second for it
+    from sklearn.linear_model import LogisticRegression
 
 # Two cosines of the same vectors differ by some 1e-16.
 COSINE_DECIMALS = 12
@@ -73,109 +58,111 @@ def margins(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return scores[rows, labels] - others.max(axis=1)
 
 
-def softmax_confidence(scores: np.ndarray, logit_scale: float, logit_bias: float) -> np.ndarray:
-    """The largest of the classes' probabilities, which add up to 1: (n, C) cosines -> (n,).
+@dataclass(frozen=True)
+class Known:
+    """What classifiers learn from: clean images whose classes are known, and the class prompts.
 
-    A bias, the same for all classes, changes nothing.
+    train, val: (n, d), (m, d), and text: (C, d), all unit rows, one of text for each class.
+    train_labels, val_labels: (n,), (m,) int in 0 .. C - 1; at least two classes in train.
     """
-    logits = logit_scale * scores + logit_bias
-    return np.exp(logits.max(axis=1) - special.logsumexp(logits, axis=1))
+
+    train: np.ndarray
+    train_labels: np.ndarray
+    val: np.ndarray
+    val_labels: np.ndarray
+    text: np.ndarray
+
+    def all_images(self) -> tuple[np.ndarray, np.ndarray]:
+        """The images of train and val, (n + m, d), and their labels."""
+        return (
+            np.concatenate([self.train, self.val]),
+            np.concatenate([self.train_labels, self.val_labels]),
+        )
 
 
-def sigmoid_confidence(scores: np.ndarray, logit_scale: float, logit_bias: float) -> np.ndarray:
-    """The probability that an image and the class it is taken for match: (n, C) cosines -> (n,).
+class Fitted:
+    """A classifier that has learnt all it will."""
 
-    A model trained with sigmoids (Zhai et al. 2023) judges every pair of image and text by
-    itself, so that the classes' probabilities need not add up to 1.
-    """
-    return special.expit(logit_scale * scores.max(axis=1) + logit_bias)
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """(n, d) unit rows -> (n,) labels."""
+        raise NotImplementedError
+
+    def metrics(self) -> dict[str, float | int | bool]:
+        """What was chosen and found in fitting, {name of a metric: value}."""
+        return {}
+
+    def warning(self) -> str | None:
+        """What a reader of the accuracy has to know of the fit, in one line."""
+        return None
+
+
+class Scoring(Fitted):
+    """A classifier that scores every class, and predicts the one with the largest score."""
+
+    def scores(self, images: np.ndarray) -> np.ndarray:
+        """(n, d) unit rows -> (n, C) float64."""
+        raise NotImplementedError
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        return self.scores(images).argmax(axis=1)
 
 
 @dataclass(frozen=True)
-class Probabilities:
-    """How a model turns cosines into probabilities.
+class ZeroShot(Scoring):
+    """A classifier by the cosine of an image with the prompts of each class.
 
-    confidence: cosines (n, C), logit scale and logit bias -> (n,), that of the class predicted.
-    label: what that is, for readers.
+    text: (C, d) unit rows.
     """
 
-    confidence: Callable[[np.ndarray, float, float], np.ndarray]
-    label: str
+    text: np.ndarray
+
+    def scores(self, images: np.ndarray) -> np.ndarray:
+        return cosines(images, self.text)
 
 
-PROBABILITIES = {
-    "softmax": Probabilities(softmax_confidence, "softmax over the classes"),
-    "sigmoid": Probabilities(sigmoid_confidence, "sigmoid of image and predicted class"),
-}
-
-
-def calibration_table(confidence: np.ndarray, correct: np.ndarray, bins: int) -> pd.DataFrame:
-    """What a classifier's confidence is worth: one row per bin of confidence that is not empty.
-
-    confidence: (n,) in [0, 1], of the class predicted; correct: (n,) bool. For a softmax the
-    table shows whether an image said to be of a class with 80% is so in 80 of 100 cases; for a
-    sigmoid, which judges the predicted class against no other, whether pairs said to match with
-    80% do so.
-    Columns: from, to (the bin, its upper end included), n, confidence and accuracy (means).
-    """
-    ends = np.arange(1, bins + 1) / bins
-    # By comparison with the ends themselves: a product with `bins` may round across one.
-    place = np.searchsorted(ends, confidence, side="left").clip(max=bins - 1)
-    n = np.bincount(place, minlength=bins)
-    full = np.flatnonzero(n)
-    return pd.DataFrame(
-        {
-            "from": full / bins,
-            "to": ends[full],
-            "n": n[full],
-            "confidence": np.bincount(place, confidence, bins)[full] / n[full],
-            "accuracy": np.bincount(place, correct, bins)[full] / n[full],
-        }
-    )
-
-
-def expected_calibration_error(calibration: pd.DataFrame) -> float:
-    """Mean distance of accuracy from confidence over bins of equal width (Guo et al. 2017).
-
-    calibration: a `calibration_table`; bins weigh as many images as they hold. Between 0
-    (confidence is the share of right answers) and 1.
-    """
-    gaps = (calibration["accuracy"] - calibration["confidence"]).abs()
-    return float((gaps * calibration["n"]).sum() / calibration["n"].sum())
+def fit_zero_shot(known: Known) -> ZeroShot:
+    """The classifier by the class prompts, which learns from no image."""
+    return ZeroShot(known.text)
 
 
 @dataclass(frozen=True)
-class Probe:
+class Probe(Fitted):
     """A linear probe: multinomial logistic regression on embeddings.
 
     strength: the inverse regularisation strength C that did best on val.
     val_accuracy: its share of right answers there, when fitted on train.
     unconverged: the strengths whose optimisation stopped short of its optimum.
+    centre: (d,), which is subtracted from embeddings.
     """
 
     strength: float
     val_accuracy: float
     unconverged: list[float]
     centre: np.ndarray
-    model: LogisticRegression
+    model: "LogisticRegression"
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """(n, d) unit rows -> (n,) labels."""
         return self.model.predict(images.astype(np.float64) - self.centre)
 
+    def metrics(self) -> dict[str, float | int | bool]:
+        return {
+            "strength": self.strength,
+            "val_top1": self.val_accuracy,
+            "converged": not self.unconverged,
+        }
 
-def fit_probe(
-    train: np.ndarray,
-    train_labels: np.ndarray,
-    val: np.ndarray,
-    val_labels: np.ndarray,
-    strengths: Sequence[float],
-    refit: bool,
-) -> Probe:
+    def warning(self) -> str | None:
+        if not self.unconverged:
+            return None
+        strengths = ", ".join(f"{strength:g}" for strength in self.unconverged)
+        return f"The linear probe did not converge at strength {strengths}"
+
+
+def fit_probe(known: Known, probe_strengths: Sequence[float], refit: bool) -> Probe:
     """Fit a probe on train, the strength of its L2 penalty chosen on val.
 
-    train, val: (n, d) unit rows; at least two classes in train.
-    strengths: the inverse strengths C to try; none: the sweep of CLIP_benchmark, see `sweep`.
+    probe_strengths: the inverse strengths C to try; none: the sweep of CLIP_benchmark, see
+        `sweep`.
     refit: fit the chosen probe anew on train and val together. C stays what it is: it is the
         variance of a prior on the weights, which more images do not change.
 
@@ -184,12 +171,12 @@ def fit_probe(
     Centring changes no prediction of the optimum, since the intercept is free, but makes the
     problem far better conditioned.
     """
-    centre = train.mean(axis=0, dtype=np.float64)
-    features, val_features = (part.astype(np.float64) - centre for part in (train, val))
+    centre = known.train.mean(axis=0, dtype=np.float64)
+    features, val_features = (part.astype(np.float64) - centre for part in (known.train, known.val))
     models: dict[float, LogisticRegression] = {}
     unconverged = []
 
-    def fit(strength: float, x: np.ndarray, labels: np.ndarray) -> LogisticRegression:
+    def fit(strength: float, x: np.ndarray, labels: np.ndarray) -> "LogisticRegression":
         model = _start(models, strength)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -199,19 +186,19 @@ def fit_probe(
         return model
 
     def right(strength: float) -> int:
-        models[strength] = fit(strength, features, train_labels)
-        return int((models[strength].predict(val_features) == val_labels).sum())
+        models[strength] = fit(strength, features, known.train_labels)
+        return int((models[strength].predict(val_features) == known.val_labels).sum())
 
-    if len(strengths):
-        counts = {strength: right(strength) for strength in sorted(strengths)}
+    if len(probe_strengths):
+        counts = {strength: right(strength) for strength in sorted(probe_strengths)}
         best = max(counts, key=lambda strength: (counts[strength], -strength))
     else:
-        best, counts = sweep(right, 1 / (len(train) * PENALTIES))
+        best, counts = sweep(right, 1 / (len(known.train) * PENALTIES))
     model = models[best]
     if refit:
-        everything = np.concatenate([features, val_features])
-        model = fit(best, everything, np.concatenate([train_labels, val_labels]))
-    return Probe(best, counts[best] / len(val), sorted(set(unconverged)), centre, model)
+        everything, labels = known.all_images()
+        model = fit(best, everything.astype(np.float64) - centre, labels)
+    return Probe(best, counts[best] / len(known.val), sorted(set(unconverged)), centre, model)
 
 
 def sweep(right: Callable[[float], int], strengths: np.ndarray) -> tuple[float, dict[float, int]]:
@@ -239,12 +226,14 @@ def sweep(right: Callable[[float], int], strengths: np.ndarray) -> tuple[float, 
     return float(strengths[best]), counts
 
 
-def _start(models: Mapping[float, LogisticRegression], strength: float) -> LogisticRegression:
+def _start(models: "Mapping[float, LogisticRegression]", strength: float) -> "LogisticRegression":
     """A model to fit at an inverse strength C, from those fitted at others: {C: model}.
 
     Its weights lie between those of the next smaller and the next larger C, straight in log C:
     Newton's method then needs two steps instead of five.
     """
+    from sklearn.linear_model import LogisticRegression
+
     smaller = max((other for other in models if other <= strength), default=None)
     larger = min((other for other in models if other >= strength), default=smaller)
     if larger is None:
@@ -265,7 +254,7 @@ def _start(models: Mapping[float, LogisticRegression], strength: float) -> Logis
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class Neighbours(Fitted):
     """A classifier by the k most similar reference images, by cosine.
 
     references, labels: (n, d) unit rows and (n,) labels.
@@ -279,33 +268,27 @@ class Neighbours:
     val_accuracy: float
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """(n, d) unit rows -> (n,) labels."""
         return neighbour_votes(self.references, self.labels, images, [self.count])[0]
 
+    def metrics(self) -> dict[str, float | int | bool]:
+        return {"neighbours": self.count, "val_top1": self.val_accuracy}
 
-def fit_neighbours(
-    train: np.ndarray,
-    train_labels: np.ndarray,
-    val: np.ndarray,
-    val_labels: np.ndarray,
-    counts: Sequence[int],
-    refit: bool,
-) -> Neighbours:
+
+def fit_neighbours(known: Known, knn_neighbours: Sequence[int], refit: bool) -> Neighbours:
     """Choose the number of neighbours on val, the smallest in a tie, among references of train.
 
-    train, val: (n, d) unit rows. counts: none above the number of training images.
+    knn_neighbours: the numbers to try; those above the number of training images are passed over.
     refit: train and val together are the references of what is returned, so that it knows as
         many labels as a probe that was refitted.
+
+    Raises StudyError where every number is above that of the training images.
     """
-    counts = sorted(counts)
-    votes = neighbour_votes(train, train_labels, val, counts)
-    right = (votes == val_labels).sum(axis=1)
+    counts = sorted(possible_neighbours(knn_neighbours, len(known.train)))
+    votes = neighbour_votes(known.train, known.train_labels, known.val, counts)
+    right = (votes == known.val_labels).sum(axis=1)
     best = int(right.argmax())
-    references, labels = train, train_labels
-    if refit:
-        references = np.concatenate([train, val])
-        labels = np.concatenate([train_labels, val_labels])
-    return Neighbours(references, labels, counts[best], float(right[best]) / len(val))
+    references, labels = known.all_images() if refit else (known.train, known.train_labels)
+    return Neighbours(references, labels, counts[best], float(right[best]) / len(known.val))
 
 
 def neighbour_votes(
@@ -335,3 +318,27 @@ def neighbour_votes(
             leading = votes == votes.max(axis=1, keepdims=True)
             voted[i, block] = np.where(leading, sums, -np.inf).argmax(axis=1)
     return voted
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A way to classify images, fitted on clean ones and tried at every noise level.
+
+    label: its name for readers.
+    fit: (known, **settings) -> what predicts.
+    settings: those of section classify in params.yaml that `fit` takes, by their names.
+    questioned: whether claim 8 asks if topology follows its loss of accuracy.
+    """
+
+    label: str
+    fit: Callable[..., Fitted]
+    settings: tuple[str, ...] = ()
+    questioned: bool = False
+
+
+# {its name in metrics, in params.yaml and in the columns of the predictions: classifier}
+CLASSIFIERS = {
+    "zero_shot": Classifier("zero-shot", fit_zero_shot, questioned=True),
+    "probe": Classifier("linear probe", fit_probe, ("probe_strengths", "refit"), questioned=True),
+    "knn": Classifier("nearest neighbours", fit_neighbours, ("knn_neighbours", "refit")),
+}

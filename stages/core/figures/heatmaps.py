@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import PowerNorm
 from matplotlib.image import AxesImage
 
 from stages.core.figures.style import short_name, text_width
@@ -25,21 +24,18 @@ def draw_heatmap(
     columns: Sequence[str],
     low: float,
     high: float,
-    gamma: float = 1.0,
     numbers: str | None = None,
     colours: str = "cividis",
 ) -> AxesImage:
     """Draw (r, c) values as coloured cells; NaN stays grey.
 
     low, high: the values at the ends of the colour map.
-    gamma: power that values are raised to on the colour map; below 1 tells small ones apart.
     numbers: format of a number in each cell, e.g. '{:.0f}'; None writes none.
     colours: name of the colour map; one that diverges suits values on both sides of 0.
     Returns what a colour bar is made from.
     """
     axes.set_facecolor("#dddddd")
-    scale = PowerNorm(gamma, low, high)
-    image = axes.imshow(values, norm=scale, cmap=colours, aspect="auto")
+    image = axes.imshow(values, vmin=low, vmax=high, cmap=colours, aspect="auto")
     row_names, column_names = map(short_name, rows), [short_name(name) for name in columns]
     axes.set_xticks(range(len(columns)), column_names, fontsize=LABEL_POINTS)
     axes.set_yticks(range(len(rows)), row_names, fontsize=LABEL_POINTS)

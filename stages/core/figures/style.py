@@ -17,8 +17,6 @@ from cycler import cycler
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.legend import Legend
-from matplotlib.lines import Line2D
 
 from stages.core.runtime.errors import can_be_written
 from stages.core.runtime.files import whole_file
@@ -99,18 +97,6 @@ plt.rcParams.update(
 )
 
 
-def class_styles(classes: list[str]) -> dict[str, tuple[str, str]]:
-    """{class: (colour, marker)}, distinct for up to 49 classes.
-
-    No 47 colours can be told apart, so seven colours are crossed with seven markers.
-    """
-    colours = COLOURS[:7]
-    return {
-        name: (colours[i % len(colours)], MARKERS[i // len(colours) % len(MARKERS)])
-        for i, name in enumerate(classes)
-    }
-
-
 def level_colours(levels: list[float]) -> dict[float, tuple]:
     """{noise level: colour}, from dark (clean) to light, ordered for any colour vision."""
     positions = np.linspace(0.0, 0.85, len(levels))
@@ -182,42 +168,3 @@ def wrapped(text: str, inches: float, points: float = 12) -> str:
 def room_for(names: Iterable[str], points: float = 9) -> float:
     """Inches that the longest of the names takes."""
     return LETTER_WIDTH * points * max(map(text_width, names), default=0) / 72
-
-
-def panel_grid(
-    count: int, side: float, beside: float = 2.0, **options: object
-) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` square panels of `side` inches, row by row, as square as can be.
-
-    It is `beside` inches wider than its panels, for a legend at the side.
-    """
-    columns = int(np.ceil(np.sqrt(count)))
-    rows = int(np.ceil(count / columns))
-    figure, grid = new_figure(
-        side * columns + beside, side * rows + 0.6, rows, columns, squeeze=False, **options
-    )
-    for axes in grid.flat[count:]:
-        axes.remove()
-    return figure, list(grid.flat[:count])
-
-
-def legend_columns(count: int) -> int:
-    """Columns of a legend of so many classes, 24 in each."""
-    return int(np.ceil(count / 24))
-
-
-def class_legend(figure: Figure, styles: dict[str, tuple[str, str]]) -> Legend:
-    """A legend of classes by marker and colour at the figure's right, in columns."""
-    handles = [
-        Line2D([], [], linestyle="none", marker=marker, color=colour, markersize=6)
-        for colour, marker in styles.values()
-    ]
-    return figure.legend(
-        handles,  # with labels beside them: a handle whose own label begins with _ may be hidden
-        [short_name(name) for name in styles],
-        loc="outside right center",
-        ncols=legend_columns(len(styles)),
-        fontsize=9,
-        handletextpad=0.2,
-        columnspacing=0.8,
-    )

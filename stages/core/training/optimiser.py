@@ -1,8 +1,8 @@
 """Optimisers: AdamW, or Muon for matrices and kernels with AdamW for the rest.
 
 Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/) makes the update of a matrix
-orthogonal, so that every direction learns at the same pace; on painted textures it learns far more
-than AdamW does in as many minutes (`python -m benchmarks.training`). PyTorch's takes matrices
+orthogonal, so that every direction learns at the same pace; on generated textures it learns far
+more than AdamW does in as many minutes (`python -m benchmarks.training`). PyTorch's takes matrices
 alone: it gets every kernel as a matrix with one row for each output channel.
 """
 
@@ -36,7 +36,8 @@ def make_optimiser(
 class MuonWithAdamW:
     """Both optimisers behind the interface of one.
 
-    A single learning rate serves both: Muon's updates are scaled to the size of AdamW's.
+    A single learning rate serves both: Muon's updates are scaled to the size of AdamW's. At every
+    step the kernels are copied to the matrices that PyTorch's Muon knows, and back.
     """
 
     def __init__(self, model: nn.Module, weight_decay: float) -> None:
@@ -46,7 +47,7 @@ class MuonWithAdamW:
                 table = any(part in TABLES for part in name.split("."))
                 linear = parameter.ndim >= 2 and not table
                 (self.kernels if linear else others).append(parameter)
-        self.matrices = [nn.Parameter(_matrix(kernel.data)) for kernel in self.kernels]
+        self.matrices = [nn.Parameter(_matrix(kernel)) for kernel in self.kernels]
         self.muon = torch.optim.Muon(
             self.matrices, lr=0.0, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"
         )
@@ -59,6 +60,7 @@ class MuonWithAdamW:
     @torch.no_grad()
     def step(self) -> None:
         for matrix, kernel in zip(self.matrices, self.kernels, strict=True):
+            matrix.copy_(_matrix(kernel))
             matrix.grad = None if kernel.grad is None else _matrix(kernel.grad)
         self.muon.step()
         for matrix, kernel in zip(self.matrices, self.kernels, strict=True):
@@ -73,12 +75,8 @@ class MuonWithAdamW:
         return {"muon": self.muon.state_dict(), "adamw": self.adamw.state_dict()}
 
     def load_state_dict(self, state: dict) -> None:
-        """Load a state; the model's own weights must have been loaded before."""
         self.muon.load_state_dict(state["muon"])
         self.adamw.load_state_dict(state["adamw"])
-        with torch.no_grad():
-            for matrix, kernel in zip(self.matrices, self.kernels, strict=True):
-                matrix.copy_(_matrix(kernel))
 
 
 Optimiser = torch.optim.AdamW | MuonWithAdamW

@@ -8,10 +8,14 @@ compares it with networks of timm.
 """
 
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 from timm.models import register_model
 from torch import Tensor, nn
+
+# open_clip's configurations of the models that have this network as their image tower.
+ARCHITECTURES = Path(__file__).with_name("architectures")
 
 WIDTHS = (64, 128, 256)  # channels at a quarter, an eighth and a sixteenth of the image's side
 

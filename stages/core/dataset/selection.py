@@ -3,20 +3,21 @@
 from difflib import get_close_matches
 from pathlib import Path
 
-from stages.core.dataset.expected import chosen_classes
 from stages.core.dataset.layout import Layout, balanced_choice, class_of, require_every_split
+from stages.core.dataset.preview import chosen_classes
 from stages.core.runtime.errors import StudyError, quoted
 from stages.core.runtime.paths import user_path
-from stages.settings.fetch import FetchParams
+from stages.settings.fetch import NAMED_SOURCES, FetchParams
 
 
 def source_folder(source: str, images: Path) -> Path:
     """The folder that params name as the source; it must not overlap the output `images`."""
     folder = user_path(source, "fetch.source")
     if not folder.is_dir():
-        near = get_close_matches(source, ("textures", "dtd"), 1)
+        near = get_close_matches(source, NAMED_SOURCES, 1)
+        names = "".join(f"{name!r}, nor " for name in NAMED_SOURCES)
         raise StudyError(
-            f"fetch.source: {quoted(source)} is neither 'textures', nor 'dtd', nor a folder; "
+            f"fetch.source: {quoted(source)} is neither {names}a folder; "
             + (f"did you mean {near[0]!r}?" if near else "give one of these")
         )
     inner, outer = folder.resolve(), images.resolve()

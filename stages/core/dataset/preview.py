@@ -6,10 +6,7 @@ from pathlib import Path
 
 from stages.core.painter import ATTRIBUTES
 from stages.core.runtime.errors import StudyError, quoted
-from stages.settings.fetch import FetchParams
-
-PAINTED_PER_CLASS = 120
-RELEASED_PER_CLASS = 120  # of DTD, whose classes are the painter's
+from stages.settings.fetch import NAMED_SOURCES, FetchParams
 
 Counts = dict[str, tuple[int, int, int]]
 
@@ -20,14 +17,20 @@ def expected_counts(params: FetchParams, images: Path) -> Counts:
     A folder is known by the names of its files and by its label files. Raises StudyError as
     `fetch` does.
     """
-    if params.source in ("textures", "dtd"):
-        count = params.images_per_class or PAINTED_PER_CLASS
-        if params.source == "dtd":
-            count = min(count, RELEASED_PER_CLASS)
-        return dict.fromkeys(chosen_classes(params.classes, ATTRIBUTES), thirds(count))
-    # Here, for a second of imports is too much where no folder has to be read.
-    from stages.core.dataset.choice import choose, source_folder
+    if params.kind == "folder":
+        return _counts_in_folder(params, images)
+    source = NAMED_SOURCES[params.kind]
+    count = params.images_per_class or source.images_per_class
+    if source.at_most:
+        count = min(count, source.images_per_class)
+    # The classes of DTD are also those that are generated.
+    return dict.fromkeys(chosen_classes(params.classes, ATTRIBUTES), thirds(count))
+
+
+def _counts_in_folder(params: FetchParams, images: Path) -> Counts:
+    # Imported here, since they take a second that the other sources need not wait for.
     from stages.core.dataset.layout import SPLITS, read_layout
+    from stages.core.dataset.selection import choose, source_folder
 
     source = source_folder(params.source, images)
     index = choose(read_layout(source, params.seed), params, source).index(params.split)
@@ -36,7 +39,7 @@ def expected_counts(params: FetchParams, images: Path) -> Counts:
 
 
 def thirds(count: int) -> tuple[int, int, int]:
-    """How many of `count` images go to train, val and test: the first take what is left over."""
+    """How many of `count` images go to train, val and test; train and then val get the rest."""
     train, val, test = ((count + more) // 3 for more in (2, 1, 0))
     return train, val, test
 
