@@ -58,10 +58,14 @@ def name(column: str, *choices: str) -> Column:
 
 
 def number(
-    column: str, low: float = -math.inf, high: float = math.inf, infinite: bool = False
+    column: str,
+    low: float = -math.inf,
+    high: float = math.inf,
+    infinite: bool = False,
+    missing: bool = False,
 ) -> Column:
     """A column of float64."""
-    return Column(column, pa.float64(), low, high, infinite)
+    return Column(column, pa.float64(), low, high, infinite, missing)
 
 
 def whole(column: str, low: float = -math.inf, high: float = math.inf) -> Column:

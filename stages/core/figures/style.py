@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from cycler import cycler
 from matplotlib import font_manager
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages.core.runtime.errors import can_be_written

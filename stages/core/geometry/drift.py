@@ -24,7 +24,7 @@ def drift_of_level(arrays: Arrays, labels: pd.Series, level: float) -> dict[str,
     draws = [np.asarray(a, dtype=np.float64) for (at, _), a in arrays.items() if at == level]
     rows = list(_rows_by_class(labels).values())
     means = [np.stack([cloud[own].mean(axis=0) for own in rows]) for cloud in draws]
-    found = {
+    found: dict[str, list[float | np.floating]] = {
         "spread_within_class": [np.mean([spread(cloud[own]) for own in rows]) for cloud in draws],
         "length_of_mean": [np.linalg.norm(cloud.mean(axis=0)) for cloud in draws],
     }
@@ -76,8 +76,8 @@ def drift_table(arrays: Arrays, labels: pd.Series) -> pd.DataFrame:
                 "cosine_q90": high,
                 "cosine_class_min": min(of_classes.values()),
                 "cosine_class_max": max(of_classes.values()),
-                "most_moved": min(of_classes, key=of_classes.get) if level > 0 else "",
-                "least_moved": max(of_classes, key=of_classes.get) if level > 0 else "",
+                "most_moved": min(of_classes, key=of_classes.__getitem__) if level > 0 else "",
+                "least_moved": max(of_classes, key=of_classes.__getitem__) if level > 0 else "",
                 "displacement": displacements(clean, draws).mean(),
                 "spread": np.mean([spread(cloud) for cloud in draws]),
                 "spread_class_min": min(spreads),
