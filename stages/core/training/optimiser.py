@@ -15,11 +15,8 @@ from torch import Tensor, nn
 
 # Embeddings are tables of vectors, of which a batch touches few, and no linear maps.
 TABLES = ("token_embedding", "positional_embedding", "class_embedding")
-ADAMW: dict[str, Any] = {
-    "lr": 0.0,
-    "betas": (0.9, 0.98),
-    "eps": 1e-6,
-}  # Radford et al. 2021, table 18
+# Radford et al. 2021, table 18.
+ADAMW: dict[str, Any] = {"lr": 0.0, "betas": (0.9, 0.98), "eps": 1e-6}
 
 
 def adamw(model: nn.Module, weight_decay: float) -> torch.optim.AdamW:
