@@ -35,7 +35,7 @@ from ripser import ripser
 
 from benchmarks.angles import RANK, angles_from_points, largest_difference, scipy_from_points
 from benchmarks.measure import in_turns, machine
-from stages.core.topology.homology import (
+from stages.core.topology.rips import (
     bottleneck,
     distance_matrix,
     estimate_cost,

@@ -6,7 +6,7 @@
 | summary.csv | quartiles over the classes of the same |
 | <metric>.png | distance against noise level, beside its yardstick |
 
-A metric is one of DIAGRAM_DISTANCES in stages/core/topology/homology.py.
+A metric is one of DIAGRAM_DISTANCES in stages/core/topology/rips.py.
 
 | comparison | between the diagrams of | images |
 | --- | --- | --- |
@@ -60,7 +60,7 @@ from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.files import rounded, whole_files, write_csv, write_json
 from stages.core.runtime.parallel import parallel_map
-from stages.core.topology.homology import DIAGRAM_DISTANCES, diagram_distance, finite_bars
+from stages.core.topology.rips import DIAGRAM_DISTANCES, diagram_distance, finite_bars
 from stages.settings.distances import DistancesParams
 
 # What a yardstick is called in a metric's name.

@@ -40,7 +40,7 @@ from stages.core.runtime.errors import StudyError
 from stages.core.runtime.files import rounded, whole_files, write_csv, write_json
 from stages.core.runtime.parallel import available_cores, parallel_map
 from stages.core.runtime.randomness import generator_for
-from stages.core.topology.homology import (
+from stages.core.topology.rips import (
     Cost,
     Engine,
     distance_matrix,

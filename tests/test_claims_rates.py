@@ -15,8 +15,8 @@ import pytest
 from stages.core.claims import accuracy_steps, bars, closest_pairs, neighbours, question, trends
 from stages.core.claims.finding import Finding
 from stages.core.geometry.subspaces import class_bases, pair_table, principal_angles
-from stages.core.topology.homology import distance_matrix, persistence_diagrams
 from stages.core.topology.null_models import persistence_band
+from stages.core.topology.rips import distance_matrix, persistence_diagrams
 from tests.conftest import unit_rows
 
 pytestmark = pytest.mark.slow

@@ -25,7 +25,7 @@ from stages.core.artifacts.diagrams import (
 from stages.core.artifacts.embeddings import read_embeddings
 from stages.core.artifacts.tables import read_parquet
 from stages.core.runtime.params import read_params
-from stages.core.topology.homology import (
+from stages.core.topology.rips import (
     DIAGRAM_DISTANCES,
     NO_BARS,
     Distance,
@@ -33,7 +33,7 @@ from stages.core.topology.homology import (
     finite_bars,
     persistence_diagrams,
 )
-from stages.core.topology.homology import bottleneck as bottleneck_of
+from stages.core.topology.rips import bottleneck as bottleneck_of
 from stages.distances import (
     Comparison,
     DistancesParams,

@@ -25,7 +25,7 @@ from stages.core.artifacts.diagrams import (
 from stages.core.artifacts.embeddings import array_name, read_embeddings, write_manifest
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.params import read_params
-from stages.core.topology.homology import (
+from stages.core.topology.rips import (
     NO_BARS,
     Cost,
     distance_matrix,

@@ -20,7 +20,7 @@ from stages.core.figures.classify import (
 from stages.core.figures.persistence import diagrams_figure, distances_figure, summaries_figure
 from stages.core.figures.project import layout_figure
 from stages.core.figures.style import class_styles, room_for, wrapped
-from stages.core.topology.homology import DIAGRAM_DISTANCES
+from stages.core.topology.rips import DIAGRAM_DISTANCES
 
 SHORT = ["a", "bb", "ccc"]
 LONG = ["interlaced-and-overlapping", "polka-dotted on gingham", "wrinkled-tissue-paper-" * 2]

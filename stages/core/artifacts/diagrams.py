@@ -24,7 +24,7 @@ from stages.core.artifacts.tables import (
 )
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.files import make_again
-from stages.core.topology.homology import NO_BARS
+from stages.core.topology.rips import NO_BARS
 from stages.settings.checks import SAMPLE_OF_ALL
 
 ALL = SAMPLE_OF_ALL  # the group of the sample across all classes

@@ -18,7 +18,7 @@ from stages.core.evaluation import classification
 from stages.core.evaluation.statistics import holm, rank_correlation
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
-from stages.core.topology.representations import linear_cka, topology_divergence
+from stages.core.topology.divergence import linear_cka, topology_divergence
 
 CLASSIFIERS = {key: classification.CLASSIFIERS[key] for key in ("zero_shot", "probe")}
 # What a sceptic would name, and what is taken out of both sides.

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages.core.figures.style import COLOURS, new_figure, short_name, wrapped
-from stages.core.topology.homology import UNIT, finite_bars
+from stages.core.topology.rips import UNIT, finite_bars
 
 QUANTITIES = {
     "total_persistence": f"total persistence ({UNIT})",

@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial.distance import cdist
 
 from stages.core.runtime.errors import StudyError
-from stages.core.topology.homology import (
+from stages.core.topology.rips import (
     DIAGRAM_DISTANCES,
     FILL_BYTES_PER_SECOND,
     NO_BARS,
