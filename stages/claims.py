@@ -32,7 +32,7 @@ from stages.core.figures.style import save_figure
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.files import whole_files, write_csv, write_json
 from stages.core.runtime.randomness import generator_for
-from stages.core.topology.rips import summarise
+from stages.core.topology.summaries import summarise
 from stages.settings.claims import ClaimsParams
 
 Tables = dict[str, pd.DataFrame]

@@ -13,7 +13,7 @@ from stages.core.runtime.command import path_option, refusing
 from stages.core.runtime.files import whole_folder
 
 # What the pictures of a stage are drawn from.
-SOURCES = {"angles": "data/angles"}
+SOURCES = {"angles": "data/angles", "persistence": "data/diagrams"}
 
 
 @click.command(context_settings={"show_default": True})

@@ -9,8 +9,6 @@ from click.testing import CliRunner, Result
 from matplotlib import pyplot as plt
 
 import stages.classify
-import stages.distances
-import stages.persistence
 from stages.angles import angles
 from stages.classify import classify
 from stages.distances import distances
@@ -53,8 +51,7 @@ def write_fetch_params(folder: Path, **given: object) -> None:
 def run_computing_stages(folder: Path) -> None:
     """Compute from small embeddings in `folder` all that the claims read; draw no pictures."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (stages.persistence, stages.distances, stages.classify):
-            patch.setattr(module, "save_figure", lambda figure, path: plt.close(figure))
+        patch.setattr(stages.classify, "save_figure", lambda figure, path: plt.close(figure))
         for command, *options in (
             (angles, "--rank", "2"),
             (persistence, "--points-overall", "12"),

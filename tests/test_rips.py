@@ -1,43 +1,28 @@
-"""Rips diagrams, their summaries, distances and cost, against answers known by hand."""
+"""Rips diagrams, against answers known by hand."""
 
 import math
-import re
-import subprocess
-import sys
+from typing import get_args
 
-import gudhi
 import numpy as np
-import persim
 import pytest
-from gudhi.wasserstein import wasserstein_distance
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from persim.persistent_entropy import persistent_entropy
 from scipy.sparse.csgraph import minimum_spanning_tree
-from scipy.spatial.distance import cdist
 
 from stages.core.runtime.errors import StudyError
+from stages.core.topology.bars import finite_bars, in_order
+from stages.core.topology.distances import bottleneck
 from stages.core.topology.rips import (
-    DIAGRAM_DISTANCES,
-    FILL_BYTES_PER_SECOND,
-    NO_BARS,
-    PILOT_SECONDS,
+    ENGINES,
+    _early_end,
     _last_birth,
-    _reduce,
-    _thresholds,
     bars_up_to,
-    bottleneck,
-    diagram_distance,
     distance_matrix,
-    estimate_cost,
-    finite_bars,
-    landmarks,
     persistence_diagrams,
-    summarise,
-    wasserstein,
+    reduced,
 )
+from stages.settings.persistence import PersistenceParams
 
-ENGINES = ["gudhi", "ripser"]
 TOLERANCE = {"gudhi": 1e-12, "ripser": 1e-6}
 
 
@@ -102,14 +87,6 @@ def test_a_matrix_that_is_none_of_distances_is_refused(
 ) -> None:
     with pytest.raises(StudyError, match=message):
         persistence_diagrams(np.asarray(distances), 1, engine)
-
-
-def test_why_nan_is_refused() -> None:
-    distances = distance_matrix(random_cloud(6, 3))
-    right = finite_bars(_reduce(distances, 1, "ripser", np.inf)[1])
-    distances[0, 1] = distances[1, 0] = np.nan
-    wrong = _reduce(distances, 1, "ripser", np.inf)[1]
-    assert wrong.shape != right.shape  # an answer, and another one
 
 
 # Diagrams
@@ -228,10 +205,8 @@ CLOUDS = {
 def test_early_end_changes_no_bar(name: str, engine: str) -> None:
     distances = distance_matrix(CLOUDS[name])
     found = persistence_diagrams(distances, 1, engine)
-    for bars, complete in zip(found, _reduce(distances, 1, engine, np.inf), strict=True):
-        complete = complete[complete[:, 1] > complete[:, 0]].astype(float)
-        order = np.lexsort((complete[:, 1], complete[:, 0]))
-        np.testing.assert_array_equal(bars, complete[order])
+    for bars, complete in zip(found, reduced(distances, 1, engine, np.inf), strict=True):
+        np.testing.assert_array_equal(bars, in_order(complete))
 
 
 @settings(max_examples=40, deadline=None)
@@ -252,12 +227,10 @@ def test_last_birth_is_the_longest_edge_without_a_nearer_third_point(
 
 def test_early_end_leaves_out_most_edges_and_waits_for_a_loop_to_die() -> None:
     distances = distance_matrix(random_cloud(60, 40))
-    assert (distances <= next(_thresholds(distances))).mean() < 0.6
+    assert (distances <= _early_end(distances)).mean() < 0.6
     circle = distance_matrix(polygon(60))
-    thresholds = list(_thresholds(circle))
-    assert np.isinf(_reduce(circle, 1, "gudhi", thresholds[0])[1]).any()  # the loop is alive
-    assert thresholds[-1] == np.inf
-    assert (np.diff(thresholds[:-1]) > 0).all()
+    assert np.isinf(reduced(circle, 1, "gudhi", _early_end(circle))[1]).any()
+    assert np.isfinite(persistence_diagrams(circle, 1)[1]).all()
 
 
 # Stability
@@ -278,267 +251,14 @@ def test_diagrams_move_no_more_than_distances(cloud: list, moves: list, scale: f
         assert bottleneck(finite_bars(a), finite_bars(b)) <= bound + 1e-12
 
 
-# Summaries
-
-
-def test_summary_by_hand() -> None:
-    summary = summarise(np.array([[0, 1], [0, 3], [1, 5], [2, 2], [0, np.inf]]))
-    assert (summary.bars, summary.essential) == (3, 1)
-    assert summary.total_persistence == 1 + 3 + 4
-    assert summary.max_persistence == 4
-    assert summary.mean_birth == pytest.approx(1 / 3)
-    assert summary.mean_death == 3
-    shares = [1 / 8, 3 / 8, 1 / 2]
-    assert summary.entropy == pytest.approx(-sum(p * math.log(p) for p in shares))
-
-
-def test_entropy_of_equal_bars_is_the_logarithm_of_their_number() -> None:
-    assert summarise(np.array([[0, 1], [1, 2], [5, 6]])).entropy == pytest.approx(math.log(3))
-    assert summarise(np.array([[0, 1]])).entropy == 0.0
-
-
-def test_entropy_is_that_of_persim() -> None:
-    bars = diagrams_of(random_cloud(40, 4))[1]
-    assert summarise(bars).entropy == pytest.approx(persistent_entropy(bars)[0])
-
-
-def test_summary_of_no_bars() -> None:
-    summary = summarise(NO_BARS)
-    assert (summary.bars, summary.essential, summary.entropy) == (0, 0, 0.0)
-    assert (summary.total_persistence, summary.max_persistence) == (0.0, 0.0)
-    assert math.isnan(summary.mean_birth)
-    assert math.isnan(summary.mean_death)
-
-
-def test_summary_of_a_damaged_diagram_is_refused() -> None:
-    with pytest.raises(StudyError, match="NaN"):
-        summarise(np.array([[0, np.nan]]))
-
-
-# Distances of diagrams
-
-BY_HAND = {
-    "moved death": ([[0, 1]], [[0, 2]], 1, 1),
-    "moved birth and death": ([[0, 8]], [[3, 12]], 4, 5),
-    "to nothing": ([[0, 2]], [], 1, 2**0.5),
-    "nothing to two": ([], [[0, 2], [1, 2]], 1, 3 / 2**0.5),
-    "both to the diagonal": ([[0, 10]], [[0, 1]], 5, 11 / 2**0.5),
-    "crossed": ([[0, 5], [1, 9]], [[1, 9], [0, 6]], 1, 1),
-    "one left over": ([[0, 5], [0, 1]], [[0, 5]], 0.5, 1 / 2**0.5),
-}
-
-
-@pytest.mark.parametrize("engine", ["pot", "hera"])
-@pytest.mark.parametrize("case", BY_HAND)
-def test_distances_by_hand(case: str, engine: str) -> None:
-    a, b, by_bottleneck, by_wasserstein = BY_HAND[case]
-    assert bottleneck(a, b) == pytest.approx(by_bottleneck)
-    assert bottleneck(b, a) == pytest.approx(by_bottleneck)
-    assert wasserstein(a, b, engine) == pytest.approx(by_wasserstein, rel=1e-4)
-    assert wasserstein(b, a, engine) == pytest.approx(by_wasserstein, rel=1e-4)
-
-
-@pytest.mark.parametrize("dim", [0, 1])
-def test_distances_are_those_of_gudhi_and_persim(dim: int) -> None:
-    a, b = (finite_bars(diagrams_of(random_cloud(50, 5, seed))[dim]) for seed in (0, 1))
-    exact = wasserstein_distance(a, b, order=1, internal_p=2)
-    assert wasserstein(a, b) == pytest.approx(exact, rel=1e-12)
-    assert wasserstein(a, b) == pytest.approx(persim.wasserstein(a, b), rel=1e-9)
-    assert wasserstein(a, b, "hera") == pytest.approx(exact, rel=1e-4)
-    assert bottleneck(a, b) == pytest.approx(gudhi.bottleneck_distance(a, b, 0.0), rel=1e-12)
-    assert bottleneck(a, b) == pytest.approx(persim.bottleneck(a, b), rel=1e-9)
-
-
-@pytest.mark.parametrize("engine", ["pot", "hera"])
-def test_same_diagrams_are_at_distance_zero(engine: str) -> None:
-    bars = finite_bars(diagrams_of(random_cloud(30, 4))[1])
-    for a, b in (
-        (bars, bars),
-        (bars, bars[::-1]),
-        (NO_BARS, NO_BARS),
-        (NO_BARS, [[1, 1], [2, 2]]),
-        ([[3, 3]], [[1, 1], [2, 2]]),
-    ):
-        assert bottleneck(a, b) == 0.0
-        assert wasserstein(a, b, engine) == 0.0
-
-
-@settings(max_examples=60, deadline=None)
-@given(deaths=st.lists(st.tuples(st.floats(0.1, 10), st.floats(0.1, 10)), min_size=1, max_size=12))
-def test_sorting_deaths_gives_the_exact_distance(deaths: list) -> None:
-    a, b = (np.column_stack([np.zeros(len(deaths)), d]) for d in np.array(deaths).T)
-    exact = wasserstein_distance(a, b, order=1, internal_p=2)
-    assert wasserstein(a, b) == pytest.approx(exact, rel=1e-9, abs=1e-12)
-
-
-def test_leaving_out_pairs_that_are_far_apart_changes_nothing() -> None:
-    generator = np.random.default_rng(0)
-    for length, kept in ((0.05, "few"), (5.0, "most")):
-        births = generator.random((2, 60))
-        a, b = (np.column_stack([x, x + length * generator.random(60)]) for x in births)
-        nearer = cdist(a, b) <= np.add.outer(a @ (-1, 1), b @ (-1, 1)) / 2**0.5
-        assert (nearer.mean() < 0.5) == (kept == "few")
-        exact = wasserstein_distance(a, b[:50], order=1, internal_p=2)
-        assert wasserstein(a, b[:50]) == pytest.approx(exact, rel=1e-12)
-
-
-bars_strategy = st.lists(
-    st.tuples(st.floats(0, 1), st.floats(0.01, 1)).map(lambda bar: (bar[0], bar[0] + bar[1])),
-    max_size=6,
-)
-
-
-@settings(max_examples=60, deadline=None)
-@given(a=bars_strategy, b=bars_strategy, c=bars_strategy)
-def test_both_are_metrics_and_wasserstein_is_the_larger(a: list, b: list, c: list) -> None:
-    for distance in (bottleneck, wasserstein):
-        assert distance(a, b) == pytest.approx(distance(b, a), abs=1e-12)
-        assert distance(a, c) <= distance(a, b) + distance(b, c) + 1e-12
-        assert distance(a, sorted(a)) == 0.0
-    assert wasserstein(a, b) >= bottleneck(a, b) - 1e-12
-
-
-@pytest.mark.parametrize("distance", [bottleneck, wasserstein])
-@pytest.mark.parametrize(
-    ("damaged", "message"),
-    [
-        ([[0, np.nan]], "NaN"),
-        ([[np.inf, np.inf]], "a birth infinite"),
-        ([[0, np.inf]], "essential bar; set it aside with finite_bars"),
-        ([[1, 0]], "a death before its birth"),
-        ([[0, 1, 2]], "shape"),
-        ([0, 1], "shape"),
-    ],
-)
-def test_damaged_diagrams_are_refused(distance: object, damaged: list, message: str) -> None:
-    for pair in ((damaged, [[0, 1]]), ([[0, 1]], damaged), (damaged, damaged), (damaged, [])):
-        with pytest.raises(StudyError, match=message):
-            distance(*pair)
-
-
-def test_why_a_death_before_its_birth_is_refused() -> None:
-    below = np.array([[1.0, 0.0]])
-    assert wasserstein_distance(below, np.array([[0.0, 0.5]]), order=1, internal_p=2) < 0
-
-
-# Landmarks
-
-
-def test_landmarks_are_far_apart() -> None:
-    line = np.arange(11.0)[:, None]
-    found = landmarks(line, 3, np.random.default_rng(0))
-    start = int(np.random.default_rng(0).integers(11))
-    far = 10 if start <= 5 else 0
-    gaps = np.minimum(np.abs(line[:, 0] - start), np.abs(line[:, 0] - far))
-    assert found.tolist() == sorted([start, far, int(gaps.argmax())])
-
-
-def test_landmarks_meet_every_cluster_once() -> None:
-    cloud = random_cloud(40, 3) * 0.01 + np.repeat(np.eye(4, 3), 10, axis=0)
-    found = landmarks(cloud, 4, np.random.default_rng(1))
-    assert (found // 10).tolist() == [0, 1, 2, 3]
-
-
-def test_landmarks_do_not_repeat_among_duplicates() -> None:
-    found = landmarks(np.zeros((6, 2)), 4, np.random.default_rng(0))
-    assert len(set(found.tolist())) == 4
-    assert landmarks(np.zeros((3, 2)), 3, np.random.default_rng(0)).tolist() == [0, 1, 2]
-
-
-def test_diagrams_of_landmarks_lie_within_twice_their_radius() -> None:
-    cloud = random_cloud(60, 3)
-    found = landmarks(cloud, 40, np.random.default_rng(0))
-    distances = distance_matrix(cloud)
-    radius = distances[:, found].min(axis=1).max()
-    for a, b in zip(diagrams_of(cloud), diagrams_of(cloud[found]), strict=True):
-        assert bottleneck(finite_bars(a), finite_bars(b)) <= 2 * radius
-
-
-# Cost
-
-
-def test_estimate_continues_a_power_law() -> None:
-    sizes: list[int] = []
-
-    def seconds(sample: np.ndarray) -> float:
-        sizes.append(len(sample))
-        return 1e-9 * len(sample) ** 4
-
-    cost = estimate_cost(np.zeros((2000, 2)), 1, seconds_of=seconds)
-    assert cost.exponent == pytest.approx(4.5, abs=0.01)  # EXTRA_EXPONENT above the fourth power
-    last = sizes[-1]
-    assert seconds(np.zeros(last)) >= PILOT_SECONDS > 1e-9 * sizes[-3] ** 4
-    assert last <= 1000
-    assert cost.seconds == pytest.approx(1e-9 * last**4 * (2000 / last) ** 4.5, rel=0.01)
-    assert cost.memory_bytes > 2000**2 * 8 + FILL_BYTES_PER_SECOND[1] * cost.seconds
-
-
-def test_estimate_of_a_steeper_law_is_higher() -> None:
-    cloud = np.zeros((500, 2))
-    mild, steep = (
-        estimate_cost(cloud, 1, seconds_of=lambda sample, p=p: (len(sample) / 100) ** p / 50)
-        for p in (3, 5)
-    )
-    assert steep.seconds > 5 * mild.seconds
-    assert steep.memory_bytes > mild.memory_bytes
-
-
-def test_a_small_cloud_needs_no_pilot() -> None:
-    def refuse(sample: np.ndarray) -> float:
-        raise AssertionError("timed")
-
-    costs = [estimate_cost(np.zeros((40, 2)), dim, seconds_of=refuse).seconds for dim in range(3)]
-    assert 0 < costs[0] < costs[1] < costs[2] < 0.1
-
-
-def test_estimate_times_a_real_cloud() -> None:
-    cost = estimate_cost(random_cloud(100, 8), 1)
-    assert 1e-5 < cost.seconds < 60
-    assert 3 <= cost.exponent <= 7
-
-
-# Imports
-
-
-def test_no_array_library_is_imported_beside_numpy() -> None:
-    code = (
-        "import sys, stages.persistence, stages.distances\n"
-        "import ot, gudhi, persim, ripser\n"
-        "print({'torch', 'jax', 'tensorflow', 'cupy'} & set(sys.modules))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
-
-
-@pytest.mark.parametrize("name", list(DIAGRAM_DISTANCES))
-@pytest.mark.parametrize("case", list(BY_HAND))
-def test_a_distance_by_name_is_that_of_its_function(name: str, case: str) -> None:
-    a, b, *by_hand = BY_HAND[case]
-    expected = dict(zip(("bottleneck", "wasserstein"), by_hand, strict=True))
-    found = diagram_distance(name, a, b, engine="pot", hera_delta=1e-4)
-    assert found == pytest.approx(expected[name], rel=1e-9)
-
-
-A_BAR = np.array([[0.0, 1.0]])
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda name: diagram_distance(name, A_BAR, A_BAR), "distance of diagrams: {}"),
-        (lambda name: wasserstein(A_BAR, A_BAR, name), "engine of the Wasserstein distance: {}"),
-        (
-            lambda name: persistence_diagrams(distance_matrix(np.eye(5)), 1, name),
-            "engine of persistence: {}",
-        ),
-        (
-            lambda name: bars_up_to(distance_matrix(np.eye(5)), 1.0, 1, name),
-            "engine of persistence: {}",
-        ),
-    ],
-    ids=["distance", "Wasserstein engine", "persistence engine", "engine of a band"],
-)
-@pytest.mark.parametrize("name", ["sliced", "Wasserstein", ""])
-def test_an_unknown_name_is_an_error_and_no_default(call, message: str, name: str) -> None:
-    with pytest.raises(StudyError, match=re.escape(f"{message.format(repr(name))} is unknown")):
-        call(name)
+@pytest.mark.parametrize("name", ["GUDHI", "giotto", ""])
+def test_an_unknown_engine_is_an_error_and_no_default(name: str) -> None:
+    distances = distance_matrix(np.eye(5))
+    with pytest.raises(StudyError, match=f"engine of persistence: {name!r} is unknown; known are"):
+        persistence_diagrams(distances, 1, name)
+    with pytest.raises(StudyError, match=f"engine of persistence: {name!r} is unknown; known are"):
+        bars_up_to(distances, 1.0, 1, name)
+
+
+def test_the_setting_offers_every_engine() -> None:
+    assert get_args(PersistenceParams.model_fields["engine"].annotation) == tuple(ENGINES)

@@ -39,7 +39,8 @@ A_NAME = f"a printable name of 1 to {LONGEST_NAME:,} characters"
 class Column:
     """A column: its type; the range of its numbers, ends included; the names it may hold.
 
-    infinite: whether a number may be infinite. choices: empty where any name may be there.
+    infinite, missing: whether a number may be infinite, or be missing, as NaN. choices: empty
+    where any name may be there.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Column:
     low: float = -math.inf
     high: float = math.inf
     infinite: bool = False
+    missing: bool = False
     choices: tuple[str, ...] = ()
 
 
@@ -162,7 +164,10 @@ def content_id(frame: pd.DataFrame, schema: Schema, about: Mapping[str, str]) ->
         if pa.types.is_string(column.type):
             data = "\0".join(values).encode()  # in no name: it is not printable
         else:
-            data = np.ascontiguousarray(values, column.type.to_pandas_dtype()).tobytes()
+            numbers = np.array(values, column.type.to_pandas_dtype())
+            if pa.types.is_floating(column.type):
+                numbers[np.isnan(numbers)] = np.nan  # Parquet keeps that it is one, not its bits
+            data = numbers.tobytes()
         digest.update(f"{column.name} {len(data)}\n".encode())
         digest.update(data)
     return digest.hexdigest()
@@ -231,7 +236,8 @@ def _checked(table: pa.Table, file: Path, schema: Schema, stage: str) -> pd.Data
     frame = table.to_pandas()
     for column in schema.columns:
         missing = table[column.name].is_null().to_numpy()
-        wrong = np.flatnonzero(missing | ~_allowed(frame[column.name], column))
+        fine = np.where(missing, column.missing, _allowed(frame[column.name], column))
+        wrong = np.flatnonzero(~fine)
         if len(wrong):
             value = None if missing[wrong[0]] else frame[column.name].iloc[wrong[0]]
             met = "missing" if value is None else quoted(_plain(value))
