@@ -2,5 +2,5 @@
 
 style           figures, fonts, colours and names
 heatmaps        matrices of classes
-classification, projections, subspaces, topology, claims  pictures of each subject
+angles, classify, claims, persistence, project  pictures of each stage
 """
