@@ -99,7 +99,6 @@ COMPARISONS = {
     ),
 }
 BASELINES = {key: each.baseline for key, each in COMPARISONS.items() if each.baseline}
-YARDSTICKS = BASELINES  # for the modules that still import this name
 
 DIAGRAMS = Schema(
     (

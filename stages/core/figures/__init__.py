@@ -2,5 +2,6 @@
 
 style           figures, fonts, colours and names
 heatmaps        matrices of classes
-angles, classify, claims, persistence, project  pictures of each stage
+levels          curves against the noise level
+angles, classify, ...  pictures of the stage of that name
 """

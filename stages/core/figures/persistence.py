@@ -12,7 +12,15 @@ from matplotlib.figure import Figure
 
 from stages.core.artifacts.diagrams import ALL, WHOLE, CloudKey, read_diagrams, read_members
 from stages.core.artifacts.tables import read_parquet, require_same
-from stages.core.figures.style import COLOURS, new_figure, save_figure, short_name, wrapped
+from stages.core.figures.levels import by_level, draw_spread, level_axis
+from stages.core.figures.style import (
+    COLOURS,
+    homology_group,
+    new_figure,
+    save_figure,
+    short_name,
+    wrapped,
+)
 from stages.core.runtime.files import write_csv
 from stages.core.runtime.randomness import generator_for
 from stages.core.topology.bars import UNIT, finite_bars
@@ -26,9 +34,6 @@ QUANTITIES = {
     "mean_death": f"mean death ({UNIT})",
 }
 LEGEND_INCHES = 0.7
-MEDIAN, BAND = {"linewidth": 2.2, "marker": "o", "markersize": 4}, {"alpha": 0.25, "linewidth": 0}
-THIN = {"linewidth": 0.5, "alpha": 0.35}
-SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def draw(diagrams: Path, folder: Path) -> None:
@@ -108,11 +113,6 @@ def spread_classes(summaries: pd.DataFrame, count: int) -> list[str]:
     return [top[place] for place in places]
 
 
-def homology_group(dim: int) -> str:
-    """H with the dimension as its subscript, in plain text."""
-    return f"H{str(dim).translate(SUBSCRIPTS)}"
-
-
 def diagrams_figure(
     title: str, rows: Mapping[str, Mapping[str, list[np.ndarray]]], side: float = 3.2
 ) -> Figure:
@@ -186,43 +186,17 @@ def summaries_figure(summaries: pd.DataFrame, overall: str) -> Figure:
     for dim, line in zip(dims, grid, strict=True):
         of_dim = summaries[summaries["dim"] == dim]
         for (quantity, label), axes in zip(QUANTITIES.items(), line, strict=True):
-            by_class = _by_level(of_dim[of_dim["group"] != overall], quantity)
+            by_class = by_level(of_dim[of_dim["group"] != overall], quantity, "group")
             draw_spread(axes, by_class, COLOURS[0], "classes")
             if quantity != "total_persistence":
-                of_all = _by_level(of_dim[of_dim["group"] == overall], quantity)
+                of_all = by_level(of_dim[of_dim["group"] == overall], quantity, "group")
                 axes.plot(
                     of_all.index, of_all, "--s", color=COLOURS[5], label="sample of all classes"
                 )
-            _level_axis(axes, by_class.index)
+            level_axis(axes, by_class.index)
             axes.set(ylabel=label, title=f"{homology_group(dim)}: {quantity.replace('_', ' ')}")
     handles, labels = grid[0, -1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(handles))
     counted = by_class.shape[1]
     figure.suptitle(f"Vietoris-Rips diagrams of {counted} classes (thin lines) by noise level")
     return figure
-
-
-def draw_spread(axes: Axes, table: pd.DataFrame, colour: str, name: str) -> None:
-    """Median and quartiles over the columns of `table`, by its index; and each column, thin.
-
-    A single level leaves nothing to connect: its columns are marks, its quartiles a bar.
-    """
-    if table.empty:
-        return
-    lower, median, upper = (table.quantile(q, axis=1) for q in (0.25, 0.5, 0.75))
-    alone = len(table) == 1
-    axes.plot(table.index, table, marker="_" if alone else "", color=colour, **THIN)
-    if alone:
-        axes.vlines(table.index, lower, upper, color=colour, linewidth=10, alpha=BAND["alpha"])
-    axes.fill_between(table.index, lower, upper, color=colour, label=f"{name}: quartiles", **BAND)
-    axes.plot(table.index, median, color=colour, label=f"{name}: median", **MEDIAN)
-
-
-def _by_level(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
-    """Rows noise, columns group."""
-    return table.pivot_table(index="noise", columns="group", values=quantity)
-
-
-def _level_axis(axes: Axes, levels: pd.Index) -> None:
-    axes.set_xticks(list(levels), [f"{level:g}" for level in levels])
-    axes.set_xlabel("noise level")
