@@ -19,6 +19,7 @@ SOURCES = {
     "embed": "data/samples",
     "project": "data/project",
     "angles": "data/angles",
+    "persistence": "data/diagrams",
     "classify": "data/classify",
     "claims": "data/claims",
 }

@@ -24,8 +24,9 @@ from stages.core.claims import (
 from stages.core.claims.finding import Finding
 from stages.core.geometry.subspaces import class_bases, pair_table, principal_angles
 from stages.core.runtime.params import read_params
-from stages.core.topology.homology import NO_BARS, distance_matrix, persistence_diagrams
+from stages.core.topology.bars import NO_BARS
 from stages.core.topology.null_models import persistence_band
+from stages.core.topology.rips import distance_matrix, persistence_diagrams
 from stages.settings.project import ProjectParams
 from tests.conftest import unit_rows
 from tests.study import ROOT

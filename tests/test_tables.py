@@ -62,6 +62,21 @@ def test_a_table_comes_back_to_the_bit_with_what_was_said(tmp_path: Path) -> Non
         assert rows[column].to_numpy().tobytes() == ROWS[column].to_numpy().tobytes()
 
 
+def test_a_number_may_be_missing_where_the_schema_says_so(tmp_path: Path) -> None:
+    """Whatever bits the NaN is of: a processor makes 0 / 0 negative, and Python nan positive."""
+    rows = pd.DataFrame({"mean": np.array([1.5, np.nan, -np.nan])})
+    file = tmp_path / "table.parquet"
+    allowing = Schema((number("mean", low=0, missing=True),))
+    write_parquet(file, rows, allowing, {})
+    np.testing.assert_array_equal(read_parquet(file, allowing, "make").rows["mean"], rows["mean"])
+    strict = Schema((number("mean", low=0),))
+    with pytest.raises(StudyError, match="row 2: mean is missing, not a finite number from 0"):
+        read_parquet(file, strict, "make")
+    write_parquet(file, -rows, allowing, {})
+    with pytest.raises(StudyError, match=r"row 1: mean is -1.5, not a finite number from 0"):
+        read_parquet(file, allowing, "make")
+
+
 def test_the_same_rows_give_the_same_bytes_without_a_word_of_pandas(tmp_path: Path) -> None:
     for index, file in (([5, 3], "a"), ([0, 1], "b")):
         write_parquet(tmp_path / file, ROWS.set_index(pd.Index(index)), SCHEMA, {"run": "7"})

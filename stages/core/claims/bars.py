@@ -22,13 +22,10 @@ from stages.core.claims.sources import Sources
 from stages.core.evaluation.statistics import mean_intervals, percent, share_interval
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
-from stages.core.topology.homology import (
-    distance_matrix,
-    finite_bars,
-    landmarks,
-    persistence_diagrams,
-)
+from stages.core.topology.bars import finite_bars
+from stages.core.topology.clouds import landmarks
 from stages.core.topology.null_models import persistence_band, rotated_clouds
+from stages.core.topology.rips import distance_matrix, persistence_diagrams
 from stages.settings.claims import ClaimsParams
 
 # With fewer points a gap or a loop would have to be very large to be seen.

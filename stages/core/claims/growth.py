@@ -10,16 +10,16 @@ from math import factorial
 import numpy as np
 import pandas as pd
 
-from stages.core.artifacts.diagrams import BASELINES, MOST_DIM
+from stages.core.artifacts.diagrams import BASELINES, COMPARISONS, MOST_DIM
 from stages.core.artifacts.tables import Schema, name, number, whole
 from stages.core.claims.finding import Decision, Finding, above
 from stages.core.claims.sources import Sources
 from stages.core.evaluation.statistics import Interval, share_interval
-from stages.core.topology.homology import DIAGRAM_DISTANCES
+from stages.core.topology.distances import DIAGRAM_DISTANCES
 from stages.settings.claims import ClaimsParams
 
 # {column of the table: the comparison whose distances are counted above their baseline}
-ABOVE = dict(zip(("above_draws", "above_halves"), BASELINES, strict=True))
+ABOVE = {f"above_{COMPARISONS[of].short}": name for name, of in BASELINES.items()}
 
 _share = partial(number, low=0, high=1, missing=True)  # missing where nothing was compared
 
@@ -48,8 +48,8 @@ def growth_table(distances: pd.DataFrame) -> pd.DataFrame:
     """One row per metric, dim and noisy level: how many classes lie above their baselines.
 
     distances: the table of `distances`, of classes. Columns: metric, dim, noise, classes, median
-    of clean to noisy, and above_draws, above_halves: the share of classes above another draw of
-    the noise, and above two clean halves (NaN where there is no such comparison).
+    of clean to noisy, and those of ABOVE: the share of classes above their baseline (NaN where
+    there is no such comparison).
     """
     wide = distances.pivot_table(
         index=["metric", "dim", "group"], columns=["comparison", "noise"], values="distance"
@@ -67,7 +67,7 @@ def growth_table(distances: pd.DataFrame) -> pd.DataFrame:
             }
             for column, comparison in ABOVE.items():
                 baseline = BASELINES[comparison]
-                reference = (baseline, 0.0 if baseline == "half_clean_clean" else level)
+                reference = (baseline, COMPARISONS[baseline].level(level))
                 known = (comparison, level) in table and reference in table
                 row[column] = (
                     (table[comparison, level] > table[reference]).mean() if known else np.nan

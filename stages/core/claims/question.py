@@ -23,8 +23,8 @@ from stages.core.geometry.drift import displacements, spread
 from stages.core.geometry.similarity import linear_cka
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
-from stages.core.topology.homology import DIAGRAM_DISTANCES
-from stages.core.topology.representations import topology_divergence
+from stages.core.topology.distances import DIAGRAM_DISTANCES
+from stages.core.topology.divergence import topology_divergence
 from stages.settings.claims import ClaimsParams
 
 # {classifier: its name for readers}

@@ -14,7 +14,6 @@ import pandas as pd
 from stages.core.artifacts.diagrams import (
     ALL,
     DISTANCES,
-    SUMMARIES,
     WHOLE,
     CloudKey,
     read_diagrams,
@@ -24,6 +23,7 @@ from stages.core.artifacts.embeddings import read_embeddings
 from stages.core.artifacts.tables import read_parquet, require_same
 from stages.core.evaluation.accuracy import PREDICTIONS
 from stages.core.geometry.subspaces import ANGLES
+from stages.core.topology.summaries import SUMMARIES
 from stages.settings.project import ProjectParams
 
 

@@ -2,5 +2,6 @@
 
 style           figures, fonts, colours and names
 heatmaps        matrices of classes
-classification, projections, subspaces, topology, claims  pictures of each subject
+levels          curves against the noise level
+angles, classify, ...  pictures of the stage of that name
 """

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,26 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from stages.core.artifacts.diagrams import BASELINES, COMPARISONS
 from stages.core.artifacts.tables import read_parquet
 from stages.core.claims.finding import CLOSEST_SHARE
+from stages.core.claims.growth import ABOVE
 from stages.core.claims.neighbours import SPACES
 from stages.core.claims.registry import TABLES
 from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.evaluation.statistics import percent
-from stages.core.figures.persistence import UNIT, draw_spread, homology_group
-from stages.core.figures.style import COLOURS, MARKERS, new_figure, pair_names, save_figure
+from stages.core.figures.levels import by_level, draw_spread, level_axis
+from stages.core.figures.style import (
+    COLOURS,
+    MARKERS,
+    homology_group,
+    new_figure,
+    pair_names,
+    save_figure,
+)
+from stages.core.topology.bars import UNIT
+
+_by_class = partial(by_level, of="class")
 
 
 @dataclass(frozen=True)
@@ -111,11 +124,15 @@ def bars(table: pd.DataFrame, confidence: str) -> Figure:
     panels = 1 if table["longest_bar"].isna().all() else 2
     figure, grid = new_figure(6.2 * panels, 4.6, 1, panels, squeeze=False)
     axes = grid[0, 0]
-    draw_spread(axes, _wide(table, "gap"), COLOURS[0], "classes")
+    draw_spread(axes, _by_class(table, "gap"), COLOURS[0], "classes")
     draw_spread(
-        axes, _wide(table, "gap_null"), COLOURS[1], "largest of a class's null clouds", False
+        axes,
+        _by_class(table, "gap_null"),
+        COLOURS[1],
+        "largest of a class's null clouds",
+        False,
     )
-    _level_axis(axes, table)
+    level_axis(axes, table["noise"])
     axes.set(ylabel="(last death - the one before) / the one before", ylim=(0, None))
     axes.set_title("Claim 3. H₀: does the last component stand apart?")
     axes.legend(fontsize=8)
@@ -128,14 +145,14 @@ def bars(table: pd.DataFrame, confidence: str) -> Figure:
 
 
 def _draw_loops_against_null(axes: Axes, table: pd.DataFrame, confidence: str) -> None:
-    draw_spread(axes, _wide(table, "longest_bar"), COLOURS[0], "classes")
-    draw_spread(axes, _wide(table, "longest_null"), COLOURS[1], "null clouds", thin=False)
+    draw_spread(axes, _by_class(table, "longest_bar"), COLOURS[0], "classes")
+    draw_spread(axes, _by_class(table, "longest_null"), COLOURS[1], "null clouds", thin=False)
     longest = table[["longest_bar", "longest_null"]].to_numpy().max()
     if table["band"].min() < 2 * longest:
-        draw_spread(axes, _wide(table, "band"), COLOURS[2], f"{confidence} band", thin=False)
+        draw_spread(axes, _by_class(table, "band"), COLOURS[2], f"{confidence} band", thin=False)
     else:  # drawn to scale it would flatten the bars
         axes.plot([], [], " ", label=f"{confidence} band: {table['band'].median():.3g} (median)")
-    _level_axis(axes, table)
+    level_axis(axes, table["noise"])
     axes.set(ylabel=f"longest bar of H₁ ({UNIT})", ylim=(0, None))
     axes.set_title("Claim 4. H₁: is there a loop that persists?")
     axes.legend(fontsize=8, loc="upper right")
@@ -148,8 +165,8 @@ def loops(table: pd.DataFrame, confidence: str) -> Figure:
         (grid[0], "spread", f"spread of (birth, death) ({UNIT})", "do they clump together?"),
         (grid[1], "mean_death", f"mean death ({UNIT})", "do they die sooner?"),
     ):
-        draw_spread(axes, _wide(table, column), COLOURS[0], "classes")
-        _level_axis(axes, table)
+        draw_spread(axes, _by_class(table, column), COLOURS[0], "classes")
+        level_axis(axes, table["noise"])
         axes.set(ylabel=label, title=title)
     grid[1].legend(fontsize=9)
     figure.suptitle(f"Claim 5. The points of H₁ of {table['class'].nunique()} classes under noise")
@@ -158,11 +175,9 @@ def loops(table: pd.DataFrame, confidence: str) -> Figure:
 
 def growth(table: pd.DataFrame, confidence: str) -> Figure:
     """Claim 6: how many classes lie above their baselines, by noise level."""
-    figure, grid = new_figure(10.5, 4.6, 1, 2, sharey=True)
-    for axes, column, title in (
-        (grid[0], "above_draws", "farther than another draw of the same noise"),
-        (grid[1], "above_halves", "farther than two halves of the clean class"),
-    ):
+    figure, grid = new_figure(10.5, 4.6, 1, len(ABOVE), sharey=True)
+    for axes, (column, comparison) in zip(grid, ABOVE.items(), strict=True):
+        baseline = COMPARISONS[BASELINES[comparison]]
         for i, ((metric, dim), rows) in enumerate(table.groupby(["metric", "dim"])):
             axes.plot(
                 rows["noise"],
@@ -174,8 +189,8 @@ def growth(table: pd.DataFrame, confidence: str) -> Figure:
         axes.axhline(50, color=COLOURS[7], linestyle="--", label="half of the classes")
         if table[column].isna().all():
             axes.text(0.5, 0.6, "no such comparison", ha="center", transform=axes.transAxes)
-        _level_axis(axes, table)
-        axes.set(title=title, ylim=(-3, 103))
+        level_axis(axes, table["noise"])
+        axes.set(title=f"farther than {baseline.label}", ylim=(-3, 103))
     grid[0].set_ylabel("share of classes (%)")
     figure.legend(*grid[1].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     figure.suptitle(
@@ -212,17 +227,6 @@ def accuracy_steps(table: pd.DataFrame, confidence: str) -> Figure:
     )
     figure.legend(loc="outside right upper")
     return figure
-
-
-def _wide(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Rows noise, columns class."""
-    return table.pivot_table(index="noise", columns="class", values=column)
-
-
-def _level_axis(axes: Axes, table: pd.DataFrame) -> None:
-    levels = sorted(table["noise"].unique())
-    axes.set_xticks(levels, [f"{level:g}" for level in levels])
-    axes.set_xlabel("noise level")
 
 
 def _message(text: str) -> Figure:

@@ -64,6 +64,7 @@ OTHER_SCRIPTS = (
     "Symbola",
     "Segoe UI Symbol",
 )
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 BOXES = "Last Resort High-Efficiency"  # comes with Matplotlib: a box for every character
 
 
@@ -123,6 +124,11 @@ def short_name(name: str, width: int = 24) -> str:
 def text_width(text: str) -> int:
     """How many columns a text takes where every Latin letter takes one."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def homology_group(dim: int) -> str:
+    """H with the dimension as its subscript, in plain text."""
+    return f"H{str(dim).translate(SUBSCRIPTS)}"
 
 
 def pair_names(table: pd.DataFrame) -> list[str]:
