@@ -236,9 +236,8 @@ def _make_images(folder: Path, count: int) -> list[str]:
             )
             for side in (4, 16, 64)
         ]
-        Image.fromarray((np.mean(layers, axis=0)).astype(np.uint8)).save(
-            folder / "images" / f"{i}.jpg"
-        )
+        pixels = np.mean(layers, axis=0).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / "images" / f"{i}.jpg")
     return [f"{i}.jpg" for i in range(count)]
 
 

@@ -1,6 +1,7 @@
 """What noise does to clouds of embeddings: how far images move, how far classes spread."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ def drift_of_level(arrays: Arrays, labels: pd.Series, level: float) -> dict[str,
     draws = [np.asarray(a, dtype=np.float64) for (at, _), a in arrays.items() if at == level]
     rows = list(_rows_by_class(labels).values())
     means = [np.stack([cloud[own].mean(axis=0) for own in rows]) for cloud in draws]
-    found: dict[str, list[float | np.floating]] = {
+    found: dict[str, list[Any]] = {
         "spread_within_class": [np.mean([spread(cloud[own]) for own in rows]) for cloud in draws],
         "length_of_mean": [np.linalg.norm(cloud.mean(axis=0)) for cloud in draws],
     }
