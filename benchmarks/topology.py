@@ -34,8 +34,10 @@ import multiprocessing
 import re
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -114,20 +116,25 @@ def main(
         sample = embeddings(CLASSES, -(-points // CLASSES), 0)
         print_shortcuts(f"{len(sample[0]):,} points", [sample], repeats)
         return
-    classes = [dict(enumerate(clouds)) for clouds in zip(*per_class, strict=True)]
+    classes = [named(clouds) for clouds in zip(*per_class, strict=True)]
     print_comparison(f"{CLASSES} classes x {images} points", per_class, classes, repeats)
     each = -(-points // CLASSES)
     overall = embeddings(CLASSES, each, 0)
-    classes = [dict(enumerate(np.split(cloud, CLASSES))) for cloud in overall]
+    classes = [named(np.split(cloud, CLASSES)) for cloud in overall]
     order = np.random.default_rng(0).permutation(CLASSES * each)
-    sample = tuple(cloud[order] for cloud in overall)
+    sample = (overall[0][order], overall[1][order])
     print_comparison(f"{len(order):,} points", [sample], classes, repeats)
+
+
+def named(clouds: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+    """The clouds of classes under names that sort as they stand."""
+    return {f"class {i:02d}": cloud for i, cloud in enumerate(clouds)}
 
 
 def print_comparison(
     what: str,
     clouds: list[tuple[np.ndarray, np.ndarray]],
-    classes: list[dict[int, np.ndarray]],
+    classes: list[dict[str, np.ndarray]],
     repeats: int,
 ) -> None:
     """Measure and print the jobs.
@@ -135,7 +142,8 @@ def print_comparison(
     clouds: pairs (clean, noisy), for diagrams; classes: the same points by class, clean and
     noisy, for angles.
     """
-    ours, theirs = [], []
+    ours: list[Any] = []
+    theirs: list[Any] = []
 
     def our_diagrams() -> None:
         ours[:] = [[_our_diagrams(cloud) for cloud in pair] for pair in clouds]
@@ -165,11 +173,7 @@ def print_comparison(
                 found[distance] = [float(distance(a, b)) for a, b in pairs]
 
             job = f"{metric}, H{dim}"
-            times[job] = in_turns(
-                lambda run=run, distance=our_distance: run(distance),
-                lambda run=run, distance=their_distance: run(distance),
-                repeats,
-            )
+            times[job] = in_turns(partial(run, our_distance), partial(run, their_distance), repeats)
             difference = np.subtract(found[our_distance], found[their_distance])
             gaps[job] = float(np.abs(difference / found[their_distance]).max())
 
@@ -203,7 +207,8 @@ def print_shortcuts(what: str, clouds: list[tuple[np.ndarray, np.ndarray]], repe
     def plain_diagrams(distances: np.ndarray) -> list[np.ndarray]:
         return [in_order(bars) for bars in reduced(distances, 1, "gudhi")]
 
-    ours, plain = [], []
+    ours: list[Any] = []
+    plain: list[Any] = []
     times = in_turns(
         lambda: ours.append([[persistence_diagrams(d, 1) for d in pair] for pair in matrices]),
         lambda: plain.append([[plain_diagrams(d) for d in pair] for pair in matrices]),
@@ -219,15 +224,16 @@ def print_shortcuts(what: str, clouds: list[tuple[np.ndarray, np.ndarray]], repe
     print_shortcut("early end of the filtration, H1", what, times, gap)
     for dim, name in ((0, "matching by sorting, H0"), (1, "leaving out far pairs, H1")):
         pairs = [(clean[dim], noisy[dim]) for clean, noisy in found]
-        ours, plain = [], []
-        times = in_turns(
-            lambda pairs=pairs, ours=ours: ours.append([wasserstein(a, b) for a, b in pairs]),
-            lambda pairs=pairs, plain=plain: plain.append(
-                [wasserstein_distance(a, b, order=1, internal_p=2) for a, b in pairs]
-            ),
-            repeats,
-        )
-        gap = float(np.abs(np.divide(ours[-1], plain[-1]) - 1).max())
+        values: dict[str, list[float]] = {}
+
+        def short(pairs: list = pairs, values: dict = values) -> None:
+            values["ours"] = [wasserstein(a, b) for a, b in pairs]
+
+        def plain_way(pairs: list = pairs, values: dict = values) -> None:
+            values["plain"] = [wasserstein_distance(a, b, order=1, internal_p=2) for a, b in pairs]
+
+        times = in_turns(short, plain_way, repeats)
+        gap = float(np.abs(np.divide(values["ours"], values["plain"]) - 1).max())
         print_shortcut(f"1-Wasserstein, {name}", what, times, gap)
 
 
@@ -275,7 +281,9 @@ def measured_cost(points: np.ndarray, max_dim: int) -> tuple[float, float]:
 def _peak_kib() -> int:
     # getrusage tells the peak of the process that started this one, where that is higher.
     status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s*(\d+)", status)[1])
+    peak = re.search(r"VmHWM:\s*(\d+)", status)
+    assert peak
+    return int(peak[1])
 
 
 def embeddings(classes: int, images: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,12 +1,14 @@
 """Curves against the noise level."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-MEDIAN, BAND = {"linewidth": 2.2, "marker": "o", "markersize": 4}, {"alpha": 0.25, "linewidth": 0}
-THIN = {"linewidth": 0.5, "alpha": 0.35}
+MEDIAN: dict[str, Any] = {"linewidth": 2.2, "marker": "o", "markersize": 4}
+BAND: dict[str, Any] = {"alpha": 0.25, "linewidth": 0}
+THIN: dict[str, Any] = {"linewidth": 0.5, "alpha": 0.35}
 
 
 def by_level(table: pd.DataFrame, quantity: str, of: str) -> pd.DataFrame:

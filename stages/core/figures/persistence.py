@@ -114,7 +114,7 @@ def spread_classes(summaries: pd.DataFrame, count: int) -> list[str]:
 
 
 def diagrams_figure(
-    title: str, rows: Mapping[str, Mapping[str, list[np.ndarray]]], side: float = 3.2
+    title: str, rows: Mapping[str, Mapping[str, Sequence[np.ndarray]]], side: float = 3.2
 ) -> Figure:
     """Persistence diagrams in a grid with shared axes.
 
