@@ -100,13 +100,15 @@ def measure(
     height, width = exact.preprocessing["size"]
     pixels = np.random.default_rng(0).random((batch_size, 3, height, width), dtype=np.float32)
 
-    work: dict[str, tuple[int, Callable[[], None]]] = {}  # images, and what encodes them
+    work: dict[str, tuple[int, Callable[[], object]]] = {}  # images, and what encodes them
     swept, calls = len(ids) * len(LEVELS), 3 * available_cores()
     work["plain loop, float32"] = swept, partial(plain_loop, exact, folder, ids, found["plain"])
     for name, encoder in encoders.items():
         given = (encoder, folder, ids, NOISE, found[name], batch_size)
         work[f"sweep, {name}"] = swept, partial(sweep, *given)
-    short = {f"encoder alone, {fast}": partial(encoders[fast].encode_images, pixels)}
+    short: dict[str, Callable[[], object]] = {
+        f"encoder alone, {fast}": partial(encoders[fast].encode_images, pixels)
+    }
     if fast == "bf16":
         plain = not_packed(load_encoder(model, None, folder, 0, device), fast)
         short[f"encoder alone, {fast}, not packed"] = partial(plain.encode_images, pixels)
@@ -225,7 +227,7 @@ def _make_images(folder: Path, count: int) -> list[str]:
     (folder / "images").mkdir()
     generator = np.random.default_rng(0)
     for i in range(count):
-        pixels = sum(
+        layers = [
             np.asarray(
                 Image.fromarray(generator.integers(0, 256, (side, side, 3), dtype=np.uint8)).resize(
                     (300, 300)
@@ -233,8 +235,9 @@ def _make_images(folder: Path, count: int) -> list[str]:
                 dtype=np.float32,
             )
             for side in (4, 16, 64)
-        )
-        Image.fromarray((pixels / 3).astype(np.uint8)).save(folder / "images" / f"{i}.jpg")
+        ]
+        pixels = np.mean(layers, axis=0).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / "images" / f"{i}.jpg")
     return [f"{i}.jpg" for i in range(count)]
 
 

@@ -34,6 +34,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -268,9 +269,9 @@ class Pooled(nn.Module):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self.network = timm.create_model(name, num_classes=0)
+        self.network: Any = timm.create_model(name, num_classes=0)
         self.num_features = self.network.num_features
-        self.default_cfg = {}
+        self.default_cfg: dict[str, object] = {}
 
     def reset_classifier(self, num_classes: int, **_: object) -> None:
         """There is no classifier left; open_clip puts its projection after forward()."""

@@ -19,7 +19,9 @@ SOURCES = {
     "embed": "data/samples",
     "project": "data/project",
     "angles": "data/angles",
+    "persistence": "data/diagrams",
     "classify": "data/classify",
+    "claims": "data/claims",
 }
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from stages.core.artifacts.metrics import Metrics
+from stages.core.evaluation.headline import gather
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.params import read_params
-from stages.headline import HeadlineParams, gather
+from stages.settings.headline import HeadlineParams
 from tests.study import ROOT
 
 EMBED = {"noise_0.00": {}, "noise_0.50": {"cosine_to_clean": 0.9}}

@@ -19,9 +19,10 @@ from stages.core.figures import claims as claim_figures
 from stages.core.figures.angles import angle_matrix
 from stages.core.figures.classify import per_class_accuracy
 from stages.core.figures.fetch import contact_sheet
-from stages.core.figures.persistence import diagrams_figure, homology_group
+from stages.core.figures.persistence import diagrams_figure
 from stages.core.figures.style import (
     characters_without_font,
+    homology_group,
     short_name,
     text_width,
 )

@@ -8,6 +8,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 
@@ -44,24 +45,24 @@ def read_samples(folder: Path) -> Samples:
     """Read the samples; raises StudyError where a file is missing, damaged or does not fit."""
     file = folder / "samples.json"
     about = read_json(file, STAGE)
-    found = {key: about.get(key) for key in ("levels", "ids", "label")}
+    levels, ids, label = (about.get(key) for key in ("levels", "ids", "label"))
     if (
-        not _is_list_of(found["levels"], int | float)
-        or not _is_list_of(found["ids"], str)
-        or not isinstance(found["label"], str)
+        not _is_list_of(levels, int, float)
+        or not _is_list_of(ids, str)
+        or not isinstance(label, str)
     ):
         raise StudyError(f"{file}: not as '{STAGE}' wrote it; {make_again(STAGE)}")
     pixels = _read_pixels(folder / "pixels.npy")
-    if pixels.shape[:2] != (len(found["levels"]), len(found["ids"])):
+    if pixels.shape[:2] != (len(levels), len(ids)):
         raise StudyError(
             f"{folder}/pixels.npy: {pixels.shape[1]} images at {pixels.shape[0]} levels, of "
-            f"{len(found['ids'])} at {len(found['levels'])} in samples.json; {make_again(STAGE)}"
+            f"{len(ids)} at {len(levels)} in samples.json; {make_again(STAGE)}"
         )
-    return Samples(**found, pixels=pixels)
+    return Samples(levels, ids, label, pixels)
 
 
-def _is_list_of(value: object, kind: type) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(each, kind) for each in value)
+def _is_list_of(value: object, *kinds: type) -> TypeGuard[list]:
+    return isinstance(value, list) and bool(value) and all(isinstance(x, kinds) for x in value)
 
 
 def _read_pixels(file: Path) -> np.ndarray:

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -438,7 +439,7 @@ def _require_small(content: bytes) -> None:
     """
     data = memoryview(content)
     start, room = 128, MOST_IMDB_BYTES  # bytes
-    order = "big" if data[126:128] == b"MI" else "little"
+    order: Literal["big", "little"] = "big" if data[126:128] == b"MI" else "little"
     while start + 8 <= len(data):
         kind, size = (int.from_bytes(data[i : i + 4], order) for i in (start, start + 4))
         if kind == 15:  # miCOMPRESSED
@@ -454,8 +455,8 @@ def _require_small(content: bytes) -> None:
 
 def _pick(names: Sequence[str], positions: np.ndarray) -> list[str]:
     """The names at positions that count from 1, as MATLAB does."""
-    names = {i: normal_form(str(name)) for i, name in enumerate(np.atleast_1d(names), start=1)}
-    return [names[int(position)].strip() for position in np.atleast_1d(positions)]
+    numbered = {i: normal_form(str(name)) for i, name in enumerate(np.atleast_1d(names), start=1)}
+    return [numbered[int(position)].strip() for position in np.atleast_1d(positions)]
 
 
 def _check_imdb(file: Path, splits: pd.DataFrame, report: Report) -> None:
@@ -478,8 +479,8 @@ def _check_imdb(file: Path, splits: pd.DataFrame, report: Report) -> None:
 
 
 def _repeated(names: Iterable[str]) -> set[str]:
-    names = pd.Series(list(names), dtype=str)
-    return set(names[names.duplicated()])
+    listed = pd.Series(list(names), dtype=str)
+    return set(listed[listed.duplicated()])
 
 
 def _check(

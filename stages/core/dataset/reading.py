@@ -70,14 +70,14 @@ class Fault(NamedTuple):
     """Something wrong in a data set.
 
     part: "images", "splits", "annotations" or "imdb". where, what, fix: the three parts of a
-    message. count: how many images (or files) it concerns.
+    message. number: how many images (or files) it concerns.
     """
 
     part: str
     where: str
     what: str
     fix: str
-    count: int = 1
+    number: int = 1
 
 
 Report = Callable[[Sequence[Fault]], None]  # told of faults, it raises or lets them pass
@@ -103,7 +103,7 @@ class Tally:
     def __call__(self, faults: Sequence[Fault]) -> None:
         self.faults += faults
         for fault in faults:
-            self.counts[fault.part] += fault.count
+            self.counts[fault.part] += fault.number
 
 
 def some(names: Sequence[str], limit: int = 5) -> str:

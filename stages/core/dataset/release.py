@@ -298,7 +298,9 @@ def _unpack(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, archive
             path.mkdir(parents=True, exist_ok=True)
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tar.extractfile(member) as source, path.open("xb") as target:
+        source = tar.extractfile(member)
+        assert source is not None  # a regular file, as all members that are no folders
+        with source, path.open("xb") as target:
             shutil.copyfileobj(source, target)
     except (FileExistsError, NotADirectoryError, IsADirectoryError):
         raise StudyError(

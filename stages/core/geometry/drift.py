@@ -1,6 +1,7 @@
 """What noise does to clouds of embeddings: how far images move, how far classes spread."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ def drift_of_level(arrays: Arrays, labels: pd.Series, level: float) -> dict[str,
     draws = [np.asarray(a, dtype=np.float64) for (at, _), a in arrays.items() if at == level]
     rows = list(_rows_by_class(labels).values())
     means = [np.stack([cloud[own].mean(axis=0) for own in rows]) for cloud in draws]
-    found = {
+    found: dict[str, list[Any]] = {
         "spread_within_class": [np.mean([spread(cloud[own]) for own in rows]) for cloud in draws],
         "length_of_mean": [np.linalg.norm(cloud.mean(axis=0)) for cloud in draws],
     }
@@ -32,7 +33,7 @@ def drift_of_level(arrays: Arrays, labels: pd.Series, level: float) -> dict[str,
         found["distance_between_class_means"] = [pdist(each).mean() for each in means]
     if level > 0:
         moved = [cloud - clean for cloud in draws]
-        lengths = [np.linalg.norm(each, axis=1).mean() for each in moved]
+        lengths = [displacements(clean, cloud).mean() for cloud in draws]
         found["cosine_to_clean"] = [(cloud * clean).sum(axis=1).mean() for cloud in draws]
         found["displacement"] = lengths
         found["shared_displacement"] = [
@@ -76,9 +77,9 @@ def drift_table(arrays: Arrays, labels: pd.Series) -> pd.DataFrame:
                 "cosine_q90": high,
                 "cosine_class_min": min(of_classes.values()),
                 "cosine_class_max": max(of_classes.values()),
-                "most_moved": min(of_classes, key=of_classes.get) if level > 0 else "",
-                "least_moved": max(of_classes, key=of_classes.get) if level > 0 else "",
-                "displacement": np.linalg.norm(draws - clean, axis=2).mean(),
+                "most_moved": min(of_classes, key=of_classes.__getitem__) if level > 0 else "",
+                "least_moved": max(of_classes, key=of_classes.__getitem__) if level > 0 else "",
+                "displacement": displacements(clean, draws).mean(),
                 "spread": np.mean([spread(cloud) for cloud in draws]),
                 "spread_class_min": min(spreads),
                 "spread_class_mean": np.mean(spreads),
@@ -91,6 +92,11 @@ def drift_table(arrays: Arrays, labels: pd.Series) -> pd.DataFrame:
 def spread(cloud: np.ndarray) -> float:
     """Root mean square distance of (m, d) points from their mean."""
     return float(np.sqrt(((cloud - cloud.mean(axis=0)) ** 2).sum(axis=1).mean()))
+
+
+def displacements(clean: np.ndarray, noisy: np.ndarray) -> np.ndarray:
+    """(..., n) Euclidean distances of points from their clean ones: (n, d), (..., n, d)."""
+    return np.linalg.norm(noisy - clean, axis=-1)
 
 
 def _rows_by_class(labels: pd.Series) -> dict[str, np.ndarray]:

@@ -132,7 +132,7 @@ class _Constructor(SafeConstructor):
         try:
             return super().construct_object(node, deep)
         except (ValueError, LookupError, ArithmeticError, TypeError, AttributeError):
-            kind = node.tag.rpartition(":")[2]
+            kind = str(node.tag).rpartition(":")[2]
             value = quoted(node.value) if isinstance(node, ScalarNode) else "this"
             problem = f"{value} is no {kind}"
             raise ConstructorError(problem=problem, problem_mark=node.start_mark) from None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from open_clip import ClipLoss
+from open_clip.model import CLIP, CustomTextCLIP
 from torch import Tensor, nn
 
 from stages.core.runtime.errors import StudyError
@@ -49,7 +50,7 @@ def contrastive_loss(image: Tensor, text: Tensor, logit_scale: Tensor) -> Tensor
 
 
 def training_step(
-    model: nn.Module,
+    model: CLIP | CustomTextCLIP,
     optimiser: Optimiser,
     tokenise: Callable[[list[str]], Tensor],
     pairs: Pairs,

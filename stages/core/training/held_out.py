@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from open_clip.model import CLIP, CustomTextCLIP
+from torch import Tensor
 from torch.nn import functional
 
 from stages.core.runtime.randomness import generator_for
@@ -16,7 +17,7 @@ from stages.core.training.views import Normalisation
 
 @torch.inference_mode()
 def compare(
-    model: nn.Module,
+    model: CLIP | CustomTextCLIP,
     tokenise: Callable[[list[str]], Tensor],
     pairs: Pairs,
     normalisation: Normalisation,

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from open_clip.model import CLIP, CustomTextCLIP
 from PIL import Image
-from torch import nn
 
 from stages.core.runtime.errors import StudyError
 from stages.core.vision.hardware import DTYPES, fix_of_precision, map_on_cores
@@ -36,7 +36,7 @@ class Encoder:
     pretrained: str | None
     trained: bool
     quick_gelu: bool
-    model: nn.Module
+    model: CLIP | CustomTextCLIP
     tokenise: Callable[[list[str]], torch.Tensor]
     resize: Callable[[Image.Image], Image.Image]
     mean: np.ndarray

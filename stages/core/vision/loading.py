@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import open_clip
 import torch
+from open_clip.model import CLIP, CustomTextCLIP
 from open_clip.pretrained import download_pretrained_from_hf
 from open_clip.transform import PreprocessCfg, image_transform_v2
-from torch import nn
 from torchvision.transforms import Compose, Normalize, ToTensor
 
 import stages.core.vision.texture_net  # noqa: F401, makes the architecture known to timm
@@ -176,7 +176,7 @@ def _require_transformers(name: str, config: dict, keys: Keys) -> None:
 
 def _build(
     source: str, seed: int, problem: str, preparation: dict, device: str = "cpu"
-) -> nn.Module:
+) -> CLIP | CustomTextCLIP:
     """A model as open_clip builds it, with weights drawn from the seed; on 'meta' it has none.
 
     Raises StudyError that begins with `problem`.
@@ -208,7 +208,7 @@ def _encoder(
     name: str,
     pretrained: str | None,
     trained: bool,
-    model: nn.Module,
+    model: CLIP | CustomTextCLIP,
     source: str,
     config: dict,
     device: torch.device,

@@ -62,7 +62,7 @@ def allocate(
     The space is taken at once: a disk that fills up later would kill the process as it writes
     to the memory map, without an error to report.
     """
-    arrays = {}
+    arrays: dict[tuple[float, int], np.ndarray] = {}
     for level in levels:
         for draw in range(draws if level > 0 else 1):
             file = folder / array_name(level, draw)

@@ -31,7 +31,7 @@ class TextureNet(nn.Module):
         self.layers = nn.Sequential(*layers)
         # What open_clip asks of a network of timm.
         self.num_features = WIDTHS[-1]
-        self.default_cfg = {}
+        self.default_cfg: dict[str, object] = {}
 
     def reset_classifier(self, num_classes: int, **_: object) -> None:
         """There is no classifier to take off; open_clip puts its projection after forward()."""
@@ -55,7 +55,7 @@ class Residual(nn.Module):
         super().__init__()
         self.first = ConvNorm(channels, channels, kernel=3)
         self.second = ConvNorm(channels, channels, kernel=3)
-        nn.init.zeros_(self.second[1].weight)
+        nn.init.zeros_(self.second.get_parameter("1.weight"))
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(x + self.second(torch.relu(self.first(x))))

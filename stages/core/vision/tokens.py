@@ -2,17 +2,18 @@
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import open_clip
 import torch
-from torch import nn
+from open_clip.model import CLIP, CustomTextCLIP
 
 from stages.core.runtime.errors import StudyError, quoted
 from stages.core.vision.messages import quiet, reason
 from stages.core.vision.model_files import Keys
 
 
-def load_tokeniser(source: str, name: str, config: dict, keys: Keys) -> Callable:
+def load_tokeniser(source: str, name: str, config: dict, keys: Keys) -> Any:
     """open_clip's tokeniser of a model; one of transformers never brings code of its own."""
     hub = config["text_cfg"].get("hf_tokenizer_name")
     try:
@@ -26,14 +27,12 @@ def load_tokeniser(source: str, name: str, config: dict, keys: Keys) -> Callable
         ) from None
 
 
-def vocabulary_of(model: nn.Module) -> int:
+def vocabulary_of(model: CLIP | CustomTextCLIP) -> int:
     """The number of tokens that the model's text tower knows."""
     return getattr(model, "vocab_size", None) or model.text.vocab_size
 
 
-def whole_texts(
-    tokenise: Callable, vocabulary: int, keys: Keys
-) -> Callable[[list[str]], torch.Tensor]:
+def whole_texts(tokenise: Any, vocabulary: int, keys: Keys) -> Callable[[list[str]], torch.Tensor]:
     """open_clip's tokeniser, which would cut a long text off in silence, with an error instead.
 
     A text fits where a context of twice the length adds padding alone. What a tokeniser pads with,

@@ -6,7 +6,7 @@ points in any way.
 
 import numpy as np
 
-from stages.core.topology.homology import bars_up_to, distance_matrix
+from stages.core.topology.rips import bars_up_to, distance_matrix
 
 # Distances are divided by this quantile of their own, as Barannikov et al. do: clouds are
 # compared in shape and not in size.

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from stages.core.topology.homology import bars_up_to, distance_matrix
-from stages.core.topology.representations import cross_barcode, topology_divergence
+from stages.core.topology.divergence import cross_barcode, topology_divergence
+from stages.core.topology.rips import bars_up_to, distance_matrix
 
 
 def cloud(seed: int, n: int = 20, d: int = 3) -> np.ndarray:
