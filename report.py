@@ -7,8 +7,9 @@
 | page.html | all of it and the pictures of the stages in one file, which opens with no network |
 | vega.js | with which the pages of 'dvc plots show' and 'dvc plots diff' need no network either |
 
-Everything is read by DVC from what git and the cache hold; nothing is computed. A lock that does
-not fit the code, the params or the tables, and a plot without data, are refused.
+Everything is read by DVC from what git and the cache hold; nothing is computed. What the cache
+lacks, as in a fresh clone, is named and left out. A lock that does not fit the code, the params or
+the tables, and a plot of which git should hold the data and does not, are refused.
 """
 
 import base64
@@ -17,8 +18,10 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 import vl_convert
@@ -40,6 +43,15 @@ PICTURE_SCALE = 1.5
 OF_DVC = {"filename", "field"}  # columns that DVC adds to every row, and no template here reads
 
 Change = tuple[str, object, object]  # (name, value in the base, value in the workspace)
+Lacking = dict[tuple[str, ...], list[str]]  # {revisions: the plots without data in these}
+
+
+class Output(NamedTuple):
+    """What a stage of dvc.yaml makes; cached: in DVC's cache, and not in git."""
+
+    path: str
+    stage: str
+    cached: bool
 
 
 @click.command()
@@ -67,7 +79,8 @@ def write_report(base: str) -> None:
     known = is_known(base)
     with tempfile.TemporaryDirectory() as pictures:
         command = ["diff", base] if known else ["show"]
-        plots = json.loads(dvc("plots", *command, "--json", "--out", pictures))["data"]
+        found = json.loads(dvc("plots", *command, "--json", "--out", pictures))
+        plots = found["data"]
         require_data(plots, pipeline)
         specs = {name: plot[0]["content"] for name, plot in plots.items() if is_drawn(plot)}
         images = {
@@ -77,16 +90,19 @@ def write_report(base: str) -> None:
             for image in plot
         }
     tables = describe_changes(base) if known else describe_workspace(base)
+    lacking = lacking_plots(found.get("errors", ()))
     vega = vl_convert.javascript_bundle()
     with whole_folder(FOLDER, "report") as folder:
         (folder / "vega.js").write_text(vega)
-        (folder / "page.html").write_text(page(tables, specs, images, vega))
-        (folder / "comment.md").write_text(comment(tables, specs))
+        (folder / "page.html").write_text(page(tables, specs, images, vega, lacking))
+        (folder / "comment.md").write_text(comment(tables, specs, lacking))
         for name, spec in specs.items():
             picture = vl_convert.vegalite_to_png(spec, scale=PICTURE_SCALE)
             (folder / file_name(name)).write_bytes(picture)
     against = f"against {base}" if known else f"alone ({base}: no such revision)"
     click.echo(f"{FOLDER}: the workspace {against}; open {FOLDER}/page.html")
+    if lacking:
+        click.echo(f"{FOLDER}: {left_out(lacking, repr)}")
 
 
 def read_pipeline(file: Path) -> dict:
@@ -135,16 +151,15 @@ def require_up_to_date(status: dict, pipeline: dict) -> None:
     status: of 'dvc status --json'. What a stage makes may be missing: no fault of a clone that
     has no cache.
     """
-    made = set(outputs(pipeline))
     for stage, entries in status.items():
-        if found := list(_faults(entries, made)):
+        if found := list(_faults(entries, pipeline)):
             raise StudyError(
                 f"dvc.lock: stage {stage} is not up to date: {', '.join(found)}; run 'dvc repro' "
                 "and commit what it changes"
             )
 
 
-def _faults(entries: list, made: set[str]) -> Iterator[str]:
+def _faults(entries: list, pipeline: dict) -> Iterator[str]:
     for entry in entries:
         if isinstance(entry, str):
             if entry != "always changed":  # which is how a stage is declared, and no change
@@ -153,38 +168,60 @@ def _faults(entries: list, made: set[str]) -> Iterator[str]:
         for path, state in (item for paths in entry.values() for item in paths.items()):
             if isinstance(state, dict):  # a params file
                 yield from (f"{key} in {path} {how}" for key, how in state.items())
-            elif not (path in made and state in ("deleted", "not in cache")):
+            elif not (state in ("deleted", "not in cache") and output_with(path, pipeline)):
                 yield f"{path} {state}"
 
 
-def outputs(pipeline: dict) -> Iterator[str]:
-    """The path of every output of every stage of a dvc.yaml."""
-    for stage in pipeline["stages"].values():
-        for out in stage["outs"]:
-            yield from [out] if isinstance(out, str) else out
+def outputs(pipeline: dict) -> Iterator[Output]:
+    """Every output of every stage of a dvc.yaml."""
+    for stage, content in pipeline["stages"].items():
+        for out in content["outs"]:
+            for path, options in ({out: {}} if isinstance(out, str) else out).items():
+                yield Output(path, stage, options.get("cache", True))
+
+
+def output_with(file: str, pipeline: dict) -> Output | None:
+    """The output that a file is, or lies in."""
+    parents = {file, *map(str, Path(file).parents)}
+    return next((out for out in outputs(pipeline) if out.path in parents), None)
+
+
+def sources(pipeline: dict) -> Iterator[tuple[str, str]]:
+    """The name of every plot of a dvc.yaml, and the table or picture that it shows."""
+    for plot in pipeline["plots"]:
+        if isinstance(plot, str):
+            yield plot, plot
+            continue
+        for name, definition in plot.items():
+            yield from ((name, table) for table in definition["y"])
 
 
 def require_data(plots: dict, pipeline: dict) -> None:
-    """Raise StudyError for a plot of a table without data in the workspace.
+    """Raise StudyError for a plot without data in the workspace, unless the cache may lack it.
 
     plots: {name: drawings} of 'dvc plots show --json', which succeeds with no drawings then.
     """
-    for plot in pipeline["plots"]:
-        for name, definition in plot.items() if isinstance(plot, dict) else ():
-            drawings = plots.get(name)
-            if not drawings or "workspace" not in drawings[0]["revisions"]:
-                tables = list(definition["y"])
-                raise StudyError(
-                    f"plot '{name}': no data in {', '.join(tables)}; {_fix(tables[0], pipeline)}"
-                )
+    for name, file in sources(pipeline):
+        if any("workspace" in drawing["revisions"] for drawing in plots.get(name, ())):
+            continue
+        out = output_with(file, pipeline)
+        if not (out and out.cached) or Path(file).exists():
+            mend = make_again(out.stage) if out else "run 'dvc repro'"
+            raise StudyError(f"plot '{name}': no data in {file}; {mend}")
 
 
-def _fix(table: str, pipeline: dict) -> str:
-    """How to make a table again, of which dvc.lock may say that all is well with it."""
-    for stage, content in pipeline["stages"].items():
-        if table in set(outputs({"stages": {stage: content}})):
-            return make_again(stage)
-    return "run 'dvc repro'"
+def lacking_plots(errors: Iterable[dict]) -> Lacking:
+    """The plots whose data the cache lacks, those of the same revisions together.
+
+    errors: of 'dvc plots diff --json', one or more for each plot and revision without data.
+    """
+    revisions = defaultdict(dict)
+    for error in errors:
+        revisions[error["name"]][error["rev"]] = True
+    lacking = defaultdict(list)
+    for name, of_plot in revisions.items():
+        lacking[tuple(of_plot)].append(name)
+    return lacking
 
 
 # --- what is written ----------------------------------------------------------------------------
@@ -282,16 +319,27 @@ def scalars(content: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
             yield f"{prefix}{key}", value
 
 
-def comment(tables: str, specs: dict[str, dict]) -> str:
-    """Markdown: a hidden marker, the tables, then the pictures, all but the first folded."""
-    first, *others = [f"![{name}]({file_name(name)})" for name in specs]
-    pictures = [first, folded(f"{len(others)} more plots", "\n\n".join(others))]
-    return "\n\n".join([MARKER, tables, "## Plots", *pictures]) + "\n"
+def comment(tables: str, specs: dict[str, dict], lacking: Lacking) -> str:
+    """Markdown: a hidden marker, the tables, what is left out, then the pictures.
+
+    All pictures but the first are folded.
+    """
+    pictures = [f"![{name}]({file_name(name)})" for name in specs]
+    if others := pictures[1:]:
+        pictures[1:] = [folded(f"{len(others)} more plots", "\n\n".join(others))]
+    return "\n\n".join([MARKER, tables, "## Plots", *notes(lacking), *pictures]) + "\n"
 
 
-def page(tables: str, specs: dict[str, dict], images: dict[str, bytes], vega: str) -> str:
+def page(
+    tables: str,
+    specs: dict[str, dict],
+    images: dict[str, bytes],
+    vega: str,
+    lacking: Lacking,
+) -> str:
     """The page as one file: the tables, the plots drawn by the script `vega`, the images."""
-    sections = [MarkdownIt("commonmark").enable("table").render(tables)]
+    written = "\n\n".join([tables, *notes(lacking)])
+    sections = [MarkdownIt("commonmark").enable("table").render(written)]
     for i, spec in enumerate(specs.values()):
         rows = [
             {key: value for key, value in row.items() if key not in OF_DVC}
@@ -324,6 +372,21 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     lines = [tuple(head), *(tuple(row) for row in rows)]
     lines.insert(1, ("---",) * len(lines[0]))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def notes(lacking: Lacking) -> list[str]:
+    """A paragraph that says which plots are left out, if any are."""
+    return [f"Of some plots {left_out(lacking, code)}."] if lacking else []
+
+
+def left_out(lacking: Lacking, quote: Callable[[str], str]) -> str:
+    """Which plots are left out, and how to get them; quote: how the name of one is written."""
+    clauses = [
+        f"the cache lacks the data in {' and '.join(map(quote, revisions))}: "
+        f"{', '.join(map(quote, names))}"
+        for revisions, names in lacking.items()
+    ]
+    return f"{'; '.join(clauses)}; run 'dvc pull', or 'dvc repro' to make it again"
 
 
 def folded(summary: str, content: str) -> str:

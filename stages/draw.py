@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from stages.core.runtime.command import path_option, refusing
-from stages.core.runtime.files import whole_folder
+from stages.core.runtime.files import whole_files
 
 # What the pictures of a stage are drawn from.
 SOURCES = {
@@ -33,7 +33,7 @@ def draw(stage: str, data: Path | None, plots: Path) -> None:
     """Draw the pictures of STAGE from what it wrote."""
     with refusing(f"draw {stage}"):
         figures = import_module(f"stages.core.figures.{stage}")
-        with whole_folder(plots / stage, "draw") as folder:
+        with whole_files(plots / stage) as folder:
             figures.draw(data or Path(SOURCES[stage]), folder)
 
 

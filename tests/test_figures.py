@@ -67,7 +67,7 @@ def test_a_class_is_named_in_the_midst_of_half_of_it_and_a_scattered_one_nowhere
     table = points_table(points, measures, ["island", "scattered"])
     assert table["name"].tolist() == [""] * 5 + ["island"] + [""] * 2
     assert table["measures"].tolist() == [
-        "purity 1.00 (by chance 0.25), silhouette -0.50, trustworthiness 0.99",
+        "purity 1.00 (chance 0.25), silhouette -0.50, trustworthiness 0.99",
         *[""] * 7,
     ]
 

@@ -14,7 +14,7 @@ import vl_convert
 import yaml
 from dvc_render.vega_templates import Template
 
-from report import OF_DVC, outputs
+from report import OF_DVC, output_with, outputs, sources
 from stages.core.figures.style import COLOURS
 from tests.plots import TEMPLATES, filled, read_template
 from tests.study import ROOT, commit_all, dvc
@@ -42,9 +42,9 @@ def walk(node: object) -> Iterator[dict]:
 
 
 def test_every_plot_is_of_outputs_of_a_stage() -> None:
-    made = set(outputs(PIPELINE))
-    tables = {file for definition in PLOTS.values() for file in definition["y"]}
-    assert tables | set(PICTURES) <= made
+    shown = list(sources(PIPELINE))
+    assert {name for name, _ in shown} == {*PLOTS, *PICTURES}
+    assert all(output_with(file, PIPELINE) for _, file in shown)
 
 
 def test_every_template_is_used_and_every_plot_has_one() -> None:
@@ -65,7 +65,7 @@ def test_templates_share_one_look(template: str) -> None:
 
 
 def test_fifty_classes_are_told_apart() -> None:
-    encoding = read_template("projection")["spec"]["encoding"]
+    encoding = read_template("projection")["spec"]["layer"][0]["encoding"]
     ranges = [encoding[channel]["scale"]["range"] for channel in ("color", "shape")]
     styles = list(zip(*map(itertools.cycle, ranges), range(49), strict=False))
     assert len({(colour, shape) for colour, shape, _ in styles}) == 49
@@ -79,33 +79,73 @@ def test_no_grid_of_panels_is_sorted(template: str) -> None:
             assert not {"sort"} & (node["row"].keys() | node["column"].keys())
 
 
+def groups_of(spec: dict) -> dict[str, list[dict]]:
+    """The parts of a grid of panels by name: cells, and the headers of columns and rows."""
+    top = vl_convert.vegalite_to_scenegraph(spec)["scenegraph"]["items"][0]
+    return {group.get("name"): group["items"] for group in top["items"]}
+
+
+def header(group: dict) -> str:
+    titles = [node for node in walk(group) if node.get("role") == "title-text"]
+    return titles[0]["items"][0]["text"]
+
+
+def marks_of(cell: dict) -> Iterator[dict]:
+    """The marks of a panel: symbols, rules, texts."""
+    for group in cell["items"]:
+        if group.get("role") == "mark":
+            yield from ({"marktype": group["marktype"], **item} for item in group["items"])
+
+
 def test_a_panel_shows_its_own_level_and_revision() -> None:
     points = {("workspace", "0"): 1, ("workspace", "2"): 2, ("main", "0"): 3, ("main", "0.5"): 4}
     rows = [
         {"rev": rev, "noise": noise, "class": "grid", "x": str(i), "y": "1"}
+        | {"name": "" if i else f"{rev} {noise}", "measures": "" if i else f"purity {count}"}
         for (rev, noise), count in points.items()
         for i in range(count)
     ]
-    top = vl_convert.vegalite_to_scenegraph(filled("projection", rows))["scenegraph"]["items"][0]
-    groups = {group.get("name"): group["items"] for group in top["items"]}
-
-    def header(group: dict) -> str:
-        titles = [node for node in walk(group) if node.get("role") == "title-text"]
-        return titles[0]["items"][0]["text"]
-
+    groups = groups_of(filled("projection", rows))
     columns = {group["x"]: header(group) for group in groups["column_header"]}
     lines = {group["y"]: header(group) for group in groups["row_header"]}
-    found = {
-        (lines[cell["y"]], columns[cell["x"]]): len(cell["items"][0]["items"])
-        for cell in groups["cell"]
-        if cell["items"]
-    }
+    found = {}
+    for cell in groups["cell"]:
+        marks = list(marks_of(cell))
+        symbols = sum(mark["marktype"] == "symbol" for mark in marks)
+        texts = {mark["text"] for mark in marks if mark["marktype"] == "text"}
+        if marks:
+            found[lines[cell["y"]], columns[cell["x"]]] = (symbols, texts)
     assert found == {
-        ("workspace", "clean"): 1,
-        ("workspace", "noise 2.00"): 2,
-        ("main", "clean"): 3,
-        ("main", "noise 0.50"): 4,
+        ("workspace", "clean"): (1, {"workspace 0", "purity 1"}),
+        ("workspace", "noise 2.00"): (2, {"workspace 2", "purity 2"}),
+        ("main", "clean"): (3, {"main 0", "purity 3"}),
+        ("main", "noise 0.50"): (4, {"main 0.5", "purity 4"}),
     }
+
+
+def test_points_of_a_revision_without_names_and_measures_are_drawn() -> None:
+    rows = [{"rev": "main", "noise": "0", "class": "grid", "x": "1", "y": "1"}]
+    (cell,) = groups_of(filled("projection", rows))["cell"]
+    assert [mark["marktype"] for mark in marks_of(cell)] == ["symbol"]
+
+
+def test_classifiers_stand_in_the_order_of_their_table() -> None:
+    """Each above its own numbers, though neither the order of names nor of numbers."""
+    accuracy = {"zero-shot": 0.5, "linear probe": 0.75, "another": 0.25}
+    rows = [
+        {"rev": rev, "noise": noise, "classifier": name, "measure": "top-1"}
+        | {"accuracy": str(share), "low": "0", "high": "1", "chance": "0"}
+        for rev in ("workspace", "main")
+        for noise in ("0", "1")
+        for name, share in accuracy.items()
+    ]
+    groups = groups_of(filled("accuracy", rows))
+    names = [header(group) for group in sorted(groups["column_header"], key=lambda g: g["x"])]
+    assert names == list(accuracy)
+    for name, cell in zip(names, sorted(groups["cell"], key=lambda g: g["x"]), strict=True):
+        points = [mark for mark in marks_of(cell) if mark["marktype"] == "symbol"]
+        shares = {round(1 - point["y"] / cell["height"], 6) for point in points}
+        assert shares == {accuracy[name]}
 
 
 # The tables of a study
@@ -124,6 +164,13 @@ def drawings(study: Path) -> dict[str, list[dict]]:
     """{plot: its drawings} of HEAD and the workspace, as DVC makes them."""
     out = str(study.parent / "pictures")
     return json.loads(dvc(study, "plots", "diff", "HEAD", "--json", "--out", out))["data"]
+
+
+@pytest.mark.slow
+def test_all_that_is_drawn_is_an_output(study: Path) -> None:
+    drawn = {file for file in (study / "plots" / "drawn").rglob("*") if file.is_file()}
+    made = {out.path for out in outputs(PIPELINE)}
+    assert {str(file.relative_to(study)) for file in drawn} <= made
 
 
 @pytest.mark.slow

@@ -194,4 +194,4 @@ def test_the_points_of_every_layout_are_drawn(runs: list[Path], tmp_path: Path):
             assert set(clean["name"].dropna()) == {"dotted", "grid", "striped"}  # the kept ones
             assert (clean["name"].dropna() == clean["class"][clean["name"].notna()]).all()
             assert points["measures"].notna().groupby(points["noise"]).sum().tolist() == [1, 1, 1]
-            assert clean["measures"].iloc[0].startswith("purity 1.00 (by chance 0.23), ")
+            assert clean["measures"].iloc[0].startswith("purity 1.00 (chance 0.23), ")

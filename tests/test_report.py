@@ -1,5 +1,6 @@
 """The report: what it says of a small pipeline, what it refuses, and its page in a browser."""
 
+import base64
 import re
 import shutil
 import sys
@@ -35,6 +36,14 @@ Path("classify.json").write_text(json.dumps({"right": params["right"], "of": 9})
 Path("loss.csv").write_text("step,split,loss\\n1,train,2.5\\n2,train,1.5\\n")
 Path("picture.png").write_bytes(b"a picture")
 """
+DRAW = """
+import json
+from pathlib import Path
+Path("drawn/classify").mkdir(parents=True, exist_ok=True)
+right = json.loads(Path("classify.json").read_text())["right"]
+Path("drawn/classify/points.csv").write_text(f"step,split,loss\\n1,train,{right}\\n")
+Path("drawn/classify/drawn.png").write_bytes(b"a drawing of %d" % right)
+"""
 PIPELINE = {
     "stages": {
         "classify": {
@@ -46,14 +55,22 @@ PIPELINE = {
                 {"loss.csv": {"cache": False}},
                 "picture.png",
             ],
-        }
+        },
+        "draw_classify": {
+            "cmd": "python draw.py",
+            "deps": ["draw.py", "classify.json"],
+            "outs": ["drawn/classify/points.csv", "drawn/classify/drawn.png"],
+        },
     },
     "metrics": ["classify.json"],
     "plots": [
         {"The loss": {"template": "loss", "x": "step", "y": {"loss.csv": "loss"}}},
+        {"Points": {"template": "loss", "x": "step", "y": {"drawn/classify/points.csv": "loss"}}},
         "picture.png",
+        "drawn/classify/drawn.png",
     ],
 }
+CACHED = "'Points', 'picture.png', 'drawn/classify/drawn.png'"
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +81,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("page.html", "config", ".gitignore", "plots/loss.json"):
         shutil.copy(ROOT / ".dvc" / name, folder / ".dvc" / name)
     (folder / "make.py").write_text(SCRIPT)
+    (folder / "draw.py").write_text(DRAW)
     (folder / "params.yaml").write_text("right: 3\n")
     (folder / "dvc.yaml").write_text(yaml.safe_dump(PIPELINE))
     git(folder, "init", "--quiet", "--initial-branch", "main")
@@ -109,12 +127,16 @@ def test_what_changed_shows_and_nothing_else(small: Path) -> None:
     assert "| `classify.right` | `3` | `6` | +100% |" in lines
     assert not any("classify.of" in line for line in lines)
     assert "![The loss](the-loss.png)" in lines
-    assert (FOLDER / "the-loss.png").read_bytes().startswith(b"\x89PNG")
+    assert "![Points](points.png)" in lines
+    for name in ("the-loss", "points"):
+        assert (FOLDER / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
     shown = (FOLDER / "page.html").read_text()
     assert "<td><code>classify.right</code></td>" in shown
     assert {"workspace", "main"} == set(re.findall(r'"rev": "(\w+)"', shown))
     assert shown.count("YSBwaWN0dXJl") == 2  # 'a picture' in base64, in both revisions
+    for right in (3, 6):
+        assert base64.b64encode(b"a drawing of %d" % right).decode() in shown
     assert LOCAL_VEGA not in shown
 
 
@@ -180,14 +202,41 @@ def test_a_missing_script_is_refused(small: Path) -> None:
     assert "stage classify is not up to date: make.py deleted" in refusal()
 
 
-def test_a_missing_cache_is_no_fault(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_cache_is_no_fault_and_what_it_lacks_is_named(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clone = small.with_name("clone")
     git(small.parent, "clone", "--quiet", str(small), str(clone))
     assert "picture.png" in dvc(clone, "status")
+    dvc(clone, "plots", "diff", "HEAD")
     monkeypatch.chdir(clone)
+    result = make("--base", "HEAD")
+    assert result.exit_code == 0, result.output
+    said, lacking = result.output.splitlines()
+    assert said == "report: the workspace against HEAD; open report/page.html"
+    assert lacking == (
+        f"report: the cache lacks the data in 'workspace' and 'HEAD': {CACHED}; "
+        "run 'dvc pull', or 'dvc repro' to make it again"
+    )
+    told = "the cache lacks the data in `workspace` and `HEAD`: " + CACHED.replace("'", "`")
+    assert told in (FOLDER / "comment.md").read_text()
+    assert "<code>drawn/classify/drawn.png</code>" in (FOLDER / "page.html").read_text()
+    assert (FOLDER / "the-loss.png").exists()
+    assert not (FOLDER / "points.png").exists()
+
+
+def test_data_that_the_cache_lacks_of_the_base_alone(small: Path) -> None:
+    shutil.rmtree(small / ".dvc" / "cache")
     result = make()
     assert result.exit_code == 0, result.output
-    assert (FOLDER / "the-loss.png").exists()
+    assert f"the cache lacks the data in 'main': {CACHED}; run 'dvc pull'" in result.output
+    assert (FOLDER / "points.png").exists()
+
+
+def test_a_table_that_git_should_hold_is_refused_where_it_is_missing(small: Path) -> None:
+    (small / "loss.csv").unlink()
+    fix = "run 'dvc repro --force --single-item classify'"
+    assert refusal() == f"Error: plot 'The loss': no data in loss.csv; {fix}"
 
 
 def test_a_plot_without_data_is_refused(small: Path) -> None:
@@ -253,7 +302,7 @@ def test_a_comment_stays_below_the_limit_of_github() -> None:
     names = [f"distances.noise_0.50.h1.wasserstein.share_above_{i:04d}" for i in range(1000)]
     part = metrics_part([(name, 0.123456, 0.654321) for name in names], "main")
     specs = {f"A plot of a rather long name, number {i}": {} for i in range(30)}
-    assert len(comment(part, specs)) < 60_000
+    assert len(comment(part, specs, {("workspace", "main"): list(specs)})) < 60_000
     assert part.count("wasserstein") == MOST_METRICS
     assert f"{1000 - MOST_METRICS} more are told by `dvc metrics diff main`." in part
 
@@ -264,7 +313,7 @@ def test_names_of_pictures() -> None:
 
 def test_data_cannot_end_the_script_of_the_page() -> None:
     spec = {"data": {"values": [{"class": "</script>", "filename": "a.csv", "field": "y"}]}}
-    shown = page("", {"A plot": spec}, {"<b>": b""}, "")
+    shown = page("", {"A plot": spec}, {"<b>": b""}, "", {})
     assert '{"class": "<\\/script>"}' in shown
     assert "a.csv" not in shown
     assert "&lt;b&gt;" in shown
@@ -324,8 +373,18 @@ def test_metrics_that_dvc_passes_over_are_refused(small: Path, content: str) -> 
 
 
 @pytest.mark.parametrize("content", ["", "loss\n", "\0\0\0"])
-def test_a_table_without_data_is_refused(small: Path, content: str) -> None:
-    (small / "loss.csv").write_text(content)
+@pytest.mark.parametrize(
+    ("plot", "table", "stage"),
+    [
+        ("The loss", "loss.csv", "classify"),
+        ("Points", "drawn/classify/points.csv", "draw_classify"),
+    ],
+)
+def test_a_table_without_data_is_refused(
+    small: Path, plot: str, table: str, stage: str, content: str
+) -> None:
+    (small / table).unlink()
+    (small / table).write_text(content)
     dvc(small, "commit", "--force")
-    fix = "run 'dvc repro --force --single-item classify'"
-    assert f"plot 'The loss': no data in loss.csv; {fix}" in refusal()
+    fix = f"run 'dvc repro --force --single-item {stage}'"
+    assert f"plot '{plot}': no data in {table}; {fix}" in refusal()

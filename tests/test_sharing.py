@@ -1,6 +1,5 @@
 """A study that is pushed to a remote and pulled into a fresh clone."""
 
-import json
 import os
 import shutil
 import sys
@@ -13,7 +12,7 @@ from tests.study import commit_all, dvc, git, metrics, run, stages_run, stale_st
 
 pytestmark = pytest.mark.slow
 
-PREDICTIONS = "data/classify/predictions.parquet"
+TABLE = "plots/drawn/classify/confusion_clean.csv"
 
 # Every file of a cache or of a folder remote is named by the MD5 of what it holds. The README
 # gives this command: DVC itself trusts a cached file that nobody seems to have written to.
@@ -43,14 +42,8 @@ def fresh_clone(study: Path) -> Path:
 def place_in_cache(study: Path, path: str) -> Path:
     """Where a file of the study lies within a DVC cache."""
     lock = yaml.safe_load((study / "dvc.lock").read_text())
-    outs = {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]}
-    folder, _, name = path.rpartition("/")
-    listing = study / ".dvc" / "cache" / in_cache(outs[folder])
-    files = {file["relpath"]: file["md5"] for file in json.loads(listing.read_text())}
-    return in_cache(files[name])
-
-
-def in_cache(digest: str) -> Path:
+    outs = [out for stage in lock["stages"].values() for out in stage["outs"]]
+    digest = next(out["md5"] for out in outs if out["path"] == path)
     return Path("files", "md5", digest[:2], digest[2:])
 
 
@@ -67,48 +60,48 @@ def rot(file: Path) -> None:
 
 def test_a_fresh_clone_pulls_everything_and_computes_nothing(pushed: Path) -> None:
     clone = fresh_clone(pushed)
-    assert f"A       {PREDICTIONS}" in dvc(clone, "pull")
+    assert f"A       {TABLE}" in dvc(clone, "pull")
     assert not stale_stages(clone)
     assert "in sync" in dvc(clone, "status", "--cloud")
     printed = dvc(clone, "repro")
     assert stages_run(printed) == ["preflight"]
     assert "Stage 'classify' didn't change, skipping" in printed
     assert metrics(clone) == metrics(pushed)
-    assert (clone / PREDICTIONS).read_bytes() == (pushed / PREDICTIONS).read_bytes()
+    assert (clone / TABLE).read_bytes() == (pushed / TABLE).read_bytes()
     assert not git(clone, "status", "--porcelain")
 
 
 def test_a_file_damaged_in_the_remote_is_named_and_not_put_into_place(pushed: Path) -> None:
-    stored = pushed.with_name("remote") / place_in_cache(pushed, PREDICTIONS)
+    stored = pushed.with_name("remote") / place_in_cache(pushed, TABLE)
     rot(stored)
     clone = fresh_clone(pushed)
     pulled = run(clone, sys.executable, "-m", "dvc", "pull")
     assert pulled.returncode != 0
-    assert PREDICTIONS in pulled.stderr
-    assert not (clone / PREDICTIONS).exists()
+    assert TABLE in pulled.stderr
+    assert not (clone / TABLE).exists()
 
     # Who still has the file sends it again, once the damaged one is out of the way.
     stored.unlink()
     assert "1 file pushed" in dvc(pushed, "push")
     dvc(clone, "pull")
-    assert (clone / PREDICTIONS).read_bytes() == (pushed / PREDICTIONS).read_bytes()
+    assert (clone / TABLE).read_bytes() == (pushed / TABLE).read_bytes()
     assert not stale_stages(clone)
 
 
 def test_a_file_damaged_in_the_cache_is_named(pushed: Path) -> None:
-    cached = pushed / ".dvc" / "cache" / place_in_cache(pushed, PREDICTIONS)
+    cached = pushed / ".dvc" / "cache" / place_in_cache(pushed, TABLE)
     cached.chmod(0o644)
     cached.write_bytes(cached.read_bytes()[:-100])
-    assert f"not in cache:       {PREDICTIONS}" in dvc(pushed, "status")
-    (pushed / PREDICTIONS).unlink()
-    assert f"A       {PREDICTIONS}" in dvc(pushed, "pull")
+    assert f"not in cache:       {TABLE}" in dvc(pushed, "status")
+    (pushed / TABLE).unlink()
+    assert f"A       {TABLE}" in dvc(pushed, "pull")
     assert not stale_stages(pushed)
 
 
 def test_a_file_that_rots_in_the_cache_is_named_by_its_checksum(pushed: Path) -> None:
     check = CHECK.format(".dvc/cache/files/md5")
     assert run(pushed, "sh", "-c", check).returncode == 0
-    cached = ".dvc/cache" / place_in_cache(pushed, PREDICTIONS)
+    cached = ".dvc/cache" / place_in_cache(pushed, TABLE)
     rot(pushed / cached)
     found = run(pushed, "sh", "-c", check)
     assert found.returncode != 0

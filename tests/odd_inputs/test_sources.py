@@ -224,7 +224,8 @@ def test_dvc_runs_again_what_reads_a_changed_file(tiny_study: Path, tmp_path: Pa
     commit_all(study)
     (study / ".dvc/tmp/checksums.db").unlink()
     ran = stages_run(dvc(study, "exp", "run", "--temp", "-S", "classify.confidence=0.5"))
-    assert ran == ["preflight", "classify", "headline"]
+    assert ran[0] == "preflight"
+    assert set(ran[1:]) == {"classify", "draw_classify", "headline"}
     assert (study / ".dvc/tmp/checksums.db").exists()
     assert not git(study, "status", "--porcelain")
 

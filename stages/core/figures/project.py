@@ -49,7 +49,7 @@ def points_table(
             if row is not None:
                 table.loc[row, "name"] = class_name
         table.loc[0, "measures"] = (
-            f"purity {found.purity:.2f} (by chance {found.chance_purity:.2f}), "
+            f"purity {found.purity:.2f} (chance {found.chance_purity:.2f}), "
             f"silhouette {found.silhouette:.2f}, trustworthiness {found.trustworthiness:.2f}"
         )
         table[["x", "y"]] = table[["x", "y"]].round(3) + 0.0  # -0.0 becomes 0.0
