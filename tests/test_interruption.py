@@ -239,9 +239,9 @@ def test_ignored_ctrl_c_stays_ignored_while_workers_start() -> None:
 
 STARTING = """
 import time
+from pathlib import Path
 import numpy as np
 from stages.core.runtime.command import stage
-from stages.core.runtime.interruption import deaf_children, interruptible, postponed_interrupt
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.params import Section
 
@@ -255,6 +255,7 @@ def wait(item):
 
 @stage(NoParams)
 def nothing(params):
+    Path("running").touch()
     for _ in range(1000):
         parallel_map(wait, range(6), "waiting", workers=2)
 
@@ -277,12 +278,14 @@ def test_ctrl_c_while_workers_start_is_one_line(tmp_path: Path) -> None:
         code += "runpy.run_path('starting.py', run_name='__main__')"
         with started(study, sys.executable, "-c", code) as (process, printed):
             ready = partial(lambda count, of: len(family(of)) >= count, processes, process)
-            wait_until(lambda ready=ready: ready() and process.num_threads() > 1, what)
+            wait_until((study / "running").exists, what)
+            wait_until(ready, what)
             time.sleep(pause_s)
             process.send_signal(signal.SIGINT)
             assert process.wait(PATIENCE_S) == 130, f"{what}\n{printed.read_text()}"
             expected = "Interrupted; nothing half-made is left. Run the stage again\n"
             assert printed.read_text() == expected, what
+        (study / "running").unlink()
 
 
 # The queue

@@ -19,7 +19,7 @@ from stages.core.runtime.files import rounded, whole_file
 from stages.core.runtime.parallel import progress
 from stages.core.training.contrastive import Schedule, batch_rows, training_step
 from stages.core.training.held_out import compare, held_out_loss
-from stages.core.training.optimiser import Optimiser, make_optimiser
+from stages.core.training.optimiser import OPTIMISERS, Optimiser
 from stages.core.training.pairs import Pairs
 from stages.core.training.views import Normalisation
 from stages.core.vision.encoder import Encoder
@@ -67,7 +67,7 @@ def train(
         noise=params.noise,
         seed=params.seed,
     )
-    optimiser = make_optimiser(params.optimiser, model, params.weight_decay)
+    optimiser = OPTIMISERS[params.optimiser](model, params.weight_decay)
     autocast = torch.autocast(encoder.device.type, torch.bfloat16, enabled=bf16)
     first, history = _resume(checkpoint, model, optimiser)
     batch = min(params.batch_size, params.round_pairs)

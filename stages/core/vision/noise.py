@@ -8,7 +8,7 @@ Many kinds follow a corruption of ImageNet-C (Hendrycks and Dietterich, "Benchma
 Network Robustness to Common Corruptions and Perturbations", ICLR 2019). Its constants are those of
 the authors' code for images of 224 x 224 pixels, ImageNet-C/imagenet_c/imagenet_c/corruptions.py in
 https://github.com/hendrycks/robustness. Two things differ in all kinds. The corrupted images of
-ImageNet-C were rounded to 8 bits and saved as JPEG of quality 85, ours are not. Theirs have 224 x
+ImageNet-C were cut to 8 bits and saved as JPEG of quality 85, ours are not. Theirs have 224 x
 224 pixels, ours the size of the model's input; what a level means in pixels, as the sigma of a
 blur, means more on smaller images.
 """
@@ -141,8 +141,9 @@ def noisy(
     if level == 0:
         return pixels
     known = KINDS[kind]
-    if known.change is not None:
+    if known.change:
         return known.change(pixels, level, generator)
+    assert known.deviates  # where there is no change
     noise = known.deviates(generator, pixels.shape)
     if space == "normalised":
         noise *= (level * scale).astype(np.float32)[:, None, None]
