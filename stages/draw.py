@@ -15,7 +15,7 @@ from stages.core.runtime.files import whole_folder
 # What the pictures of a stage are drawn from.
 SOURCES = {
     "fetch": "data/images",
-    "pretrain": "data/similarities.parquet",
+    "pretrain": "data/model_similarities.parquet",
     "embed": "data/samples",
     "project": "data/project",
     "angles": "data/angles",

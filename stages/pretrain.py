@@ -3,7 +3,7 @@
 | output | holds |
 | --- | --- |
 | data/model | the model, as open_clip publishes one |
-| data/similarities.parquet | cosines of one held-out batch; see training/comparison.py |
+| data/model_similarities.parquet | cosines of one held-out batch; see training/comparison.py |
 | loss.csv | the loss on training and held-out pairs, a row per split and checkpoint |
 | cosines.csv | histograms of the cosines of matching and mismatched pairs |
 """
@@ -49,8 +49,7 @@ KEYS = Keys("pretrain.architecture", "pretrain.init", "pretrain.architecture")
 @stage(PretrainParams)
 @path_option("--images", "data/images", "DTD-layout folder (source: data).")
 @path_option("--index", "data/images.csv", "Its images, classes and splits (source: data).")
-@path_option("--model", "data/model", "Where the trained model goes.")
-@path_option("--similarities", "data/similarities.parquet", "Where cosines of one batch go.")
+@path_option("--model", "data/model", "Where the trained model goes, and a table beside it.")
 @path_option("--checkpoints", "data/checkpoints", "Where a broken-off run can be resumed from.")
 @path_option("--metrics", "metrics/pretrain.json", "Where the metrics go.")
 @path_option("--plots", "plots/pretrain", "Where the tables for readers go.")
@@ -59,7 +58,6 @@ def pretrain(
     images: Path,
     index: Path,
     model: Path,
-    similarities: Path,
     checkpoints: Path,
     metrics: Path,
     plots: Path,
@@ -67,6 +65,7 @@ def pretrain(
     """Train CLIP with the symmetric cross-entropy over matching and mismatched pairs."""
     open_clip.add_model_config(ARCHITECTURES)
     require_replaceable(model, "pretrain")  # before the long work, not after it
+    similarities = model.with_name(f"{model.name}_similarities.parquet")
     device = choose_device(params.device, "pretrain.device")
     loaded = load_encoder(params.architecture, params.init, model, params.seed, device, KEYS)
     for remark in loaded.remarks:

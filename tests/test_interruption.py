@@ -284,11 +284,37 @@ def test_ctrl_c_while_workers_start_is_one_line(tmp_path: Path) -> None:
             wait_until((study / "running").exists, what)
             wait_until(ready, what)
             time.sleep(pause_s)
-            process.send_signal(signal.SIGINT)
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to workers too
             assert process.wait(PATIENCE_S) == 130, f"{what}\n{printed.read_text()}"
             expected = "Interrupted; nothing half-made is left. Run the stage again\n"
             assert printed.read_text() == expected, what
         (study / "running").unlink()
+
+
+ENDING = """
+import os, sys, time
+from subprocess import Popen
+from stages.core.runtime.interruption import end_with
+
+if sys.argv[1:] == ["child"]:
+    end_with(os.getppid())
+    print("started", flush=True)
+else:
+    Popen([sys.executable, "ending.py", "child"])
+time.sleep(300)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux does it")
+def test_a_process_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    (folder / "ending.py").write_text(f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{ENDING}")
+    with started(folder, sys.executable, "ending.py") as (process, printed):
+        wait_until(lambda: "started" in printed.read_text(), "no child")
+        (child,) = family(process)[1:]
+        process.kill()
+        wait_until(lambda: not alive(child), "the child lives on")
 
 
 # The queue

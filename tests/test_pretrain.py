@@ -63,7 +63,6 @@ def options(folder: Path, *more: str) -> list[str]:
         "--precision": "fp32",
         "--device": "cpu",
         "--model": str(folder / "model"),
-        "--similarities": str(folder / "similarities.parquet"),
         "--checkpoints": str(folder / "checkpoints"),
         "--metrics": str(folder / "pretrain.json"),
         "--plots": str(folder / "plots"),
@@ -110,7 +109,7 @@ def test_training_draws_matching_pairs_together(tmp_path: Path) -> None:
     assert tables == {"loss.csv", "cosines.csv"}
     assert not list((tmp_path / "checkpoints").iterdir())
 
-    similarities = tmp_path / "similarities.parquet"
+    similarities = tmp_path / "model_similarities.parquet"
     table, _ = read_parquet(similarities, SIMILARITIES, "pretrain")
     assert len(table) == 2 * 47**2
     assert table["image"].unique().tolist() == list(ATTRIBUTES)
