@@ -43,10 +43,14 @@ from tests.study import (
 )
 
 # preflight is over at once and leaves its files in place; pretrain, which takes long, is killed
-# in test_pretrain.py. Of the pictures those of one stage stand for all.
-STAGES = list(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
-STAGES = [stage for stage in STAGES if stage not in ("preflight", "pretrain", "draw")]
-STAGES.append("draw@angles")
+# in test_pretrain.py. Of the stages that draw one stands for all.
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+STAGES = [
+    stage
+    for stage in PIPELINE
+    if stage not in ("preflight", "pretrain") and not stage.startswith("draw_")
+]
+STAGES.append("draw_angles")
 WITH_WORKERS = ("fetch", "project", "persistence", "distances")
 # Every stage is killed once in a round; more rounds, which differ, are asked for by hand.
 ROUNDS = int(os.environ.get("INTERRUPTION_ROUNDS", "1"))
@@ -62,7 +66,7 @@ def test_a_killed_study_completes_as_an_unbroken_one(tiny_study: Path, tmp_path:
     for seed in range(ROUNDS):
         random = np.random.default_rng(seed)
         for stage in STAGES:  # which a comment makes run again, to the same result
-            script = f"{stage.partition('@')[0]}.py"
+            script = f"{stage.partition('_')[0]}.py"
             with (study / "stages" / script).open("a") as source:
                 source.write(f"# {seed}\n")
         numbers = [(signal.SIGINT, signal.SIGKILL)[(i + seed) % 2] for i in range(len(STAGES))]
@@ -81,13 +85,17 @@ def kill(study: Path, stage: str, number: signal.Signals, random: np.random.Gene
     Ctrl-C in a terminal reaches every process, and so does SIGKILL here or hits the stage
     alone, as where memory runs out, or DVC alone. Whatever was hit, nothing may live on.
     """
-    command, _, drawn = stage.partition("@")
-    written = study / (f"plots/drawn/{drawn}" if drawn else f"metrics/{stage}.json")
+    command = PIPELINE[stage]["cmd"].split()[1:]  # after 'python'
+    outs = [
+        study / path
+        for out in PIPELINE[stage]["outs"]
+        for path in ([out] if isinstance(out, str) else out)
+    ]
     moments = {
         "as it imports": lambda: sum(worker.cpu_times()[:2]) > PYTHON_STARTS_S,
         "as its workers work": lambda: len(family(worker)) > 1,
         "as it writes": lambda: bool(unfinished(study)),
-        "once it has written": written.exists,
+        "once it has written": lambda: all(out.exists() for out in outs),
     }
     if stage not in WITH_WORKERS:
         del moments["as its workers work"]
@@ -123,11 +131,11 @@ def unfinished(study: Path) -> list[Path]:
     return [path for path in found if path.name.endswith(("unfinished", "replaced"))]
 
 
-def running(process: psutil.Process, command: str) -> psutil.Process | None:
+def running(process: psutil.Process, command: list[str]) -> psutil.Process | None:
     """The process of a stage's command, among those that `process` started."""
     for each in family(process)[1:]:
         try:
-            if each.cmdline()[1:3] == ["-m", f"stages.{command}"]:
+            if each.cmdline()[1:] == command:
                 return each
         except psutil.Error:
             continue

@@ -59,6 +59,17 @@ def test_the_lock_says_by_which_command_it_was_made() -> None:
     assert "://" not in LOCK
 
 
+def test_the_guide_for_contributors_names_what_is_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    files = set(re.findall(r"`((?:stages|tests|benchmarks)/[\w/]+\.py)`", text))
+    assert files
+    assert not [file for file in files if not (ROOT / file).is_file()]
+    listed = re.findall(r"`([A-Z_]+)` in `([\w/]+\.py)`", text)
+    assert listed
+    for name, file in listed:
+        assert re.search(rf"^{name}\b", (ROOT / file).read_text(), re.MULTILINE), name
+
+
 def test_the_pythons_are_the_same_everywhere() -> None:
     project = PROJECT["project"]
     named = [c.rpartition(" ")[2] for c in project["classifiers"] if "Python :: 3." in c]
