@@ -49,6 +49,8 @@ LEFT_OUT = {
 }
 
 STAGE = '''
+import os
+os.environ["OPENBLAS_NUM_THREADS"] = "2"  # a thread of its own, which hears signals
 import contextlib, signal, sys, time
 from pathlib import Path
 import click
@@ -63,7 +65,7 @@ class Replaced:
         self.__dict__.update(vars(module) if module else {{}}, **values)
 
 {left_out}
-np.ones((300, 300)) @ np.ones((300, 300))  # starts threads that hear signals
+np.ones((300, 300)) @ np.ones((300, 300))  # starts that thread
 
 def wait(item):
     time.sleep(0.05)
@@ -81,7 +83,7 @@ if __name__ == "__main__":
 
 
 @click.command()
-@click.option("--repeats", default=40, show_default=True, help="Interrupted runs of each row.")
+@click.option("--repeats", default=100, show_default=True, help="Interrupted runs of each row.")
 @click.option("--only", type=click.Choice(list(LEFT_OUT)), help="One row alone.")
 def main(repeats: int, only: str | None) -> None:
     """Print a Markdown table."""

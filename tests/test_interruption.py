@@ -249,6 +249,8 @@ def test_ignored_ctrl_c_stays_ignored_while_workers_start() -> None:
 
 
 STARTING = """
+import os
+os.environ["OPENBLAS_NUM_THREADS"] = "2"  # a thread of its own, which hears signals
 import time
 from pathlib import Path
 import numpy as np
@@ -256,7 +258,7 @@ from stages.core.runtime.command import stage
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.params import Section
 
-np.ones((300, 300)) @ np.ones((300, 300))  # starts threads that hear signals
+np.ones((300, 300)) @ np.ones((300, 300))  # starts that thread
 
 class NoParams(Section):
     name = "nothing"
