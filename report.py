@@ -21,7 +21,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 import vl_convert
@@ -42,7 +42,7 @@ MOST_METRICS = 300  # GitHub takes no comment of more than 65,536 characters
 PICTURE_SCALE = 1.5
 OF_DVC = {"filename", "field"}  # columns that DVC adds to every row, and no template here reads
 
-Change = tuple[str, object, object]  # (name, value in the base, value in the workspace)
+Change = tuple[str, Any, Any]  # (name, value in the base, value in the workspace)
 Lacking = dict[tuple[str, ...], list[str]]  # {revisions: the plots without data in these}
 
 
@@ -91,7 +91,7 @@ def write_report(base: str) -> None:
         }
     tables = describe_changes(base) if known else describe_workspace(base)
     lacking = lacking_plots(found.get("errors", ()))
-    vega = vl_convert.javascript_bundle()
+    vega = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its stub lacks the default
     with whole_folder(FOLDER, "report") as folder:
         (folder / "vega.js").write_text(vega)
         (folder / "page.html").write_text(page(tables, specs, images, vega, lacking))

@@ -11,6 +11,7 @@ a busy moment of the machine meets all rows alike.
 | plain loop | decodes, transforms and encodes in float32, for every level anew, on all cores |
 | sweep | what `stages.embed` does for the same images and levels |
 | encoder alone | normalises and encodes one batch that is there, on every core at once |
+| encoder alone, not packed | the same with open_clip's own modules in that number format |
 | matrix products alone | the limit: multiplies what the model as it is written multiplies |
 
 The limit has one product for every product of the model (patches, queries, keys and values, the
@@ -24,6 +25,7 @@ lays rows out better (stages.core.vision.packing), and has everything else to do
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -36,17 +38,14 @@ from torch.nn import functional
 
 from benchmarks.measure import machine
 from stages.core.runtime.parallel import available_cores
-from stages.core.runtime.params import read_params
-from stages.core.vision.encoder import (
-    Encoder,
-    choose_precision,
-    load_encoder,
-    map_on_cores,
-    with_precision,
-)
-from stages.embed import EmbedParams, relative_deviation, sweep
+from stages.core.vision.encoder import Encoder
+from stages.core.vision.hardware import DTYPES, choose_precision, map_on_cores
+from stages.core.vision.loading import load_encoder
+from stages.core.vision.precision import relative_deviation, with_precision
+from stages.core.vision.sweep import Noise, sweep
 
 LEVELS = [0.0, 0.5, 1.0, 2.0]
+NOISE = Noise("gaussian", "normalised", 0)
 
 
 @click.command()
@@ -94,23 +93,25 @@ def measure(
         precision: with_precision(load_encoder(model, None, folder, 0, device), precision)
         for precision in dict.fromkeys(("fp32", fast))
     }
-    own = read_params(EmbedParams, Path("params.yaml")).model_copy(
-        update={"noise_levels": LEVELS, "draws": 1, "batch_size": batch_size}
-    )
     found = {
         name: {(level, 0): np.empty((len(ids), _dimension(exact)), "float32") for level in LEVELS}
         for name in ("plain", *encoders)
     }
     height, width = exact.preprocessing["size"]
     pixels = np.random.default_rng(0).random((batch_size, 3, height, width), dtype=np.float32)
-    encode = partial(encoders[fast].encode_images, pixels)
 
-    work: dict[str, tuple[int, Callable[[], None]]] = {}  # images, and what encodes them
+    work: dict[str, tuple[int, Callable[[], object]]] = {}  # images, and what encodes them
     swept, calls = len(ids) * len(LEVELS), 3 * available_cores()
     work["plain loop, float32"] = swept, partial(plain_loop, exact, folder, ids, found["plain"])
     for name, encoder in encoders.items():
-        work[f"sweep, {name}"] = swept, partial(sweep, encoder, folder, ids, own, found[name])
-    short = {f"encoder alone, {fast}": encode}
+        given = (encoder, folder, ids, NOISE, found[name], batch_size)
+        work[f"sweep, {name}"] = swept, partial(sweep, *given)
+    short: dict[str, Callable[[], object]] = {
+        f"encoder alone, {fast}": partial(encoders[fast].encode_images, pixels)
+    }
+    if fast == "bf16":
+        plain = not_packed(load_encoder(model, None, folder, 0, device), fast)
+        short[f"encoder alone, {fast}, not packed"] = partial(plain.encode_images, pixels)
     for packed in (False, True):
         name = f"matrix products alone, {fast}" + (", weights laid out before" if packed else "")
         short[name] = matrix_products(exact, batch_size, fast, packed)
@@ -128,6 +129,12 @@ def measure(
     return best, {
         f"sweep, {name}": relative_deviation([found[name][0.0, 0]], wanted) for name in encoders
     }
+
+
+def not_packed(encoder: Encoder, precision: str) -> Encoder:
+    """The encoder in another number format with open_clip's own modules; changes the given one."""
+    encoder.model.to(DTYPES[precision]).to(memory_format=torch.channels_last)
+    return replace(encoder, precision=precision)
 
 
 def on_every_core(function: Callable[[], object], calls: int) -> None:
@@ -220,7 +227,7 @@ def _make_images(folder: Path, count: int) -> list[str]:
     (folder / "images").mkdir()
     generator = np.random.default_rng(0)
     for i in range(count):
-        pixels = sum(
+        layers = [
             np.asarray(
                 Image.fromarray(generator.integers(0, 256, (side, side, 3), dtype=np.uint8)).resize(
                     (300, 300)
@@ -228,8 +235,9 @@ def _make_images(folder: Path, count: int) -> list[str]:
                 dtype=np.float32,
             )
             for side in (4, 16, 64)
-        )
-        Image.fromarray((pixels / 3).astype(np.uint8)).save(folder / "images" / f"{i}.jpg")
+        ]
+        pixels = np.mean(layers, axis=0).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / "images" / f"{i}.jpg")
     return [f"{i}.jpg" for i in range(count)]
 
 

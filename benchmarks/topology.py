@@ -1,6 +1,7 @@
-"""Diagrams, the distances between them and angles, against their peers; and the cost estimates.
+"""Diagrams, the distances between them and angles, against their peers and plain versions.
 
     python -m benchmarks.topology
+    python -m benchmarks.topology --shortcuts
     python -m benchmarks.topology --estimates
 
 The first prints two Markdown tables, for the classes one by one and for one sample across all of
@@ -14,7 +15,15 @@ angles between all pairs of classes, clean and noisy, from points, against a loo
 best of several runs counts. The points are made to resemble image embeddings: classes around
 centres, spectra that fall as 1 / sqrt(k), a common direction, and noise that pulls to another one.
 
-The second compares the estimates of `persistence` with what the diagrams then cost.
+The second compares what is computed on a shorter way with the same computed plainly:
+
+| shortcut | plain version |
+| --- | --- |
+| the filtration of H1 ends early | it ends at the enclosing radius |
+| bars of H0 are matched by sorting | optimal transport (gudhi.wasserstein) |
+| pairs of bars that are too far apart are left out of the transport in H1 | they are not |
+
+The third compares the estimates of `persistence` with what the diagrams then cost.
 """
 
 import os
@@ -25,24 +34,23 @@ import multiprocessing
 import re
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 import persim
+from gudhi.wasserstein import wasserstein_distance
 from ripser import ripser
 
 from benchmarks.angles import RANK, angles_from_points, largest_difference, scipy_from_points
 from benchmarks.measure import in_turns, machine
-from stages.core.topology.homology import (
-    bottleneck,
-    distance_matrix,
-    estimate_cost,
-    finite_bars,
-    persistence_diagrams,
-    wasserstein,
-)
+from stages.core.topology.bars import finite_bars, in_order
+from stages.core.topology.cost import estimate_cost
+from stages.core.topology.distances import bottleneck, wasserstein
+from stages.core.topology.rips import distance_matrix, persistence_diagrams, reduced
 
 DIMENSION = 512
 CLASSES = 47
@@ -88,9 +96,12 @@ TRIALS = [
     help="Points of each of 47 classes.",
 )
 @click.option("--repeats", default=2, show_default=True, help="Runs of each side.")
+@click.option("--shortcuts", is_flag=True, help="Compare with the plain versions instead.")
 @click.option("--estimates", is_flag=True, help="Compare estimated with measured cost instead.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the clouds of --estimates.")
-def main(points: int, images: int, repeats: int, estimates: bool, seed: int) -> None:
+def main(
+    points: int, images: int, repeats: int, shortcuts: bool, estimates: bool, seed: int
+) -> None:
     """Print a Markdown table."""
     libraries = ("numpy", "scipy", "gudhi", "POT", "ripser", "persim")
     click.echo(f"One core of {machine(*libraries)}\n")
@@ -98,20 +109,32 @@ def main(points: int, images: int, repeats: int, estimates: bool, seed: int) -> 
         print_estimates(seed)
         return
     per_class = [embeddings(1, images, seed) for seed in range(CLASSES)]
-    classes = [dict(enumerate(clouds)) for clouds in zip(*per_class, strict=True)]
+    if shortcuts:
+        click.echo("| shortcut | clouds | with, s | without, s | ratio | largest difference |")
+        click.echo("| --- | --- | ---: | ---: | ---: | ---: |")
+        print_shortcuts(f"{CLASSES} x {images} points", per_class, repeats)
+        sample = embeddings(CLASSES, -(-points // CLASSES), 0)
+        print_shortcuts(f"{len(sample[0]):,} points", [sample], repeats)
+        return
+    classes = [named(clouds) for clouds in zip(*per_class, strict=True)]
     print_comparison(f"{CLASSES} classes x {images} points", per_class, classes, repeats)
     each = -(-points // CLASSES)
     overall = embeddings(CLASSES, each, 0)
-    classes = [dict(enumerate(np.split(cloud, CLASSES))) for cloud in overall]
+    classes = [named(np.split(cloud, CLASSES)) for cloud in overall]
     order = np.random.default_rng(0).permutation(CLASSES * each)
-    sample = tuple(cloud[order] for cloud in overall)
+    sample = (overall[0][order], overall[1][order])
     print_comparison(f"{len(order):,} points", [sample], classes, repeats)
+
+
+def named(clouds: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+    """The clouds of classes under names that sort as they stand."""
+    return {f"class {i:02d}": cloud for i, cloud in enumerate(clouds)}
 
 
 def print_comparison(
     what: str,
     clouds: list[tuple[np.ndarray, np.ndarray]],
-    classes: list[dict[int, np.ndarray]],
+    classes: list[dict[str, np.ndarray]],
     repeats: int,
 ) -> None:
     """Measure and print the jobs.
@@ -119,7 +142,8 @@ def print_comparison(
     clouds: pairs (clean, noisy), for diagrams; classes: the same points by class, clean and
     noisy, for angles.
     """
-    ours, theirs = [], []
+    ours: list[Any] = []
+    theirs: list[Any] = []
 
     def our_diagrams() -> None:
         ours[:] = [[_our_diagrams(cloud) for cloud in pair] for pair in clouds]
@@ -149,11 +173,7 @@ def print_comparison(
                 found[distance] = [float(distance(a, b)) for a, b in pairs]
 
             job = f"{metric}, H{dim}"
-            times[job] = in_turns(
-                lambda run=run, distance=our_distance: run(distance),
-                lambda run=run, distance=their_distance: run(distance),
-                repeats,
-            )
+            times[job] = in_turns(partial(run, our_distance), partial(run, their_distance), repeats)
             difference = np.subtract(found[our_distance], found[their_distance])
             gaps[job] = float(np.abs(difference / found[their_distance]).max())
 
@@ -178,6 +198,50 @@ def print_comparison(
             f"| {their_time / all_theirs:.0%} | {their_time / our_time:.1f} | {gap} |"
         )
     click.echo("")
+
+
+def print_shortcuts(what: str, clouds: list[tuple[np.ndarray, np.ndarray]], repeats: int) -> None:
+    """A row for each shortcut; clouds: pairs (clean, noisy)."""
+    matrices = [[distance_matrix(cloud) for cloud in pair] for pair in clouds]
+
+    def plain_diagrams(distances: np.ndarray) -> list[np.ndarray]:
+        return [in_order(bars) for bars in reduced(distances, 1, "gudhi")]
+
+    ours: list[Any] = []
+    plain: list[Any] = []
+    times = in_turns(
+        lambda: ours.append([[persistence_diagrams(d, 1) for d in pair] for pair in matrices]),
+        lambda: plain.append([[plain_diagrams(d) for d in pair] for pair in matrices]),
+        repeats,
+    )
+    found = [[[finite_bars(bars) for bars in by_dim] for by_dim in pair] for pair in ours[-1]]
+    gap = max(
+        np.abs(finite_bars(a) - finite_bars(b)).max(initial=0.0)
+        for our_pair, plain_pair in zip(ours[-1], plain[-1], strict=True)
+        for by_dim, plain_by_dim in zip(our_pair, plain_pair, strict=True)
+        for a, b in zip(by_dim, plain_by_dim, strict=True)
+    )
+    print_shortcut("early end of the filtration, H1", what, times, gap)
+    for dim, name in ((0, "matching by sorting, H0"), (1, "leaving out far pairs, H1")):
+        pairs = [(clean[dim], noisy[dim]) for clean, noisy in found]
+        values: dict[str, list[float]] = {}
+
+        def short(pairs: list = pairs, values: dict = values) -> None:
+            values["ours"] = [wasserstein(a, b) for a, b in pairs]
+
+        def plain_way(pairs: list = pairs, values: dict = values) -> None:
+            values["plain"] = [wasserstein_distance(a, b, order=1, internal_p=2) for a, b in pairs]
+
+        times = in_turns(short, plain_way, repeats)
+        gap = float(np.abs(np.divide(values["ours"], values["plain"]) - 1).max())
+        print_shortcut(f"1-Wasserstein, {name}", what, times, gap)
+
+
+def print_shortcut(name: str, what: str, times: tuple[float, float], gap: float) -> None:
+    shorter, plain = times
+    click.echo(
+        f"| {name} | {what} | {shorter:.3f} | {plain:.3f} | {plain / shorter:.1f} | {gap:.0e} |"
+    )
 
 
 def print_estimates(seed: int) -> None:
@@ -217,7 +281,9 @@ def measured_cost(points: np.ndarray, max_dim: int) -> tuple[float, float]:
 def _peak_kib() -> int:
     # getrusage tells the peak of the process that started this one, where that is higher.
     status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s*(\d+)", status)[1])
+    peak = re.search(r"VmHWM:\s*(\d+)", status)
+    assert peak
+    return int(peak[1])
 
 
 def embeddings(classes: int, images: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@
 
 prints a Markdown table, a row for each candidate: an image tower, an optimiser and its peak
 learning rate. All have the text tower, the batch, the noise and the training loop of `pretrain`
-(with its section of params.yaml) and see the same pairs in the same order, which are painted
+(with its section of params.yaml) and see the same pairs in the same order, which are generated
 before and held in memory; a faster one gets farther. Each runs a whole schedule, a warm-up and
 half a cosine down to zero, whose number of steps comes from the pace of a few steps taken by a
 throwaway model. They run one after the other on all cores, so that a busy moment of the machine
@@ -17,9 +17,12 @@ meets one of them alone: run it on a quiet one.
 | steps, s | what the budget came to: the pace is measured before, on a few steps |
 | pairs/s | while training, the optimiser's step included |
 | images/s | encoded in the precision and batches of `embed`, on every core at once, a thread each |
-| held-out loss | nats, over batches of held-out paintings; guessing costs ln(batch) |
-| top-1, paintings | zero-shot, by the prompts of `embed`, of the held-out paintings, 47 classes |
+| held-out loss | nats, over batches of held-out pairs; guessing costs ln(batch) |
+| top-1, generated | zero-shot, by the prompts of `embed`, of the held-out images, 47 classes |
 | top-1, photographs | the same on the images/<class>/* of the folder that DTD_ROOT names |
+
+The optimiser `muon of matrices` leaves the kernels of convolutions to AdamW, as PyTorch's Muon by
+itself would have to; `muon` takes them too.
 """
 
 import json
@@ -31,7 +34,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import click
 import numpy as np
@@ -44,21 +47,23 @@ from torch import Tensor, nn
 
 from benchmarks.encoding import on_every_core
 from benchmarks.measure import machine
-from stages.core.dataset import read_image
+from stages.core.dataset.images import read_image
 from stages.core.evaluation.classification import cosines, rank_of_truth
 from stages.core.painter import ATTRIBUTES
 from stages.core.runtime.parallel import available_cores
 from stages.core.runtime.params import read_params
-from stages.core.training.contrastive import Normalisation, Pairs, compare, held_out_loss
-from stages.core.vision.encoder import (
-    Encoder,
-    choose_precision,
-    encode_classes,
-    load_encoder,
-    with_precision,
-)
-from stages.embed import EmbedParams
-from stages.pretrain import ARCHITECTURES, ROOM_FOR_CROPS, PretrainParams, painted, train
+from stages.core.training.held_out import compare, held_out_loss
+from stages.core.training.loop import train
+from stages.core.training.optimiser import OPTIMISERS, MuonWithAdamW, is_linear_map
+from stages.core.training.pairs import Pairs, generated_pairs, held_side
+from stages.core.training.views import Normalisation
+from stages.core.vision.encoder import Encoder, encode_classes
+from stages.core.vision.hardware import choose_precision
+from stages.core.vision.loading import load_encoder
+from stages.core.vision.precision import with_precision
+from stages.core.vision.texture_net import ARCHITECTURES
+from stages.settings.embed import EmbedParams
+from stages.settings.pretrain import PretrainParams
 
 CPU = torch.device("cpu")
 SIDE = 96
@@ -81,19 +86,25 @@ class Candidate:
     """What a row of the table is about."""
 
     network: str
-    optimiser: Literal["muon", "adamw"]
+    optimiser: str
     learning_rate: float
 
+
+MATRICES_ALONE = "muon of matrices"
+OPTIMISERS[MATRICES_ALONE] = partial(
+    MuonWithAdamW, takes=lambda name, weight: weight.ndim == 2 and is_linear_map(name, weight)
+)
 
 # AdamW gets two more rates on our network, so that the choice of rate can be told from that of
 # the optimiser.
 RATES = {"muon": [0.002], "adamw": [0.001]}
-MORE_RATES = {("texture_net", "adamw"): [0.0005, 0.002]}
+MORE = {"texture_net": {"adamw": [0.0005, 0.002], MATRICES_ALONE: [0.001, 0.002]}}
 CANDIDATES = [
     Candidate(network, optimiser, rate)
     for network in NETWORKS
-    for optimiser in RATES
-    for rate in RATES[optimiser] + MORE_RATES.get((network, optimiser), [])
+    for rates in (RATES, MORE.get(network, {}))
+    for optimiser in rates
+    for rate in rates[optimiser]
 ]
 
 
@@ -106,26 +117,28 @@ CANDIDATES = [
     multiple=True,
     help="Leave the others out; may be repeated.",
 )
-@click.option("--pairs", default=9400, show_default=True, help="Painted pairs, in memory.")
+@click.option("--pairs", default=9400, show_default=True, help="Generated pairs, in memory.")
 def main(minutes: float, networks: tuple[str, ...], pairs: int) -> None:
     """Print a Markdown table."""
     training = read_params(PretrainParams, Path("params.yaml"), {"round_pairs": pairs})
     encoding = read_params(EmbedParams, Path("params.yaml"))
     candidates = [each for each in CANDIDATES if not networks or each.network in networks]
     photographs = find_photographs()
-    pairs_of_round, held_out = painted(training, math.ceil(SIDE * ROOM_FOR_CROPS))
+    pairs_of_round, held_out = generated_pairs(
+        pairs, training.held_out_pairs, training.seed, held_side(SIDE)
+    )
     stream = pairs_of_round(0)
 
     batch = min(training.batch_size, pairs)
     click.echo(
         f"{minutes:g} minutes each, {pairs:,} pairs of {SIDE} pixels in batches of {batch}; "
-        f"held out {len(held_out.facts)} paintings (guessing: {math.log(batch):.2f} nats, "
+        f"held out {len(held_out.facts)} generated images (guessing: {math.log(batch):.2f} nats, "
         f"{1 / len(ATTRIBUTES):.1%}) and {sum(map(len, photographs.values()))} photographs of "
         f"{len(photographs)} classes; {machine('torch', 'timm')}\n"
     )
     click.echo(
         "| network | optimiser | rate | MB | steps | s | pairs/s | images/s | held-out loss "
-        "| top-1, paintings | top-1, photographs |"
+        "| top-1, generated | top-1, photographs |"
     )
     click.echo("| --- | --- |" + " ---: |" * 9)
     for candidate in candidates:
@@ -168,10 +181,10 @@ def measure(
         for tensor in encoder.model.state_dict().values()
     )
     seen = compare(
-        encoder.model, encoder.tokenise, held_out, normalisation_of(encoder), training.seed
+        encoder.model, encoder.tokenise, held_out, Normalisation.of(encoder), training.seed
     )
     encoder = with_precision(encoder, choose_precision(encoding.precision, CPU))
-    paintings = (
+    generated = (
         (Image.fromarray(pixels), facts.attributes[0])
         for pixels, facts in zip(held_out.images, held_out.facts, strict=True)
     )
@@ -183,7 +196,7 @@ def measure(
         f"{steps * min(training.batch_size, len(stream.facts)) / seconds:.0f}",
         f"{encoding_rate(encoder, encoding.batch_size):.0f}",
         f"{held_out_loss(seen, training.batch_size):.3f}",
-        f"{zero_shot(encoder, list(ATTRIBUTES), encoding, paintings):.1%}",
+        f"{zero_shot(encoder, list(ATTRIBUTES), encoding, generated):.1%}",
         f"{zero_shot(encoder, list(photographs), encoding, files):.1%}" if photographs else "",
     ]
 
@@ -216,14 +229,10 @@ def fit(
     )
     bf16 = training.precision != "fp32" and choose_precision(training.precision, CPU) == "bf16"
     few = Pairs(held_out.images[:2], held_out.facts[:2])  # what the loop asks of them is not used
-    normalisation, checkpoint = normalisation_of(encoder), folder / "checkpoint.pt"
+    normalisation, checkpoint = Normalisation.of(encoder), folder / "checkpoint.pt"
     start = time.perf_counter()
     train(settings, encoder, normalisation, lambda _: stream, few, checkpoint, bf16)
     return encoder, time.perf_counter() - start
-
-
-def normalisation_of(encoder: Encoder) -> Normalisation:
-    return Normalisation(SIDE, encoder.mean, encoder.std)
 
 
 def encoding_rate(encoder: Encoder, batch: int) -> float:
@@ -260,9 +269,9 @@ class Pooled(nn.Module):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self.network = timm.create_model(name, num_classes=0)
+        self.network: Any = timm.create_model(name, num_classes=0)
         self.num_features = self.network.num_features
-        self.default_cfg = {}
+        self.default_cfg: dict[str, object] = {}
 
     def reset_classifier(self, num_classes: int, **_: object) -> None:
         """There is no classifier left; open_clip puts its projection after forward()."""

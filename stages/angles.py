@@ -15,15 +15,14 @@ import pandas as pd
 
 from stages.core.artifacts.embeddings import Embeddings, level_key, read_embeddings
 from stages.core.artifacts.tables import write_parquet
+from stages.core.geometry.spaces import SPACES
 from stages.core.geometry.subspaces import (
     ANGLES,
     ROTATIONS,
     ZERO_ANGLE_RAD,
-    class_bases,
     pair_table,
     principal_angles,
     rotation_table,
-    sample_space_bases,
 )
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.errors import StudyError
@@ -80,9 +79,8 @@ def _bases(study: Embeddings, level: float, params: AnglesParams) -> list[np.nda
             raise StudyError(
                 f"{study.folder}/images.csv: class {name} has no image; run 'dvc repro embed'"
             )
-    if params.space == "sample":
-        return sample_space_bases(clouds)
-    return class_bases(clouds, params.rank, params.explained_variance, params.centre)
+    bases = SPACES[params.space].bases
+    return bases(clouds, params.rank, params.explained_variance, params.centre)
 
 
 def _long(tables: dict[float, pd.DataFrame]) -> pd.DataFrame:
@@ -137,13 +135,10 @@ def _certain_pairs(table: pd.DataFrame) -> int:
 def _report(space: str, dimension: int, pairs: dict[float, pd.DataFrame]) -> list[str]:
     """What the stage says: sizes, the closest pair of each level, and why angles are zero."""
     count = len(pairs[0.0])
-    lines = [f"Class subspaces in {dimension} dimensions, pairs: {count:,}"]
-    if space == "sample":
-        lines = [
-            "angles.space is 'sample', the usual mistake: columns of samples x features are "
-            f"compared in a space of {dimension} samples, each class cut to as many images as "
-            "the smallest has"
-        ]
+    lines = [
+        SPACES[space].remark.format(dimension)
+        or f"Class subspaces in {dimension} dimensions, pairs: {count:,}"
+    ]
     for level, table in pairs.items():
         closest = table.loc[table["smallest_deg"].idxmin()]
         lines.append(

@@ -14,9 +14,14 @@ from stages.core.runtime.files import whole_files
 
 # What the pictures of a stage are drawn from.
 SOURCES = {
+    "fetch": "data/images",
+    "pretrain": "data/model_similarities.parquet",
+    "embed": "data/samples",
     "project": "data/project",
     "angles": "data/angles",
+    "persistence": "data/diagrams",
     "classify": "data/classify",
+    "claims": "data/claims",
 }
 
 

@@ -19,7 +19,8 @@ from sqlite3 import Connection
 
 import click
 
-from stages.core.dataset.expected import Counts, expected_counts
+from stages.core.dataset.preview import Counts, expected_counts
+from stages.core.geometry.spaces import SPACES
 from stages.core.runtime.checksums import File, checksum, file_at, files_below, known_checksums
 from stages.core.runtime.command import params_option, path_option, refusing
 from stages.core.runtime.errors import StudyError, quoted
@@ -27,13 +28,10 @@ from stages.core.runtime.files import read_json, write_json
 from stages.core.runtime.params import read_yaml, validated
 from stages.core.runtime.paths import user_path
 from stages.core.vision.model_files import CONFIG_FILE, SHIPPED_MODEL, names_a_checkpoint
-from stages.core.vision.noise import require_defined
 from stages.settings.angles import AnglesParams
 from stages.settings.checks import (
     possible_neighbours,
-    require_dimension,
     require_no_class_named_all,
-    require_outside,
     require_rank_of_images,
     require_room_for_kept,
     require_two_classes,
@@ -167,9 +165,12 @@ def read_study(file: Path) -> Study:
 
 def require_possible(study: Study) -> None:
     """Raise StudyError for settings that do not go together, whatever the images are."""
-    embed = study.embed
-    require_defined(embed.noise_kind, embed.noise_space, embed.noise_levels, embed.draws)
-    require_dimension(study.headline.dim, study.persistence.max_dim)
+    dim, largest = study.headline.dim, study.persistence.max_dim
+    if dim > largest:
+        raise StudyError(
+            f"headline.dim: {dim}, but persistence.max_dim is {largest}; lower the one or raise "
+            "the other"
+        )
 
 
 def require_fitting(study: Study, counts: Counts) -> None:
@@ -177,7 +178,7 @@ def require_fitting(study: Study, counts: Counts) -> None:
     where = "fetch.classes" if study.fetch.classes else f"fetch.source: {study.fetch.source}"
     require_two_classes(counts, where)
     require_no_class_named_all(counts, where)
-    if study.angles.space == "feature":
+    if SPACES[study.angles.space].takes_rank:
         images = {name: sum(parts) for name, parts in counts.items()}
         require_rank_of_images(study.angles.rank, images, study.angles.centre)
     project = study.project
@@ -191,7 +192,7 @@ def require_fitting(study: Study, counts: Counts) -> None:
 
 def sources_of_fetch(params: FetchParams) -> list[Source]:
     """The folder of images, of which fetch reads a data set's own folders alone."""
-    if params.source in ("textures", "dtd"):
+    if params.kind != "folder":
         return []
     folder = user_path(params.source, "fetch.source").absolute()
     files = chain.from_iterable(files_below(folder / name) for name in READ_BY_FETCH)
@@ -202,7 +203,12 @@ def sources_of_pretrain(params: PretrainParams, model: Path) -> list[Source]:
     """The weights to start from, which must not be those that are about to be replaced."""
     found = weights_file("pretrain.init", params.init)
     for source in found:
-        require_outside(user_path(source.written, source.key), model, source.key)
+        file = user_path(source.written, source.key)
+        if file.resolve().is_relative_to(model.resolve()):
+            raise StudyError(
+                f"{source.key}: {quoted(str(file))} lies in {model}, which is about to be "
+                "replaced; copy it elsewhere"
+            )
     return found
 
 

@@ -13,7 +13,6 @@ draw 0.
 """
 
 import json
-from functools import partial
 from pathlib import Path
 
 import click
@@ -34,10 +33,11 @@ from stages.core.geometry.layouts import (
     layouts_table,
     measure_all,
     measures_table,
+    methods_of,
     nearest_table,
     select,
 )
-from stages.core.geometry.projections import Measures, chance_purity, tsne_layout, umap_layout
+from stages.core.geometry.projections import Measures, chance_purity
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.files import rounded, whole_files, write_csv, write_json
@@ -68,16 +68,7 @@ def project(
         for selection in selections
         for level in study.levels
     }
-    methods = {
-        "tsne": partial(tsne_layout, perplexity=params.perplexity, seed=seed),
-        "umap": partial(
-            umap_layout,
-            neighbours=params.umap_neighbours,
-            min_dist=params.umap_min_dist,
-            seed=seed,
-        ),
-    }
-    found = lay_out(clouds, methods)
+    found = lay_out(clouds, methods_of(params, seed))
     measures = measure_all(selections, clouds, found, params.purity_neighbours)
 
     of_spaces = measures_table(selections, measures)

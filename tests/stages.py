@@ -4,12 +4,8 @@ import json
 from pathlib import Path
 
 import click
-import pytest
 from click.testing import CliRunner, Result
-from matplotlib import pyplot as plt
 
-import stages.distances
-import stages.persistence
 from stages.angles import angles
 from stages.classify import classify
 from stages.distances import distances
@@ -50,15 +46,12 @@ def write_fetch_params(folder: Path, **given: object) -> None:
 
 
 def run_computing_stages(folder: Path) -> None:
-    """Compute from small embeddings in `folder` all that the claims read; draw no pictures."""
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (stages.persistence, stages.distances):
-            patch.setattr(module, "save_figure", lambda figure, path: plt.close(figure))
-        for command, *options in (
-            (angles, "--rank", "2"),
-            (persistence, "--points-overall", "12"),
-            (distances,),
-            (classify, "--knn-neighbours", "3"),
-        ):
-            done = invoke(command, folder, *options)
-            assert done.exit_code == 0, done.output
+    """Compute from small embeddings in `folder` all that the claims read."""
+    for command, *options in (
+        (angles, "--rank", "2"),
+        (persistence, "--points-overall", "12"),
+        (distances,),
+        (classify, "--knn-neighbours", "3"),
+    ):
+        done = invoke(command, folder, *options)
+        assert done.exit_code == 0, done.output

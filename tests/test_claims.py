@@ -9,10 +9,12 @@ import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from stages.angles import angles
 from stages.claims import claims
 from stages.classify import classify
+from stages.core.artifacts.tables import read_parquet
 from stages.core.claims import question
 from stages.core.claims.finding import (
     AMONG_THE_CLOSEST,
@@ -27,9 +29,17 @@ from stages.core.claims.finding import (
     counted_above,
     percentile_rank,
 )
+from stages.core.claims.registry import CLAIMS, TABLES
+from stages.core.claims.sources import read_sources
+from stages.core.claims.verdicts import VERDICTS
+from stages.core.runtime.params import read_params
 from stages.distances import distances
+from stages.draw import draw
 from stages.persistence import persistence
+from stages.settings.claims import ClaimsParams
+from stages.settings.project import ProjectParams
 from tests.conftest import write_embeddings
+from tests.plots import read_template
 from tests.stages import invoke
 from tests.study import ROOT
 
@@ -41,6 +51,7 @@ MADE_BY = {
     "data/embeddings/images.csv": "embed",
     "data/diagrams/diagrams.parquet": "persistence",
     "data/diagrams/clouds.parquet": "persistence",
+    "data/diagrams/summaries.parquet": "persistence",
     "data/classify/predictions.parquet": "classify",
     "data/distances.parquet": "distances",
     "data/angles/pairs.parquet": "angles",
@@ -58,8 +69,8 @@ def run_stages(folder: Path, seed: int, classes: list[str] = CLASSES, max_dim: s
     clean = np.repeat(centres, 24, axis=0) + generator.standard_normal((len(labels), 16))
     clouds = {(0.0, 0): clean}
     for level in LEVELS[1:]:
-        for draw in (0, 1):
-            clouds[level, draw] = clean + 2 * level * generator.standard_normal(clean.shape)
+        for number in (0, 1):
+            clouds[level, number] = clean + 2 * level * generator.standard_normal(clean.shape)
     write_embeddings(folder / "data" / "embeddings", clouds, labels, centres)
     for command, options in (
         (angles, ["--rank", "3"]),
@@ -86,6 +97,21 @@ def metrics_of(folder: Path) -> dict:
     return json.loads((folder / "metrics" / "claims.json").read_text())
 
 
+def table_of(folder: Path, name: str) -> pd.DataFrame:
+    return read_parquet(folder / "data" / "claims" / f"{name}.parquet", TABLES[name], "claims").rows
+
+
+def pictures_of(folder: Path) -> set[str]:
+    """The names of the pictures that are drawn from the tables in a folder."""
+    given = ["claims", "--data", str(folder / "data" / "claims"), "--plots", str(folder / "drawn")]
+    done = CliRunner().invoke(draw, given)
+    assert done.exit_code == 0, done.output
+    return {path.stem for path in (folder / "drawn" / "claims").glob("*.png")}
+
+
+PICTURES = {"neighbours", "closest_pairs", "bars", "loops", "growth", "accuracy_steps"}
+
+
 def test_what_is_planted_is_found(study: Path) -> None:
     done = invoke(claims, study, *QUICK)
     assert done.exit_code == 0, done.output
@@ -93,7 +119,7 @@ def test_what_is_planted_is_found(study: Path) -> None:
     table = pd.read_csv(study / "plots" / "claims" / "claims.csv").set_index("claim")
     assert (table.index == list(found)[4:]).all()
     assert found["holds"] == (table["verdict"] == "holds").sum()
-    ranks = pd.read_csv(study / "plots" / "claims" / "neighbours.csv")
+    ranks = table_of(study, "neighbours")
     assert set(ranks["space"]) == {"tsne", "umap", "embedding"}
     assert (ranks[["rank_of_polka_dotted", "rank_of_dotted"]] == 1).all(axis=None)
     assert table.loc["dotted_polka_dotted_closest", "verdict"] == "holds"
@@ -103,13 +129,53 @@ def test_what_is_planted_is_found(study: Path) -> None:
     # Ten classes are the least that decide the question; these are seven.
     assert set(table.loc[table["number"] == 8, "verdict"]) == {"undecided"}
     assert "holds" not in found["topology_follows_zero_shot"]
+    assert pictures_of(study) == PICTURES
+
+
+def test_a_claim_makes_the_tables_that_it_lists_and_no_others(study: Path) -> None:
+    values = {"projection_seeds": 1, "images_per_class": 4, "half_samples": 1}
+    values |= {"bootstrap_replicates": 100, "divergence_points": 8}
+    params = read_params(ClaimsParams, ROOT / "params.yaml", values)
+    data = study / "data"
+    sources = read_sources(
+        data / "embeddings",
+        data / "diagrams",
+        data / "distances.parquet",
+        data / "classify" / "predictions.parquet",
+        data / "angles",
+        read_params(ProjectParams, ROOT / "params.yaml"),
+    )
+    numbers = []
+    for claim in CLAIMS:
+        tables, findings = claim.decide(sources, params)
+        assert set(tables) == set(claim.TABLES)
+        numbers += [finding.number for finding in findings]
+    assert numbers == sorted(numbers)
+    assert set(numbers) == set(range(1, 9))
+
+
+def test_the_picture_of_the_verdicts_knows_every_word() -> None:
+    colours = read_template("verdicts")["layer"][0]["encoding"]["color"]["scale"]
+    assert tuple(colours["domain"]) == VERDICTS
+    assert len(colours["range"]) == len(VERDICTS)
+
+
+def test_settings_of_project_are_read_from_params(study: Path) -> None:
+    lines = (ROOT / "params.yaml").read_text().splitlines()
+    file = study / "params.yaml"
+    file.write_text("\n".join(line for line in lines if not line.startswith("  perplexity:")))
+    done = invoke(claims, study, "--params", str(file), *QUICK)
+    assert done.exit_code == 1
+    assert "project.perplexity: missing; add it" in done.output
 
 
 def test_the_same_seed_gives_the_same_bytes(study: Path, tmp_path: Path) -> None:
     other = shutil.copytree(study, tmp_path / "other")
     for folder in (study, other):
         assert invoke(claims, folder, *QUICK).exit_code == 0
-    names = sorted(path.relative_to(study) for path in (study / "plots" / "claims").iterdir())
+    folders = [study / "data" / "claims", study / "plots" / "claims"]
+    names = sorted(path.relative_to(study) for folder in folders for path in folder.iterdir())
+    assert {name.stem for name in names} == {*TABLES, "claims"}
     for name in [*names, Path("metrics/claims.json")]:
         assert (study / name).read_bytes() == (other / name).read_bytes(), name
 
@@ -134,8 +200,10 @@ def test_without_the_classes_a_claim_is_not_applicable_and_all_is_written(tmp_pa
         assert verdicts[key] == "not applicable", key
     assert "bottleneck_h0_grows" in verdicts
     assert "bottleneck_h1_grows" not in verdicts
-    written = {path.name for path in (folder / "plots" / "claims").iterdir()}
-    assert {"neighbours.png", "closest_pairs.csv", "loops.png", "correlations.png"} <= written
+    empty = {name for name in TABLES if table_of(folder, name).empty}
+    assert empty == {"neighbours", "closest_pairs", "loops"}
+    assert table_of(folder, "bars")["longest_bar"].isna().all()
+    assert pictures_of(folder) == PICTURES
 
 
 def test_the_usual_mistake_leaves_no_angle_to_judge(study: Path) -> None:
@@ -164,7 +232,7 @@ def other_noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("path", "stage"),
-    # The images are the same in both runs, and are what the others are held against.
+    # The images are the same in both runs, and are what the others are compared with.
     [(path, stage) for path, stage in MADE_BY.items() if stage != "embed"],
 )
 def test_an_input_of_another_run_is_refused_by_name(

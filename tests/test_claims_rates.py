@@ -12,17 +12,30 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.core.claims import accuracy_steps, bars, closest_pairs, neighbours, question, trends
+from stages.core.claims import (
+    accuracy_steps,
+    bars,
+    closest_pairs,
+    growth,
+    loops,
+    neighbours,
+    question,
+)
 from stages.core.claims.finding import Finding
 from stages.core.geometry.subspaces import class_bases, pair_table, principal_angles
-from stages.core.topology.homology import distance_matrix, persistence_diagrams
+from stages.core.runtime.params import read_params
+from stages.core.topology.bars import NO_BARS
 from stages.core.topology.null_models import persistence_band
+from stages.core.topology.rips import distance_matrix, persistence_diagrams
+from stages.settings.project import ProjectParams
 from tests.conftest import unit_rows
+from tests.study import ROOT
 
 pytestmark = pytest.mark.slow
 
 REPEATS = int(os.environ.get("REPEATS", "10"))
 CONFIDENCE = 0.95
+PROJECTION = read_params(ProjectParams, ROOT / "params.yaml")
 CLASSES = [f"class {i:02d}" for i in range(17)] + ["crosshatched", "dotted", "grid", "polka-dotted"]
 CLASSES += ["striped", "woven", "zigzagged"]
 
@@ -63,7 +76,7 @@ def test_neighbours(space: str) -> None:
             a, b = (CLASSES.index(name) for name in neighbours.PAIR)
             centres[a] = centres[b] + 0.3 * centres[a]
         drawn = neighbours.samples(clouds_about(centres, seed), 10, 3, seed)
-        ranks = {space: neighbours.ranks_of_layouts((space, drawn))}
+        ranks = {space: neighbours.ranks_in_space(PROJECTION, (space, drawn))}
         return [neighbours.finding(ranks, space, CLASSES, CONFIDENCE)]
 
     assert_tells(
@@ -119,7 +132,7 @@ def shaped_classes(shape: str, seed: int, images: int, dimension: int) -> list[b
     classes = []
     for number in range(47):
         generator = np.random.default_rng([seed, number])
-        points = []
+        points = {}
         for level in (0.0, 1.0):
             cloud = (0.05 + 0.02 * level) * generator.standard_normal((images, dimension))
             cloud[:, 0] += 1
@@ -128,10 +141,12 @@ def shaped_classes(shape: str, seed: int, images: int, dimension: int) -> list[b
                 cloud[:, 1:3] += 0.6 * np.column_stack([np.cos(angle), np.sin(angle)])
             elif shape == "clusters":
                 cloud[: images // 2, 1] += 0.8
-            points.append(unit_rows(cloud).astype(np.float64))
-        diagrams = [persistence_diagrams(distance_matrix(cloud), 1) for cloud in points]
-        rows = np.arange(images)
-        classes.append(bars.ClassClouds(f"class {number}", [0.0, 1.0], points, rows, diagrams))
+            points[level] = unit_rows(cloud).astype(np.float64)
+        diagrams = {
+            level: persistence_diagrams(distance_matrix(cloud), 1)
+            for level, cloud in points.items()
+        }
+        classes.append(bars.ClassClouds(f"class {number}", points, np.arange(images), diagrams))
     return classes
 
 
@@ -175,7 +190,8 @@ def test_loops_beyond_the_band() -> None:
                     "band": band,
                     "diameter": distances.max(),
                     "longest_null": 1.0,
-                    "bar_excess": False,
+                    "relative_bar": 1.0,
+                    "relative_null": 1.0,
                 }
             )
         return bars.loop_findings(pd.DataFrame(rows), CONFIDENCE)
@@ -196,7 +212,8 @@ def test_steadiness_of_the_last_death() -> None:
                 "class": f"class {number}",
                 "noise": level,
                 "essential": 1,
-                "gap_excess": False,
+                "gap": 0.1,
+                "gap_null": 0.1,
                 "largest_death": 0.5 * (1 + growth * level) * (1 + 0.03 * generator.normal()),
             }
             for number in range(20)
@@ -221,12 +238,20 @@ def test_trends_of_loops(key: str) -> None:
         generator = np.random.default_rng(seed)
         diagrams = {
             f"class {number}": {
-                level: np.exp(slope * level) * np.sort(generator.uniform(0.2, 1, (15, 2)), axis=1)
+                level: [
+                    NO_BARS,
+                    np.exp(slope * level) * np.sort(generator.uniform(0.2, 1, (15, 2)), axis=1),
+                ]
                 for level in (0.0, 0.5, 1.0, 2.0)
             }
             for number in range(20)
         }
-        return trends.loop_findings(trends.loops_table(diagrams), True, CONFIDENCE)
+        summaries = pd.DataFrame(
+            {"group": of, "noise": level, "bars": len(h1), "mean_death": h1[:, 1].mean()}
+            for of, by_level in diagrams.items()
+            for level, (_, h1) in by_level.items()
+        )
+        return loops.findings(loops.loops_table(summaries, diagrams), True, CONFIDENCE)
 
     assert_tells(key, lambda seed: simulate(-0.5, seed), lambda seed: simulate(0.0, seed))
 
@@ -246,7 +271,7 @@ def test_growth_of_distances() -> None:
             for number in range(20)
             for level in (0.5, 1.0, 2.0)
         )
-        return trends.growth_findings(distances, trends.growth_table(distances), CONFIDENCE)
+        return growth.findings(distances, growth.growth_table(distances), CONFIDENCE)
 
     assert_tells(
         "bottleneck_h0_grows", lambda seed: simulate(0.2, seed), lambda seed: simulate(0.0, seed)

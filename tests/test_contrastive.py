@@ -7,24 +7,23 @@ import pytest
 import torch
 
 from stages.core.training.captions import Facts, caption
-from stages.core.training.contrastive import (
+from stages.core.training.comparison import (
+    SHOWN,
     Comparison,
-    Normalisation,
-    Schedule,
-    augment,
-    batch_rows,
-    contrastive_loss,
-    held_out_loss,
+    cosine_table,
     pair_cosines,
     recall_at_1,
+    similarity_table,
 )
+from stages.core.training.contrastive import Schedule, batch_rows, contrastive_loss
+from stages.core.training.held_out import held_out_loss
+from stages.core.training.views import Normalisation, augment
 
 SCHEDULE = Schedule(
     steps=110,
     warmup_steps=10,
     learning_rate=1.0,
     batch_size=4,
-    weight_decay=0.0,
     noise=0.0,
     seed=0,
 )
@@ -88,11 +87,40 @@ def test_recall_counts_equal_captions_as_right() -> None:
     assert recall_at_1(Comparison(cosines, ["a", "c", "b"], 1.0)) == pytest.approx((0.0, 1 / 3))
 
 
-def test_real_pairs_lie_on_the_diagonal() -> None:
+def test_matching_pairs_lie_on_the_diagonal() -> None:
     cosines = np.array([[1.0, 0.2], [0.3, 0.9]])
-    real, fake = pair_cosines(Comparison(cosines, ["a", "b"], 1.0))
-    assert list(real) == [1.0, 0.9]
-    assert list(fake) == [0.2, 0.3]
+    matching, mismatched = pair_cosines(Comparison(cosines, ["a", "b"], 1.0))
+    assert list(matching) == [1.0, 0.9]
+    assert list(mismatched) == [0.2, 0.3]
+
+
+def test_histograms_of_cosines_by_hand() -> None:
+    before = Comparison(np.array([[0.01, -0.99], [-0.99, 0.01]]), ["a", "b"], 1.0)
+    after = Comparison(np.array([[0.99, 0.01], [0.01, 0.99]]), ["a", "b"], 1.0)
+    table = cosine_table(before, after)
+    filled = table[table["density"] > 0]
+    assert filled[["time", "pairs"]].to_numpy().tolist() == [
+        ["before", "matching"],
+        ["before", "mismatched"],
+        ["after", "matching"],
+        ["after", "mismatched"],
+    ]
+    np.testing.assert_allclose(filled["cosine"], [0.0125, -0.9875, 0.9875, 0.0125])
+    np.testing.assert_allclose(filled["density"], 1 / 0.025)  # all in one of 80 bins
+
+
+def test_similarities_of_a_batch_are_in_the_order_of_names() -> None:
+    cosines = np.array([[0.11111, 0.2], [0.3, 1.0000001]], dtype=np.float32)
+    comparison = Comparison(cosines, ["of b", "of a"], 1.0)
+    table = similarity_table(comparison, comparison, ["b", "a"])
+    assert table["time"].tolist() == ["before"] * 4 + ["after"] * 4
+    before = table[table["time"] == "before"]
+    assert before[["image", "caption"]].agg(" ".join, axis=1).tolist() == [
+        "a a", "a b", "b a", "b b",
+    ]  # fmt: skip
+    assert before["cosine"].tolist() == [1.0, 0.3, 0.2, 0.111]
+    many = Comparison(np.zeros((60, 60), np.float32), [""] * 60, 1.0)
+    assert len(similarity_table(many, many, [f"{i:02d}" for i in range(60)])) == 2 * SHOWN**2
 
 
 def test_captions_always_name_an_attribute_and_vary() -> None:

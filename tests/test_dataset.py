@@ -13,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from stages.core.dataset import read_annotations, read_image, read_index
-from stages.core.dataset.images import UnreadableImage, decode
+from stages.core.dataset.images import UnreadableImage, decode, read_image
 from stages.core.dataset.layout import (
     NUMBERS,
     SPLITS,
@@ -23,7 +22,9 @@ from stages.core.dataset.layout import (
     class_of,
     imdb_bytes,
     list_images,
+    read_annotations,
     read_imdb,
+    read_index,
     read_layout,
     read_splits,
     require_every_split,

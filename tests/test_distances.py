@@ -1,20 +1,21 @@
 """The distances stage on diagrams whose distances are known."""
 
 import json
+import re
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
+import vl_convert
 from click.testing import CliRunner, Result
-from matplotlib import pyplot as plt
 
 import stages.core.runtime.parallel
-import stages.distances
 import stages.persistence
 from stages.core.artifacts.diagrams import (
     ALL,
+    BASELINES,
+    COMPARISONS,
     DISTANCES,
     HALF_A,
     HALF_B,
@@ -24,41 +25,23 @@ from stages.core.artifacts.diagrams import (
 )
 from stages.core.artifacts.embeddings import read_embeddings
 from stages.core.artifacts.tables import read_parquet
-from stages.core.runtime.params import read_params
-from stages.core.topology.homology import (
-    DIAGRAM_DISTANCES,
-    NO_BARS,
-    Distance,
-    distance_matrix,
-    finite_bars,
-    persistence_diagrams,
-)
-from stages.core.topology.homology import bottleneck as bottleneck_of
-from stages.distances import (
-    Comparison,
-    DistancesParams,
-    distances,
-    distances_table,
-    headline,
-    list_comparisons,
-)
-from stages.headline import HeadlineParams
+from stages.core.topology.bars import NO_BARS, finite_bars
+from stages.core.topology.comparisons import distances_table, list_comparisons
+from stages.core.topology.distances import DIAGRAM_DISTANCES, Distance, bottleneck
+from stages.core.topology.rips import distance_matrix, persistence_diagrams
+from stages.distances import distances
 from stages.persistence import persistence
+from tests.plots import filled
 
 ROOT = Path(__file__).parents[1]
 ROOT_TWO = 2**0.5
+SETTINGS = {"engine": "pot", "hera_delta": 1e-4}
 
 
 @pytest.fixture(autouse=True)
 def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start no worker processes, which takes most of the time."""
     monkeypatch.setattr(stages.core.runtime.parallel, "available_cores", lambda: 1)
-
-
-@pytest.fixture
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (stages.distances, stages.persistence):
-        monkeypatch.setattr(module, "save_figure", lambda figure, path: plt.close(figure))
 
 
 def run(diagrams: Path, out: Path, *options: str) -> Result:
@@ -70,10 +53,6 @@ def run(diagrams: Path, out: Path, *options: str) -> Result:
     }
     flags = [str(part) for pair in paths.items() for part in pair]
     return CliRunner().invoke(distances, ["--params", str(ROOT / "params.yaml"), *flags, *options])
-
-
-def params(**changes: object) -> DistancesParams:
-    return read_params(DistancesParams, ROOT / "params.yaml", changes)
 
 
 def components(*deaths: float) -> np.ndarray:
@@ -109,29 +88,50 @@ def value(table: pd.DataFrame, **row: object) -> float:
     return found
 
 
+def metrics_of(diagrams: dict[CloudKey, list[np.ndarray]], folder: Path) -> dict:
+    """The metrics of a run on these diagrams."""
+    write_diagrams(folder / "diagrams.parquet", diagrams, "a run")
+    result = run(folder, folder / "out")
+    assert result.exit_code == 0, result.output
+    return json.loads((folder / "out" / "distances.json").read_text())
+
+
 def test_comparisons_pair_like_with_like() -> None:
-    listed = list_comparisons(known())
-    of_grid = {c.name: c for c in listed if c.group == "grid"}
+    clean, noisy, redrawn = (CloudKey("grid", 0.0), *(CloudKey("grid", 1.0, k) for k in (0, 1)))
     clean_a, clean_b, noisy_a, noisy_b = (
         CloudKey("grid", noise, part=part) for noise in (0.0, 1.0) for part in (HALF_A, HALF_B)
     )
-    noisy = CloudKey("grid", 1.0)
-    assert of_grid == {
-        "half_clean_clean": Comparison("grid", 0.0, "half_clean_clean", ((clean_a, clean_b),)),
-        "clean_noisy": Comparison("grid", 1.0, "clean_noisy", ((CloudKey("grid", 0.0), noisy),)),
-        "noisy_noisy": Comparison("grid", 1.0, "noisy_noisy", ((noisy, CloudKey("grid", 1.0, 1)),)),
-        "half_clean_noisy": Comparison(
-            "grid", 1.0, "half_clean_noisy", ((clean_a, noisy_b), (clean_b, noisy_a))
-        ),
+    assert {name: each.pairs("grid", 1.0) for name, each in COMPARISONS.items()} == {
+        "clean_noisy": ((clean, noisy),),
+        "noisy_noisy": ((noisy, redrawn),),
+        "half_clean_noisy": ((clean_a, noisy_b), (clean_b, noisy_a)),
+        "half_clean_clean": ((noisy_a, noisy_b),),
     }
+    assert COMPARISONS["half_clean_clean"].pairs("grid", 0.0) == ((clean_a, clean_b),)
+
+
+def test_a_comparison_is_listed_where_its_diagrams_exist() -> None:
+    listed = list_comparisons(known())
     assert len(listed) == 4 * 4
-    assert "noisy_noisy" not in {c.name for c in list_comparisons(known(draws=1))}
+    assert [(noise, name) for group, noise, name in listed if group == "grid"] == [
+        (0.0, "half_clean_clean"),
+        (1.0, "clean_noisy"),
+        (1.0, "noisy_noisy"),
+        (1.0, "half_clean_noisy"),
+    ]
+    assert "noisy_noisy" not in {name for _, _, name in list_comparisons(known(draws=1))}
+
+
+def test_every_baseline_is_a_comparison_with_a_short_name_and_none_of_its_own() -> None:
+    for name in BASELINES.values():
+        assert COMPARISONS[name].short
+        assert name not in BASELINES
 
 
 @pytest.mark.parametrize("metric", ["bottleneck", "wasserstein"])
 def test_distances_by_hand(metric: str) -> None:
     found = known()
-    table = distances_table(found, list_comparisons(found), params())
+    table = distances_table(found, list_comparisons(found), **SETTINGS)
     assert len(table) == 16 * 2 * 2
     of_grid = {"group": "grid", "metric": metric}
     assert value(table, **of_grid, dim=0, comparison="clean_noisy") == pytest.approx(3)
@@ -147,10 +147,8 @@ def test_distances_by_hand(metric: str) -> None:
     assert value(table, **of_grid, dim=1, comparison="noisy_noisy") == 0.0
 
 
-def test_headline_by_hand() -> None:
-    found = known()
-    table = distances_table(found, list_comparisons(found), params())
-    metrics = headline(table[table["group"] != ALL])
+def test_metrics_by_hand(tmp_path: Path) -> None:
+    metrics = metrics_of(known(), tmp_path)
     assert metrics["classes"] == 3
     # Distances 0.5, 1.5, 3 of the three classes; 1 between draws, 2 between halves; the halves
     # clean to noisy are at (2.5 + 1.5) / 2, (3.5 + 0.5) / 2 and (5 + 1) / 2.
@@ -161,19 +159,17 @@ def test_headline_by_hand() -> None:
         "ratio_to_halves": 1.0,
         "share_above_halves": pytest.approx(1 / 3, rel=1e-5),
     }
-    # The yardsticks of loops are all 0: no ratio, but every class lies above them.
+    # The baselines of loops are all 0: no ratio, but every class lies above them.
     assert metrics["noise_1.00"]["h1"]["bottleneck"] == {
         "median": 1.0,
         "share_above_draws": 1.0,
         "share_above_halves": 1.0,
     }
-    assert json.dumps(metrics, allow_nan=False)
 
 
-def test_one_draw_leaves_its_yardstick_out() -> None:
-    found = known(draws=1)
-    table = distances_table(found, list_comparisons(found), params())
-    assert set(headline(table)["noise_1.00"]["h0"]["bottleneck"]) == {
+def test_one_draw_leaves_its_baseline_out(tmp_path: Path) -> None:
+    metrics = metrics_of(known(draws=1), tmp_path)
+    assert set(metrics["noise_1.00"]["h0"]["bottleneck"]) == {
         "median",
         "ratio_to_halves",
         "share_above_halves",
@@ -189,13 +185,13 @@ def test_engines_agree() -> None:
     }
     comparisons = list_comparisons(found)
     exact, close = (
-        distances_table(found, comparisons, params(wasserstein_engine=engine, hera_delta=1e-6))
+        distances_table(found, comparisons, engine=engine, hera_delta=1e-6)
         for engine in ("pot", "hera")
     )
     np.testing.assert_allclose(close["distance"], exact["distance"], rtol=1e-6)
 
 
-def test_stage_writes_tables_and_pictures(tmp_path: Path) -> None:
+def test_stage_writes_tables(tmp_path: Path) -> None:
     write_diagrams(tmp_path / "diagrams.parquet", known(), "a run")
     result = run(tmp_path, tmp_path / "out")
     assert result.exit_code == 0, result.output
@@ -203,11 +199,7 @@ def test_stage_writes_tables_and_pictures(tmp_path: Path) -> None:
         result.output
     )
     plots = tmp_path / "out" / "plots"
-    assert sorted(file.name for file in plots.iterdir()) == [
-        "bottleneck.png",
-        "summary.csv",
-        "wasserstein.png",
-    ]
+    assert [file.name for file in plots.iterdir()] == ["summary.csv"]
     table, about = read_parquet(tmp_path / "out" / "distances.parquet", DISTANCES, "distances")
     assert about["run"] == "a run"
     assert about["diagrams"] == read_diagrams(tmp_path / "diagrams.parquet").content
@@ -227,11 +219,10 @@ def test_stage_writes_tables_and_pictures(tmp_path: Path) -> None:
     assert metrics["noise_1.00"]["h0"]["wasserstein"]["median"] == 1.5
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_stage_on_planted_classes(planted: Path, tmp_path: Path) -> None:
     """Stability on the stage's own output: no diagram moves more than the distances do."""
     options = ["--params", str(ROOT / "params.yaml"), "--embeddings", str(planted)]
-    places = ["--diagrams", tmp_path, "--metrics", tmp_path / "p.json", "--plots", tmp_path / "p"]
+    places = ["--diagrams", tmp_path, "--metrics", tmp_path / "p.json"]
     done = CliRunner().invoke(persistence, [*options, *map(str, places)])
     assert done.exit_code == 0, done.output
     assert run(tmp_path, tmp_path).exit_code == 0
@@ -250,7 +241,7 @@ def test_stage_on_planted_classes(planted: Path, tmp_path: Path) -> None:
     a, b = (finite_bars(found[CloudKey("dotted", level)][0]) for level in (0.0, 2.0))
     row = {"group": "dotted", "noise": 2.0, "dim": 0, "metric": "bottleneck"}
     assert value(table, **row, comparison="clean_noisy") == pytest.approx(
-        bottleneck_of(a, b), rel=1e-5
+        bottleneck(a, b), rel=1e-5
     )
     headlines = json.loads((tmp_path / "distances.json").read_text())
     assert headlines["noise_2.00"]["h0"]["wasserstein"]["ratio_to_draws"] > 2
@@ -268,7 +259,7 @@ def test_same_bytes_twice_and_with_any_worker_count(
         assert run(tmp_path, tmp_path / name).exit_code == 0
         files = sorted(file for file in (tmp_path / name).rglob("*") if file.is_file())
         outputs.append([file.read_bytes() for file in files])
-    assert len(outputs[0]) == 5
+    assert len(outputs[0]) == 3
     assert outputs[0] == outputs[1] == outputs[2]
 
 
@@ -293,18 +284,27 @@ def test_refusals_name_file_and_mend(tmp_path: Path) -> None:
     )
 
 
-def test_a_distance_that_is_registered_is_in_every_table_and_picture(
+def test_a_distance_that_is_registered_is_in_every_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count = Distance(lambda a, b: abs(len(a) - len(b)), "difference of the numbers of bars", "bars")
     monkeypatch.setitem(DIAGRAM_DISTANCES, "count", count)
     write_diagrams(tmp_path / "diagrams.parquet", known(), "a run")
     assert run(tmp_path, tmp_path / "out").exit_code == 0
-    assert (tmp_path / "out/plots/count.png").is_file()
     assert set(pd.read_csv(tmp_path / "out/plots/summary.csv")["metric"]) == set(DIAGRAM_DISTANCES)
     metrics = json.loads((tmp_path / "out/distances.json").read_text())
     assert set(metrics["noise_1.00"]["h0"]) == set(DIAGRAM_DISTANCES)
 
 
-def test_the_headline_chooses_among_all_distances() -> None:
-    assert get_args(HeadlineParams.model_fields["distance"].annotation) == tuple(DIAGRAM_DISTANCES)
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_dvc_draws_a_comparison_with_its_baseline_which_is_dashed(name: str) -> None:
+    baseline = BASELINES.get(name, name)
+    row = {"rev": "main", "dim": 0, "metric": "wasserstein", "comparison": name}
+    row |= {"lower_quartile": 1.0, "median": 2.0, "upper_quartile": 3.0}
+    levels = {COMPARISONS[name].level(noise) for noise in (0.5, 1.0)}
+    svg = vl_convert.vegalite_to_svg(
+        filled("distances", [row | {"noise": level} for level in sorted(levels)])
+    )
+    assert f"baseline: {COMPARISONS[baseline].label}" in svg
+    dashed = re.findall(r'stroke-dasharray="6,4"', svg)
+    assert len(dashed) == (2 if name == baseline else 1)  # one in the legend

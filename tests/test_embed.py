@@ -4,7 +4,6 @@ import errno
 import json
 import shutil
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import open_clip
@@ -17,18 +16,17 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from stages.core.artifacts.embeddings import read_embeddings
+from stages.core.artifacts.samples import read_samples
+from stages.core.geometry.drift import drift_of_level, drift_table
 from stages.core.runtime.errors import StudyError
-from stages.core.vision.encoder import load_encoder
-from stages.core.vision.noise import KINDS, noise_generator, noisy
-from stages.embed import (
-    EmbedParams,
-    allocate,
-    drift_table,
-    embed,
-    geometry,
-    relative_deviation,
-    sweep,
-)
+from stages.core.vision.loading import load_encoder
+from stages.core.vision.noise import noise_generator, noisy
+from stages.core.vision.precision import relative_deviation
+from stages.core.vision.sweep import Noise, allocate, sweep
+from stages.draw import draw
+from stages.embed import embed
+from stages.settings.embed import EmbedParams
+from tests.refusals import refusal
 from tests.test_encoder import picture, write_model
 
 CPU = torch.device("cpu")
@@ -81,6 +79,7 @@ def options(source: Path, out: Path, **changes: object) -> list[str]:
         "--index": source / "images.csv",
         "--model-folder": source / "model",
         "--embeddings": out / "embeddings",
+        "--samples": out / "samples",
         "--metrics": out / "embed.json",
         "--plots": out / "plots",
     }
@@ -160,19 +159,19 @@ def test_batch_size_changes_no_bit_of_what_is_written(source, done, tmp_path, ch
 def test_the_same_settings_give_the_same_bytes(source, done, tmp_path):
     assert run(source, tmp_path).exit_code == 0
     files = [file.relative_to(done) for file in done.rglob("*") if file.is_file()]
-    assert len(files) == 16  # with the manifest and the folder's marker
+    assert len(files) == 17  # with the manifest and the markers of the folders
     for file in files:
         assert (tmp_path / file).read_bytes() == (done / file).read_bytes(), file
 
 
 def test_workers_and_order_change_no_embedding(source, tmp_path):
     encoder = load_encoder(str(source / "model"), None, Path("unused"), 0, CPU)
-    params = EmbedParams(**SETTINGS | {"batch_size": 2})
+    noise = Noise("gaussian", "normalised", 0)
     ids = pd.read_csv(source / "images.csv")["id"].tolist()
 
     def swept(names: list[str], workers: int) -> np.ndarray:
         arrays = {(2.0, 1): np.empty((len(names), 16), np.float32)}
-        sweep(encoder, source / "images", names, params, arrays, workers)
+        sweep(encoder, source / "images", names, noise, arrays, 2, workers)
         return arrays[2.0, 1]
 
     alone = swept(ids, 1)
@@ -195,20 +194,72 @@ def test_metrics_are_finite_scalars_and_say_what_the_run_was(done):
     assert "cosine_to_clean" not in metrics["noise_0.00"]
 
 
-def test_tables_and_pictures_are_there(done):
-    drift = pd.read_csv(done / "plots" / "drift.csv")
-    assert drift["class"].tolist()[:4] == ["all", *CLASSES]
-    assert len(drift) == 4 * 3
-    assert drift["images"].tolist()[:4] == [15, 5, 5, 5]
-    clean = drift[drift["noise"] == 0]
-    assert (clean["cosine_to_clean"] == 1).all()
-    assert (clean["displacement"] == 0).all()
-    for name in ("drift.png", "samples.png"):
-        assert (done / "plots" / name).read_bytes().startswith(b"\x89PNG")
+def test_the_table_of_the_drift_has_a_row_per_level(done):
+    drift = pd.read_csv(done / "plots" / "drift.csv").set_index("noise")
+    assert drift.index.tolist() == [0.0, 0.5, 2.0]
+    assert (drift["images"] == 15).all()
+    clean = drift.loc[0.0]
+    assert (clean["cosine_to_clean"], clean["displacement"]) == (1, 0)
+    assert pd.isna(clean["most_moved"])
+    assert set(drift.loc[2.0, ["most_moved", "least_moved"]]) <= set(CLASSES)
+    metrics = json.loads((done / "embed.json").read_text())
+    for level in (0.5, 2.0):
+        of_level = metrics[f"noise_{level:.2f}"]
+        for column in ("cosine_to_clean", "displacement"):
+            assert drift.loc[level, column] == of_level[column]
+        assert drift.loc[level, "spread_class_mean"] == of_level["spread_within_class"]
 
 
-def test_every_kind_of_noise_can_be_set():
-    assert get_args(EmbedParams.model_fields["noise_kind"].annotation) == tuple(KINDS)
+def test_samples_are_the_images_as_the_encoder_sees_them(source, done):
+    found = read_samples(done / "samples")
+    assert found.levels == [0.0, 0.5, 2.0]
+    assert found.label == "level of Gaussian noise\n(standard deviation, CLIP-normalised pixels)"
+    assert found.ids == [f"{name}/{name}_0000.png" for name in CLASSES]
+    encoder = load_encoder(str(source / "model"), None, Path("unused"), 0, CPU)
+    with Image.open(source / "images" / "images" / found.ids[1]) as image:
+        clean = encoder.prepare(image).transpose(1, 2, 0)
+    assert np.abs(found.pixels[0, 1] / 255 - clean).max() < 0.51 / 255
+    assert np.abs(found.pixels[2, 1] / 255 - clean).mean() > 0.1
+
+
+def test_samples_are_drawn_from_what_was_written(done, tmp_path):
+    given = ["embed", "--data", str(done / "samples"), "--plots", str(tmp_path)]
+    drawn = CliRunner().invoke(draw, given)
+    assert drawn.exit_code == 0, drawn.output
+    assert [file.name for file in tmp_path.rglob("*.png")] == ["samples.png"]
+
+
+def without_a_level(folder: Path) -> None:
+    np.save(folder / "pixels.npy", np.load(folder / "pixels.npy")[1:])
+
+
+def of_floats(folder: Path) -> None:
+    np.save(folder / "pixels.npy", np.load(folder / "pixels.npy") / 255)
+
+
+def cut_short(folder: Path) -> None:
+    (folder / "pixels.npy").write_bytes((folder / "pixels.npy").read_bytes()[:-9])
+
+
+def without_ids(folder: Path) -> None:
+    about = json.loads((folder / "samples.json").read_text())
+    (folder / "samples.json").write_text(json.dumps(about | {"ids": "dotted"}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (without_a_level, "pixels.npy: 3 images at 2 levels, of 3 at 3 in samples.json; run"),
+        (of_floats, "pixels.npy: float64 of shape (3, 3, 32, 32, 3) instead of images in RGB"),
+        (cut_short, "pixels.npy: damaged ("),
+        (without_ids, "samples.json: not as 'embed' wrote it; run 'dvc repro"),
+    ],
+)
+def test_damaged_samples_are_refused(done, tmp_path, damage, message):
+    folder = shutil.copytree(done / "samples", tmp_path / "samples")
+    damage(folder)
+    said = refusal(draw, "embed", "--data", folder, "--plots", tmp_path / "plots")
+    assert message in said
 
 
 @pytest.mark.parametrize(
@@ -229,7 +280,7 @@ def test_levels_are_kept_as_they_are_written(levels, kept):
     [
         {"noise_kind": "shot", "noise_space": "pixel"},
         {"noise_kind": "salt-and-pepper", "noise_space": "pixel", "noise_levels": [0.0, 0.1]},
-        {"noise_kind": "blur", "noise_space": "pixel", "draws": 1},
+        {"noise_kind": "jpeg", "noise_space": "pixel", "draws": 1, "noise_levels": [0.0, 0.75]},
         {"noise_kind": "uniform", "precision": "bf16"},
         {"noise_levels": [0, 1]},
     ],
@@ -288,7 +339,7 @@ def test_embeddings_that_are_not_finite_name_the_image_and_leave_the_earlier_out
         ({"model": "ViT-B-32", "pretrained": "nothing"}, "'nothing' is no tag of ViT-B-32"),
         ({"device": "gpu"}, "embed.device: no 'gpu' here"),
         ({"noise_kind": "shot"}, "'normalised' has no meaning for shot"),
-        ({"noise_kind": "fog"}, "embed.noise_kind: 'fog'"),
+        ({"noise_kind": "snow"}, "embed.noise_kind: 'snow': input should be 'gaussian', "),
         ({"noise_levels": [0.0, -1.0]}, "embed.noise_levels.1: -1.0"),
         ({"noise_levels": [0.0, 0.5, 0.5]}, "0.5 is repeated; give each level once"),
         ({"noise_levels": [0.5]}, "no level is 0.0; add it"),
@@ -313,19 +364,27 @@ def test_an_image_that_cannot_be_read_is_named(source, tmp_path):
 # What is computed from the arrays
 
 
-def test_drift_and_geometry_by_hand():
+def test_drift_by_hand():
     labels = pd.Series(["a", "a", "b", "b"])
     clean = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype=np.float32)
     noisy_rows = np.array([[0, 1, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype=np.float32)
     arrays = {(0.0, 0): clean, (1.0, 0): noisy_rows}
-    drift = drift_table(arrays, labels).set_index(["noise", "class"])
-    assert drift.loc[(1.0, "a"), "cosine_to_clean"] == 0.5
-    assert drift.loc[(1.0, "b"), "cosine_to_clean"] == 1
-    assert drift.loc[(1.0, "a"), "displacement"] == pytest.approx(np.sqrt(2) / 2, abs=1e-4)
-    assert drift.loc[(0.0, "a"), "spread"] == 0
-    assert drift.loc[(0.0, "b"), "spread"] == pytest.approx(np.sqrt(1 / 2), abs=1e-4)
+    clean_row, row = (each for _, each in drift_table(arrays, labels).iterrows())
+    assert (row["noise"], row["images"]) == (1.0, 4)
+    assert (row["cosine_class_min"], row["cosine_class_max"]) == (0.5, 1)
+    assert (row["most_moved"], row["least_moved"]) == ("a", "b")
+    assert (clean_row["most_moved"], clean_row["least_moved"]) == ("", "")
+    assert row["cosine_to_clean"] == 0.75
+    assert row["cosine_q10"] == pytest.approx(0.3)  # of 0, 1, 1, 1
+    assert row["cosine_q90"] == 1
+    assert row["displacement"] == pytest.approx(np.sqrt(2) / 4)
+    assert clean_row["spread_class_min"] == 0  # of class a, both of whose images are alike
+    assert clean_row["spread_class_max"] == pytest.approx(np.sqrt(1 / 2))
+    assert clean_row["spread_class_mean"] == pytest.approx(np.sqrt(1 / 8))
+    # The mean of all is (2, 1, 1) / 4, of length sqrt(6) / 4, and every image has length 1.
+    assert clean_row["spread"] == pytest.approx(np.sqrt(1 - 6 / 16))
 
-    found = geometry(arrays, labels, 1.0)
+    found = drift_of_level(arrays, labels, 1.0)
     assert found["cosine_to_clean"] == 0.75
     assert found["displacement"] == pytest.approx(np.sqrt(2) / 4, abs=1e-4)
     assert found["shared_displacement"] == 1  # one image alone has moved
@@ -333,7 +392,7 @@ def test_drift_and_geometry_by_hand():
     # The class means are (1, 1, 0) / 2 and (0, 1, 1) / 2, the mean of all (1, 2, 1) / 4.
     assert found["distance_between_class_means"] == pytest.approx(np.sqrt(1 / 2), abs=1e-4)
     assert found["length_of_mean"] == pytest.approx(np.sqrt(6) / 4, abs=1e-4)
-    assert geometry(arrays, labels, 0.0).keys() == {
+    assert drift_of_level(arrays, labels, 0.0).keys() == {
         "spread_within_class",
         "length_of_mean",
         "distance_between_class_means",
@@ -348,8 +407,7 @@ def test_relative_deviation_by_hand():
 
 
 def test_space_is_taken_before_the_work(tmp_path):
-    params = EmbedParams(**SETTINGS)
-    arrays = allocate(tmp_path, params, 300, 100)
+    arrays = allocate(tmp_path, [0.0, 0.5, 2.0], 2, 300, 100)
     assert list(arrays) == [(0.0, 0), (0.5, 0), (0.5, 1), (2.0, 0), (2.0, 1)]
     assert arrays[0.5, 1].shape == (300, 100)
     file = (tmp_path / "noise_0.50_draw_1.npy").stat()
@@ -382,4 +440,4 @@ def test_memory_that_does_not_suffice_is_said(source, monkeypatch):
     ids = pd.read_csv(source / "images.csv")["id"].tolist()
     arrays = {(0.0, 0): np.empty((len(ids), 16), np.float32)}
     with pytest.raises(StudyError, match=r"embed.batch_size: 4 images do not fit .* lower it"):
-        sweep(encoder, source / "images", ids, EmbedParams(**SETTINGS), arrays)
+        sweep(encoder, source / "images", ids, Noise("gaussian", "normalised", 0), arrays, 4)

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +15,12 @@ from torch import nn
 from torch.nn import functional
 
 from stages.core.runtime.errors import StudyError
-from stages.core.vision import encoder as module
-from stages.core.vision.encoder import (
-    Encoder,
-    choose_device,
-    choose_precision,
-    class_prompts,
-    encode_classes,
-    load_encoder,
-    mend_of_precision,
-    unit_rows,
-    with_precision,
-)
+from stages.core.vision import hardware, loading, pretrained
+from stages.core.vision.encoder import Encoder, class_prompts, encode_classes, unit_rows
+from stages.core.vision.hardware import choose_device, choose_precision, fix_of_precision
+from stages.core.vision.loading import load_encoder
 from stages.core.vision.packing import PackedBlock, PackedLinear, PackedPatches, can_pack, pack
+from stages.core.vision.precision import with_precision
 
 CPU = torch.device("cpu")
 TINY = {
@@ -154,7 +148,7 @@ def test_rows_without_a_direction_become_nan():
 
 
 def test_prompts_without_a_finite_embedding_name_the_class(tiny):
-    broken = module.replace(tiny, precision="fp16", model=nn.Module())
+    broken = replace(tiny, precision="fp16", model=nn.Module())
     broken.model.encode_text = lambda tokens: torch.full((len(tokens), 4), torch.nan)
     with pytest.raises(StudyError, match=r"prompts of dotted .* fp16; set embed.precision: bf16"):
         encode_classes(broken, ["dotted"], TEMPLATES)
@@ -252,23 +246,32 @@ def test_a_lower_precision_stays_near_fp32_and_gives_float32_unit_rows(folder, p
     rows = found.encode_images(pixels)
     assert found.precision == precision
     assert found.logit_scale == pytest.approx(1 / 0.07)
-    assert next(found.model.visual.ln_post.parameters()).dtype == module.DTYPES[precision]
+    assert next(found.model.visual.ln_post.parameters()).dtype == hardware.DTYPES[precision]
     assert rows.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(rows, wanted, atol=0.03)
     assert not np.array_equal(rows, wanted)
 
 
-def test_precision_auto_is_a_format_and_a_given_one_is_kept():
-    assert choose_precision("auto", CPU) in ("fp32", "bf16")
+@pytest.mark.parametrize(
+    ("instructions", "packs", "chosen"),
+    [(True, True, "bf16"), (False, True, "fp32"), (True, False, "fp32"), (None, True, "fp32")],
+)
+def test_precision_auto_is_bf16_where_a_cpu_computes_in_it(
+    monkeypatch, instructions, packs, chosen
+):
+    known = {} if instructions is None else {"avx512_bf16": instructions}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known)
+    monkeypatch.setattr(hardware, "can_pack", lambda: packs)
+    assert choose_precision("auto", CPU) == chosen
     assert choose_precision("auto", torch.device("mps")) == "fp32"
     assert choose_precision("fp16", CPU) == "fp16"
 
 
-def test_the_mend_of_a_precision_names_a_wider_one():
-    assert mend_of_precision("fp16") == "set embed.precision: bf16 or fp32"
-    assert mend_of_precision("bf16") == "set embed.precision: fp32"
-    assert "damaged" in mend_of_precision("fp32")
+def test_the_fix_of_a_precision_names_a_wider_one():
+    assert fix_of_precision("fp16") == "set embed.precision: bf16 or fp32"
+    assert fix_of_precision("bf16") == "set embed.precision: fp32"
+    assert "damaged" in fix_of_precision("fp32")
 
 
 def test_devices(monkeypatch):
@@ -396,7 +399,7 @@ def test_openai_s_spelling_of_a_model_is_understood():
 
 
 def test_a_text_tower_of_transformers_is_refused_without_it(monkeypatch):
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(loading.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(StudyError, match=r"roberta-ViT-B-32 reads text with .* transformers"):
         load(None, "roberta-ViT-B-32")
 
@@ -405,16 +408,18 @@ def test_a_text_tower_of_transformers_is_refused_without_it(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("model", "tag", "mend"),
+    ("model", "tag", "fix"),
     [
         ("ViT-B-32", "openai", "trained with QuickGELU, .* set embed.model: ViT-B-32-quickgelu"),
         ("ViT-B-32-quickgelu", "laion2b_s34b_b79k", "trained with GELU, .* embed.model: ViT-B-32$"),
         ("ViT-L-14", "dfn2b", "set embed.model: ViT-L-14-quickgelu"),
     ],
 )
-def test_a_tag_with_the_other_gelu_is_refused_before_any_download(monkeypatch, model, tag, mend):
-    monkeypatch.setattr(module, "download_pretrained", lambda settings: pytest.fail("downloads"))
-    with pytest.raises(StudyError, match=mend):
+def test_a_tag_with_the_other_gelu_is_refused_before_any_download(monkeypatch, model, tag, fix):
+    monkeypatch.setattr(
+        pretrained, "download_pretrained", lambda settings: pytest.fail("downloads")
+    )
+    with pytest.raises(StudyError, match=fix):
         load(tag, model)
 
 
@@ -462,7 +467,7 @@ def test_a_failed_download_is_one_line(monkeypatch):
     def fail(settings):
         raise FileNotFoundError("Failed to download file\nand a long story")
 
-    monkeypatch.setattr(module, "download_pretrained", fail)
+    monkeypatch.setattr(pretrained, "download_pretrained", fail)
     with pytest.raises(
         StudyError, match=r"'laion2b_s34b_b79k' of ViT-B-32 could not.*file\); conn"
     ):
@@ -476,7 +481,7 @@ def test_a_download_that_differs_from_its_checksum_is_refused(tmp_path, monkeypa
     (blobs / ("0" * 64)).write_bytes(b"damaged")
     file = snapshot / "open_clip_model.safetensors"
     file.symlink_to(blobs / ("0" * 64))
-    monkeypatch.setattr(module, "download_pretrained", lambda settings: str(file))
+    monkeypatch.setattr(pretrained, "download_pretrained", lambda settings: str(file))
     with pytest.raises(StudyError, match=r"SHA-256 is [0-9a-f]{64} instead of 0+; remove .*/m and"):
         load("laion2b_s34b_b79k", "ViT-B-32")
 

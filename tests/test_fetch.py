@@ -1,4 +1,4 @@
-"""The fetch stage: painted, downloaded and own data sets, and every refusal."""
+"""The fetch stage: generated, downloaded and own data sets, and every refusal."""
 
 import errno
 import hashlib
@@ -15,12 +15,14 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from stages.core.dataset import read_annotations, read_image, read_index
+from stages.core.dataset.images import read_image
 from stages.core.dataset.layout import (
     SPLITS,
     Layout,
     class_of,
+    read_annotations,
     read_imdb,
+    read_index,
     read_layout,
     stratified_splits,
     write_layout,
@@ -33,10 +35,14 @@ from stages.core.dataset.release import (
     obtain,
     official_release,
 )
+from stages.core.dataset.selection import choose, source_folder
+from stages.core.dataset.sources import SOURCES, generate_textures
 from stages.core.painter import Painting
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.files import MARKER
-from stages.fetch import FetchParams, choose, fetch, paint_textures, source_folder
+from stages.draw import draw
+from stages.fetch import fetch
+from stages.settings.fetch import NAMED_SOURCES, FetchParams
 from tests.release import Site, served
 from tests.stages import FETCH
 
@@ -121,9 +127,28 @@ def test_a_folder_of_images(project: Path, tmp_path: Path) -> None:
         },
         "disagreements": {"images": 0, "splits": 0, "annotations": 0, "imdb": 0},
     }
-    with Image.open(project / "plots" / "fetch" / "contact_sheet.png") as sheet:
-        assert min(sheet.size) > 100
     assert [file.name for file in project.rglob(".*")] == [MARKER]
+
+    drawn = CliRunner().invoke(draw, ["fetch"])
+    assert drawn.exit_code == 0, drawn.output
+    with Image.open(project / "plots" / "drawn" / "fetch" / "contact_sheet.png") as sheet:
+        assert min(sheet.size) > 100
+
+
+def test_every_source_has_a_way_to_it() -> None:
+    assert set(SOURCES) == {*NAMED_SOURCES, "folder"}
+    kinds = [settings(source=name).kind for name in (*NAMED_SOURCES, "my/own", "folder")]
+    assert kinds == [*NAMED_SOURCES, "folder", "folder"]
+
+
+def test_characters_that_no_font_has_are_said_when_they_are_drawn(
+    project: Path, tmp_path: Path
+) -> None:
+    source = own_images(tmp_path / "own", **{"oak": 3, "a\U00012000": 3})  # cuneiform
+    assert run(source=str(source)).exit_code == 0
+    drawn = CliRunner().invoke(draw, ["fetch"])
+    assert drawn.exit_code == 0, drawn.output
+    assert drawn.output == "boxes in pictures: no font has \U00012000; install Noto Sans or such\n"
 
 
 def test_the_output_is_a_source_that_gives_the_same_output(project: Path, tmp_path: Path) -> None:
@@ -267,7 +292,7 @@ def test_a_full_disk(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert files_of(project) == before
 
 
-# Painted textures
+# Generated textures
 
 
 def stripes(attribute: str, rng: np.random.Generator, size: int) -> Painting:
@@ -275,8 +300,8 @@ def stripes(attribute: str, rng: np.random.Generator, size: int) -> Painting:
     return Painting(pixels, attribute, ("grey",), "fine")
 
 
-def test_painted_textures(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stages.fetch.paint", stripes)
+def test_generated_textures(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stages.core.dataset.sources.paint", stripes)
     result = run(classes=["woven", "banded"], images_per_class=6)
     assert result.exit_code == 0, result.output
     table = read_index(project / "data" / "images.csv")
@@ -291,13 +316,16 @@ def test_painted_textures(project: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert metrics["smallest_side_px"] == metrics["largest_side_px"] == 32
 
 
-def test_all_attributes_are_painted_120_times(
+def test_all_attributes_are_generated_120_times(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    painted = []
-    monkeypatch.setattr("stages.fetch._paint_some", lambda *given: painted.extend(given[-1]) or {})
-    layout, _ = paint_textures(settings(), project / "images")
-    assert painted == layout.ids
+    generated = []
+    monkeypatch.setattr(
+        "stages.core.dataset.sources._generate_some",
+        lambda *given: generated.extend(given[-1]) or {},
+    )
+    layout, _ = generate_textures(settings(), project / "images")
+    assert generated == layout.ids
     assert len(layout.ids) == 47 * 120
     for number in range(1, 11):
         assert set(layout.index(number).groupby(["class", "split"]).size()) == {40}
@@ -306,17 +334,17 @@ def test_all_attributes_are_painted_120_times(
 def test_the_same_bytes_for_any_number_of_workers(tmp_path: Path) -> None:
     params = settings(classes=["striped", "woven"], images_per_class=12)
     for workers in (1, 2):
-        paint_textures(params, tmp_path / str(workers), workers)
+        generate_textures(params, tmp_path / str(workers), workers)
     one = files_of(tmp_path / "1")
     assert len(set(one.values())) == len(one) == 24
     assert files_of(tmp_path / "2") == one
 
     # Neither more images nor other classes change an image; another seed does.
     fewer = {"images_per_class": 3, "classes": ["woven", "dotted"]}
-    paint_textures(settings(**fewer), tmp_path / "few", 1)
+    generate_textures(settings(**fewer), tmp_path / "few", 1)
     few = {name: data for name, data in files_of(tmp_path / "few").items() if name in one}
     assert few == {f"woven/woven_{i:04d}.jpg": one[f"woven/woven_{i:04d}.jpg"] for i in (1, 2, 3)}
-    paint_textures(settings(**fewer, seed=1), tmp_path / "other", 1)
+    generate_textures(settings(**fewer, seed=1), tmp_path / "other", 1)
     assert not set(files_of(tmp_path / "other").values()) & set(one.values())
 
 
@@ -357,7 +385,7 @@ def test_the_release_is_downloaded_once(
     project: Path, tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release = release_of(tmp_path / "site" / "dtd-r1.0.1.tar.gz", site.url)
-    monkeypatch.setattr("stages.fetch.official_release", lambda: release)
+    monkeypatch.setattr("stages.core.dataset.sources.official_release", lambda: release)
     result = run(source="dtd", split=10)
     assert result.exit_code == 0, result.output
     assert files_of(project / "data" / "downloads") == {"dtd-r1.0.1.tar.gz": site.content}
@@ -378,7 +406,7 @@ def test_a_broken_download_starts_anew(
     project: Path, tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release = release_of(tmp_path / "site" / "dtd-r1.0.1.tar.gz", site.url)
-    monkeypatch.setattr("stages.fetch.official_release", lambda: release)
+    monkeypatch.setattr("stages.core.dataset.sources.official_release", lambda: release)
     site.breaks = [500]
     message = refused(run(source="dtd"))
     assert f"{site.url}: broken off at 500 of {len(site.content):,} bytes; check the" in message

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from stages.core.artifacts.diagrams import MOST_DIM
 from stages.core.artifacts.metrics import Metrics
+from stages.core.evaluation.headline import gather
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.params import read_params
-from stages.headline import HeadlineParams, gather
+from stages.core.topology.distances import DIAGRAM_DISTANCES
+from stages.settings.headline import HeadlineParams
 from tests.study import ROOT
 
 EMBED = {"noise_0.00": {}, "noise_0.50": {"cosine_to_clean": 0.9}}
@@ -48,6 +51,13 @@ def headline(**settings: object) -> dict:
         params,
         *(Metrics(Path(f"metrics/{stage}.json"), stage, of) for stage, of in metrics.items()),
     )
+
+
+def test_the_choices_are_those_of_the_distances_and_dimensions() -> None:
+    """Named again in the settings, which would wait seconds for the libraries of the distances."""
+    fields = HeadlineParams.model_json_schema()["properties"]
+    assert fields["distance"]["enum"] == list(DIAGRAM_DISTANCES)
+    assert fields["dim"]["maximum"] == MOST_DIM
 
 
 def test_the_headline_of_the_default() -> None:

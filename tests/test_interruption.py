@@ -43,9 +43,14 @@ from tests.study import (
 )
 
 # preflight is over at once and leaves its files in place; pretrain, which takes long, is killed
-# in test_pretrain.py.
-STAGES = list(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
-STAGES = [stage for stage in STAGES if stage not in ("preflight", "pretrain")]
+# in test_pretrain.py. Of the stages that draw one stands for all.
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+STAGES = [
+    stage
+    for stage in PIPELINE
+    if stage not in ("preflight", "pretrain") and not stage.startswith("draw_")
+]
+STAGES.append("draw_angles")
 WITH_WORKERS = ("fetch", "project", "persistence", "distances")
 # Every stage is killed once in a round; more rounds, which differ, are asked for by hand.
 ROUNDS = int(os.environ.get("INTERRUPTION_ROUNDS", "1"))
@@ -54,18 +59,18 @@ PATIENCE_S = 300
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_killed_study_completes_as_an_unbroken_one(
-    number: signal.Signals, tiny_study: Path, tmp_path: Path
-) -> None:
+def test_a_killed_study_completes_as_an_unbroken_one(tiny_study: Path, tmp_path: Path) -> None:
+    """Stages get Ctrl-C and SIGKILL in turns, and in the next round the other one."""
     study = shutil.copytree(tiny_study, tmp_path / "study")
     expected = metrics(study)
     for seed in range(ROUNDS):
-        random = np.random.default_rng([number, seed])
+        random = np.random.default_rng(seed)
         for stage in STAGES:  # which a comment makes run again, to the same result
-            with (study / "stages" / f"{stage}.py").open("a") as source:
-                source.write(f"# {number.name} {seed}\n")
-        kills = [kill(study, stage, number, random) for stage in STAGES]
+            script = f"{stage.partition('_')[0]}.py"
+            with (study / "stages" / script).open("a") as source:
+                source.write(f"# {seed}\n")
+        numbers = [(signal.SIGINT, signal.SIGKILL)[(i + seed) % 2] for i in range(len(STAGES))]
+        kills = [kill(study, *each, random) for each in zip(STAGES, numbers, strict=True)]
         print(*kills, sep="\n")
         dvc(study, "repro")
         assert metrics(study) == expected, kills
@@ -80,11 +85,17 @@ def kill(study: Path, stage: str, number: signal.Signals, random: np.random.Gene
     Ctrl-C in a terminal reaches every process, and so does SIGKILL here or hits the stage
     alone, as where memory runs out, or DVC alone. Whatever was hit, nothing may live on.
     """
+    command = PIPELINE[stage]["cmd"].split()[1:]  # after 'python'
+    outs = [
+        study / path
+        for out in PIPELINE[stage]["outs"]
+        for path in ([out] if isinstance(out, str) else out)
+    ]
     moments = {
         "as it imports": lambda: sum(worker.cpu_times()[:2]) > PYTHON_STARTS_S,
         "as its workers work": lambda: len(family(worker)) > 1,
         "as it writes": lambda: bool(unfinished(study)),
-        "once it has written": (study / "metrics" / f"{stage}.json").exists,
+        "once it has written": lambda: all(out.exists() for out in outs),
     }
     if stage not in WITH_WORKERS:
         del moments["as its workers work"]
@@ -94,8 +105,8 @@ def kill(study: Path, stage: str, number: signal.Signals, random: np.random.Gene
     pause_s = random.uniform(0, 0.5) if moment != "once it has written" else 0
     what = f"{number.name} to {target} in {stage} {moment} and {pause_s:.2f} s later"
     with started(study, sys.executable, "-m", "dvc", "repro", stage) as (process, printed):
-        wait_until(lambda: running(process, stage) or not alive(process), what)
-        worker = running(process, stage)
+        wait_until(lambda: running(process, command) or not alive(process), what)
+        worker = running(process, command)
         assert worker, f"{what}: it does not run\n{printed.read_text()}"
         wait_until(lambda: not alive(worker) or moments[moment](), what)
         time.sleep(pause_s)
@@ -120,11 +131,11 @@ def unfinished(study: Path) -> list[Path]:
     return [path for path in found if path.name.endswith(("unfinished", "replaced"))]
 
 
-def running(process: psutil.Process, stage: str) -> psutil.Process | None:
-    """The process of a stage, among those that `process` started."""
+def running(process: psutil.Process, command: list[str]) -> psutil.Process | None:
+    """The process of a stage's command, among those that `process` started."""
     for each in family(process)[1:]:
         try:
-            if each.cmdline()[1:] == ["-m", f"stages.{stage}"]:
+            if each.cmdline()[1:] == command:
                 return each
         except psutil.Error:
             continue
@@ -239,9 +250,9 @@ def test_ignored_ctrl_c_stays_ignored_while_workers_start() -> None:
 
 STARTING = """
 import time
+from pathlib import Path
 import numpy as np
 from stages.core.runtime.command import stage
-from stages.core.runtime.interruption import deaf_children, interruptible, postponed_interrupt
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.params import Section
 
@@ -255,6 +266,7 @@ def wait(item):
 
 @stage(NoParams)
 def nothing(params):
+    Path("running").touch()
     for _ in range(1000):
         parallel_map(wait, range(6), "waiting", workers=2)
 
@@ -277,12 +289,40 @@ def test_ctrl_c_while_workers_start_is_one_line(tmp_path: Path) -> None:
         code += "runpy.run_path('starting.py', run_name='__main__')"
         with started(study, sys.executable, "-c", code) as (process, printed):
             ready = partial(lambda count, of: len(family(of)) >= count, processes, process)
-            wait_until(lambda ready=ready: ready() and process.num_threads() > 1, what)
+            wait_until((study / "running").exists, what)
+            wait_until(ready, what)
             time.sleep(pause_s)
-            process.send_signal(signal.SIGINT)
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to workers too
             assert process.wait(PATIENCE_S) == 130, f"{what}\n{printed.read_text()}"
             expected = "Interrupted; nothing half-made is left. Run the stage again\n"
             assert printed.read_text() == expected, what
+        (study / "running").unlink()
+
+
+ENDING = """
+import os, sys, time
+from subprocess import Popen
+from stages.core.runtime.interruption import end_with
+
+if sys.argv[1:] == ["child"]:
+    end_with(os.getppid())
+    print("started", flush=True)
+else:
+    Popen([sys.executable, "ending.py", "child"])
+time.sleep(300)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux does it")
+def test_a_process_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    (folder / "ending.py").write_text(f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{ENDING}")
+    with started(folder, sys.executable, "ending.py") as (process, printed):
+        wait_until(lambda: "started" in printed.read_text(), "no child")
+        (child,) = family(process)[1:]
+        process.kill()
+        wait_until(lambda: not alive(child), "the child lives on")
 
 
 # The queue

@@ -13,11 +13,16 @@ from stages.core.geometry.layouts import (
     layouts_table,
     measure_all,
     measures_table,
+    methods_of,
     nearest_table,
     select,
 )
+from stages.core.geometry.projections import tsne_layout, umap_layout
 from stages.core.runtime.errors import StudyError
+from stages.core.runtime.params import read_params
+from stages.settings.project import ProjectParams
 from tests.conftest import write_embeddings
+from tests.study import ROOT
 
 KEPT = ["dotted", "striped", "grid", "polka-dotted"]
 
@@ -36,6 +41,14 @@ def test_the_selections_hold_rows_of_the_classes_they_name(planted: Path) -> Non
     for selection in (everything, sampled):
         found = study.images["class"].to_numpy()[selection.rows]
         np.testing.assert_array_equal(found, selection.names)
+
+
+def test_methods_have_the_settings_of_the_section() -> None:
+    given = {"perplexity": 4.0, "umap_neighbours": 6, "umap_min_dist": 0.5}
+    methods = methods_of(read_params(ProjectParams, ROOT / "params.yaml", given), seed=7)
+    points = np.random.default_rng(0).standard_normal((30, 4))
+    assert np.array_equal(methods["tsne"](points), tsne_layout(points, 4.0, 7))
+    assert np.array_equal(methods["umap"](points), umap_layout(points, 6, 0.5, 7))
 
 
 def test_a_class_of_one_image_is_refused(tmp_path: Path) -> None:

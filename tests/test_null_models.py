@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from scipy.spatial import KDTree
 
-from stages.core.topology.homology import distance_matrix, finite_bars, persistence_diagrams
+from stages.core.topology.bars import finite_bars
 from stages.core.topology.null_models import (
     _to_sphere,
     _to_tangents,
@@ -13,6 +13,7 @@ from stages.core.topology.null_models import (
     rotated_clouds,
     subsample_distances,
 )
+from stages.core.topology.rips import distance_matrix, persistence_diagrams
 from tests.conftest import unit_rows
 
 

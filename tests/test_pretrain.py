@@ -1,4 +1,4 @@
-"""The pretrain stage on a tiny stream of paintings, with a tiny architecture."""
+"""The pretrain stage on a tiny stream of generated pairs, with a tiny architecture."""
 
 import json
 import math
@@ -16,9 +16,13 @@ from click.testing import CliRunner, Result
 from safetensors.torch import load_file
 
 import stages.pretrain
+from stages.core.artifacts.tables import read_parquet
 from stages.core.painter import ATTRIBUTES, Painting, paint
 from stages.core.runtime.randomness import generator_for
-from stages.core.vision.encoder import load_encoder
+from stages.core.training import loop, pairs
+from stages.core.training.comparison import SIMILARITIES
+from stages.core.vision.loading import load_encoder
+from stages.draw import draw
 from stages.pretrain import pretrain
 from tests.study import ROOT, started
 
@@ -41,7 +45,7 @@ def tiny_architecture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.mkdir()
     (folder / "tiny-textures.json").write_text(json.dumps(TINY))
     open_clip.add_model_config(folder)
-    monkeypatch.setattr(stages.pretrain, "parallel_map", lambda f, items, _: [f(x) for x in items])
+    monkeypatch.setattr(pairs, "parallel_map", lambda f, items, _: [f(x) for x in items])
 
 
 def options(folder: Path, *more: str) -> list[str]:
@@ -76,7 +80,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 def run_until(last: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Start a training that is broken off at a step."""
-    step = stages.pretrain.training_step
+    step = loop.training_step
 
     def break_off(*arguments: object) -> float:
         if arguments[5] == last:
@@ -84,11 +88,11 @@ def run_until(last: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return step(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(stages.pretrain, "training_step", break_off)
+        patched.setattr(loop, "training_step", break_off)
         assert run(folder).exit_code == 130
 
 
-def test_training_draws_real_pairs_together(tmp_path: Path) -> None:
+def test_training_draws_matching_pairs_together(tmp_path: Path) -> None:
     """By more than a seed or a processor changes: three seeds came to 0.21 to 0.29 nats.
 
     With fewer steps or held-out pairs a network as small may land on either side of guessing.
@@ -101,14 +105,21 @@ def test_training_draws_real_pairs_together(tmp_path: Path) -> None:
     assert metrics["guessing_loss"] == pytest.approx(math.log(47), rel=1e-5)
     assert metrics["held_out_loss"] < metrics["guessing_loss"] - 0.1
     assert metrics["mean_cosine_real_pairs"] > metrics["mean_cosine_fake_pairs"] + 0.02
-    assert {file.name for file in (tmp_path / "plots").iterdir()} == {
-        "loss.csv",
-        "cosines.csv",
-        "loss.png",
-        "cosines.png",
-        "similarities.png",
-    }
+    tables = {file.name for file in (tmp_path / "plots").iterdir()}
+    assert tables == {"loss.csv", "cosines.csv"}
     assert not list((tmp_path / "checkpoints").iterdir())
+
+    similarities = tmp_path / "model_similarities.parquet"
+    table, _ = read_parquet(similarities, SIMILARITIES, "pretrain")
+    assert len(table) == 2 * 47**2
+    assert table["image"].unique().tolist() == list(ATTRIBUTES)
+    after = table[table["time"] == "after"]
+    matching = after["image"] == after["caption"]
+    assert after.loc[matching, "cosine"].mean() > after.loc[~matching, "cosine"].mean()
+    given = ["pretrain", "--data", str(similarities), "--plots", str(tmp_path / "drawn")]
+    drawn = CliRunner().invoke(draw, given)
+    assert drawn.exit_code == 0, drawn.output
+    assert [file.name for file in (tmp_path / "drawn").rglob("*.png")] == ["similarities.png"]
 
 
 def test_a_broken_run_ends_with_the_weights_of_an_unbroken_one(
@@ -124,7 +135,7 @@ def test_a_broken_run_ends_with_the_weights_of_an_unbroken_one(
     assert_trained_alike(broken, whole)
 
 
-def test_a_run_broken_off_before_the_painter_changed_starts_anew(
+def test_a_run_broken_off_before_the_generator_changed_starts_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def paint_darker(*arguments: object) -> Painting:
@@ -132,7 +143,7 @@ def test_a_run_broken_off_before_the_painter_changed_starts_anew(
         return replace(painting, pixels=painting.pixels // 2)
 
     run_until(9, tmp_path, monkeypatch)
-    monkeypatch.setattr(stages.pretrain, "paint", paint_darker)
+    monkeypatch.setattr(pairs, "paint", paint_darker)
     again = run(tmp_path)
     assert again.exit_code == 0
     assert "resuming" not in again.output
@@ -189,9 +200,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, monkeypatch: pytest.Monke
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(
-            stages.pretrain, "_save_checkpoint", lambda file, *_: damage(file) or stop()
-        )
+        patched.setattr(loop, "_save_checkpoint", lambda file, *_: damage(file) or stop())
         run(tmp_path)
     result = run(tmp_path)
     assert result.exit_code == 1
@@ -244,12 +253,12 @@ def test_an_unknown_architecture_is_refused(tmp_path: Path) -> None:
     assert "ViT-B-32" in result.output
 
 
-def test_what_is_trained_on_is_never_what_fetch_paints() -> None:
+def test_what_is_trained_on_is_never_what_fetch_generates() -> None:
     fetched = paint("dotted", generator_for(0, "fetch", "dotted", 1), 64).pixels
     chunk = ("pretrain", 0, range(len(ATTRIBUTES)), 0, 64)
     held_out = ("pretrain held-out", 0, range(len(ATTRIBUTES)), 0, 64)
-    images, facts = stages.pretrain._paint_chunk(chunk)
-    others, _ = stages.pretrain._paint_chunk(held_out)
+    images, facts = pairs._generate_chunk(chunk)
+    others, _ = pairs._generate_chunk(held_out)
     place = [fact.attributes for fact in facts].index(("dotted",))
     assert not np.array_equal(images[place], fetched)
     assert not np.array_equal(images[place], others[place])

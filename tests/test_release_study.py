@@ -46,7 +46,7 @@ def test_the_official_names_through_the_whole_study(
     shutil.copytree(ROOT / "data" / "model", tmp_path / "data" / "model")
     with served(archive, breaks=[len(archive) // 3, len(archive) // 3]) as site:
         release = release_at(site.url, archive, classes=47, per_split=40)
-        monkeypatch.setattr("stages.fetch.official_release", lambda: release)
+        monkeypatch.setattr("stages.core.dataset.sources.official_release", lambda: release)
         for command, options in QUICK.items():
             done = invoke(command, tmp_path, *options)
             assert done.exit_code == 0, f"{command.name}: {done.output}"

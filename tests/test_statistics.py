@@ -321,6 +321,7 @@ def test_a_test_of_a_correlation_is_one_sided() -> None:
         assert found.p_value == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_a_partial_correlation_keeps_its_level_with_one_control_and_few_subjects() -> None:
     p_values = []
     for seed in range(300):
@@ -390,6 +391,7 @@ def test_a_partial_correlation_finds_what_both_sides_share_beyond_controls(kind:
     assert np.mean(np.array(found) <= 0.05) >= 0.8
 
 
+@pytest.mark.slow
 def test_few_subjects_leave_something_to_permute() -> None:
     p_values = []
     for seed in range(300):

@@ -12,6 +12,7 @@ import stages.core.artifacts.tables
 from stages.core.artifacts.tables import (
     Schema,
     content_id,
+    flag,
     name,
     number,
     read_csv,
@@ -59,6 +60,21 @@ def test_a_table_comes_back_to_the_bit_with_what_was_said(tmp_path: Path) -> Non
     assert rows["class"].tolist() == ["NA", "007"]
     for column in ("dim", "share", "death"):
         assert rows[column].to_numpy().tobytes() == ROWS[column].to_numpy().tobytes()
+
+
+def test_a_number_may_be_missing_where_the_schema_says_so(tmp_path: Path) -> None:
+    """Whatever bits the NaN is of: a processor makes 0 / 0 negative, and Python nan positive."""
+    rows = pd.DataFrame({"mean": np.array([1.5, np.nan, -np.nan])})
+    file = tmp_path / "table.parquet"
+    allowing = Schema((number("mean", low=0, missing=True),))
+    write_parquet(file, rows, allowing, {})
+    np.testing.assert_array_equal(read_parquet(file, allowing, "make").rows["mean"], rows["mean"])
+    strict = Schema((number("mean", low=0),))
+    with pytest.raises(StudyError, match="row 2: mean is missing, not a finite number from 0"):
+        read_parquet(file, strict, "make")
+    write_parquet(file, -rows, allowing, {})
+    with pytest.raises(StudyError, match=r"row 1: mean is -1.5, not a finite number from 0"):
+        read_parquet(file, allowing, "make")
 
 
 def test_the_same_rows_give_the_same_bytes_without_a_word_of_pandas(tmp_path: Path) -> None:
@@ -110,6 +126,30 @@ def test_a_value_out_of_its_range_is_named(
     said = refused(tmp_path / "table.parquet", rows)
     assert f"table.parquet: {message}" in said
     assert said.endswith("; run 'dvc repro --force --single-item make'")
+
+
+def test_what_a_schema_allows_comes_back(tmp_path: Path) -> None:
+    """A number that is missing, whatever the bits of its NaN; flags; and a table without rows."""
+    schema = Schema((number("rho", -1, 1, missing=True), flag("topological")), may_be_empty=True)
+    rows = pd.DataFrame({"rho": [0.5, -np.float64(np.nan)], "topological": [True, False]})
+    file = tmp_path / "table.parquet"
+    for written in (rows, rows.iloc[:0], pd.DataFrame(columns=schema.names)):
+        content = write_parquet(file, written, schema, {})
+        found, about = read_parquet(file, schema, "make")
+        assert about == {"content": content}
+        assert found.equals(rows.iloc[: len(written)])
+
+
+def test_a_table_without_rows_is_refused_where_it_may_not_be_empty(tmp_path: Path) -> None:
+    assert "table.parquet: holds no rows" in refused(tmp_path / "table.parquet", ROWS.iloc[:0])
+
+
+def test_a_flag_that_is_missing_is_named(tmp_path: Path) -> None:
+    schema = Schema((flag("topological"),))
+    table = stages.core.artifacts.tables.pa.table({"topological": [True, None]})
+    pq.write_table(table, tmp_path / "table.parquet")
+    with pytest.raises(StudyError, match="row 2: topological is missing, not true or false"):
+        read_parquet(tmp_path / "table.parquet", schema, "make")
 
 
 def test_a_row_with_the_key_of_another_is_named(tmp_path: Path) -> None:

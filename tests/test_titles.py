@@ -13,9 +13,8 @@ from stages.core.evaluation.calibration import PROBABILITIES
 from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.figures.angles import angle_distributions, angle_matrix
 from stages.core.figures.classify import per_class_accuracy, reliability
-from stages.core.figures.persistence import diagrams_figure, distances_figure, summaries_figure
+from stages.core.figures.persistence import diagrams_figure, summaries_figure
 from stages.core.figures.style import room_for, wrapped
-from stages.core.topology.homology import DIAGRAM_DISTANCES
 
 SHORT = ["a", "bb", "ccc"]
 LONG = ["interlaced-and-overlapping", "polka-dotted on gingham", "wrinkled-tissue-paper-" * 2]
@@ -70,21 +69,8 @@ def summaries(levels: list[float], classes: list[str]) -> Figure:
     return summaries_figure(long_table(levels, [*classes, ALL], **quantities), ALL)
 
 
-def distance_curves(levels: list[float], classes: list[str]) -> Figure:
-    moved = long_table([level + 1 for level in levels], classes, comparison="moved", distance=2.0)
-    halves = long_table([0.0], classes, comparison="halves", distance=1.0)
-    names = {"moved": "clean to noisy", "halves": "clean half to other half, clean"}
-    return distances_figure(
-        "1-Wasserstein distance (Euclidean ground metric) of persistence diagrams",
-        DIAGRAM_DISTANCES["wasserstein"].unit,
-        pd.concat([moved, halves]),
-        [("disjoint halves of a class", "moved", "halves")],
-        names,
-    )
-
-
 FIGURES = [by_class, calibration, angle_heatmap, distributions]
-FIGURES += [diagrams, summaries, distance_curves]
+FIGURES += [diagrams, summaries]
 
 
 @pytest.mark.parametrize("draw", FIGURES)

@@ -90,7 +90,8 @@ def test_jobs_see_the_whole_history_and_hold_no_credentials(job: str) -> None:
     (checkout,) = steps_of(job, "actions/checkout")
     assert checkout["with"] == {"fetch-depth": 0, "persist-credentials": False}
     (python,) = steps_of(job, "actions/setup-python")
-    assert python["with"] == {"python-version": "3.11", "cache": "pip"}
+    version = "3.11" if job == "report" else "${{ matrix.python }}"
+    assert python["with"] == {"python-version": version, "cache": "pip"}
 
 
 def test_the_study_runs_what_ci_runs() -> None:

@@ -1,24 +1,26 @@
 """Settings of angles."""
 
-from typing import Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from stages.core.runtime.params import Count, Number, Section
+from stages.core.geometry.spaces import SPACES
+from stages.core.runtime.params import Count, Number, OneOf, Section
 
 
 class AnglesParams(Section):
     name = "angles"
     rank: Count | None = Field(
-        description="dimension of every class subspace; null goes by explained_variance"
+        description="dimension of the subspace of each class; null: by explained_variance"
     )
     explained_variance: Number = Field(
-        gt=0, le=1, description="share of squared norm a subspace keeps (rank: null)"
+        gt=0,
+        le=1,
+        description="share of the squared norm that a subspace keeps, where rank is null",
     )
-    centre: bool = Field(description="subtract the class mean first")
-    space: Literal["feature", "sample"] = Field(
-        description="'feature' compares spans of images in feature space; 'sample' makes the "
-        "usual mistake of comparing whole spans of columns of samples x features, whatever the "
-        "rank and centre"
+    centre: bool = Field(description="subtract the mean of a class first")
+    space: Annotated[str, OneOf(tuple(SPACES))] = Field(
+        description="what is compared; "
+        + "; ".join(f"{name}: {space.help}" for name, space in SPACES.items())
     )
-    closest_pairs: Count = Field(description="how many closest pairs to list and draw")
+    closest_pairs: Count = Field(description="how many of the closest pairs to list")

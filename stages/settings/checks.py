@@ -1,13 +1,14 @@
-"""What stages need of the classes, of their images and of one another's settings.
+"""What stages need of the classes and of their images.
 
-Each is asked twice: of what params and file names tell before a run begins, and by the stage
-that needs it, of what it has read.
+Each is checked twice: by preflight, of what params and file names tell before a run begins, and by
+the stage that needs it, of what it has read. What is needed of settings alone is checked with them:
+of one section by the section, of several by preflight.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from stages.core.runtime.errors import StudyError, quoted
+from stages.core.runtime.errors import StudyError
 
 SAMPLE_OF_ALL = "all"  # the group that no class may be named after
 
@@ -72,21 +73,3 @@ def possible_neighbours(counts: Sequence[int], references: int) -> list[int]:
             "images; give a smaller count"
         )
     return possible
-
-
-def require_dimension(dim: int, max_dim: int) -> None:
-    """Raise StudyError where the headline is about diagrams that are not computed."""
-    if dim > max_dim:
-        raise StudyError(
-            f"headline.dim: {dim}, but persistence.max_dim is {max_dim}; lower the one or raise "
-            "the other"
-        )
-
-
-def require_outside(path: Path, folder: Path, key: str) -> None:
-    """Raise StudyError where a stage would read what is taken away before it runs."""
-    if path.resolve().is_relative_to(folder.resolve()):
-        raise StudyError(
-            f"{key}: {quoted(str(path))} lies in {folder}, which is about to be replaced; copy "
-            "it elsewhere"
-        )

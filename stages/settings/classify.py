@@ -9,20 +9,20 @@ from stages.core.runtime.params import Count, Number, Section
 
 class ClassifyParams(Section):
     name = "classify"
-    confidence: Number = Field(gt=0, lt=1, description="level of the intervals")
+    confidence: Number = Field(gt=0, lt=1, description="confidence level of the intervals")
     calibration_bins: int = Field(
-        ge=1, le=1000, description="bins of the expected calibration error"
+        ge=1, le=1000, description="number of bins of the expected calibration error"
     )
     refit: bool = Field(
-        description="fit linear probe and nearest neighbours on train and val together, once "
-        "their settings have been chosen on val; false: on train alone"
+        description="fit the linear probe and the nearest neighbours on train and val together, "
+        "once their settings have been chosen on val; false: on train alone"
     )
     probe_strengths: list[Annotated[Number, Field(gt=0)]] = Field(
-        description="inverse strengths C of the linear probe's L2 penalty, tried on val; none: "
+        description="inverse strengths C of the linear probe's L2 penalty to try on val; none: "
         "the sweep of CLIP_benchmark"
     )
     knn_neighbours: list[Count] = Field(
         min_length=1,
-        description="neighbour counts tried on val; those above the number of training images "
-        "are passed over",
+        description="numbers of neighbours to try on val; those above the number of training "
+        "images are left out",
     )

@@ -1,11 +1,12 @@
 """Settings of embed."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from stages.core.runtime.errors import quoted
-from stages.core.runtime.params import Count, Number, Section, Seed, Text
+from stages.core.runtime.params import Count, Number, OneOf, Section, Seed, Text
+from stages.core.vision.noise import KINDS, SPACES, require_defined
 
 
 class EmbedParams(Section):
@@ -15,29 +16,39 @@ class EmbedParams(Section):
         "folder that holds an open_clip model, or hf-hub:<organisation>/<name>",
     )
     pretrained: Text | None = Field(
-        description="a pretrained tag of open_clip or a checkpoint file; null leaves an "
+        description="weights: a pretrained tag of open_clip or a checkpoint file; null leaves an "
         "architecture untrained"
     )
     templates: list[Text] = Field(min_length=1, description="prompts; {} stands for the class name")
-    noise_kind: Literal["gaussian", "uniform", "salt-and-pepper", "shot", "blur"] = Field(
-        description="what the images suffer"
+    noise_kind: Annotated[str, OneOf(tuple(KINDS))] = Field(
+        description="kind of noise; its levels are, "
+        + "; ".join(
+            f"{name}: {kind.unit.format('in the noise space')}, at most {kind.largest:g}"
+            for name, kind in KINDS.items()
+        )
     )
-    noise_space: Literal["normalised", "pixel"] = Field(
-        description="unit of the level: CLIP-normalised pixels (gaussian, uniform), or [0, 1] "
-        "pixels with clipping"
+    noise_space: Annotated[str, OneOf(tuple(SPACES))] = Field(
+        description="; ".join(f"{name}: {space.help}" for name, space in SPACES.items())
+        + f" ({', '.join(name for name, kind in KINDS.items() if len(kind.spaces) == 1)} take "
+        "pixel alone)"
     )
     noise_levels: list[Annotated[Number, Field(ge=0)]] = Field(
-        min_length=1, description="noise levels; 0.0 (clean) must be one of them"
+        min_length=1,
+        description="noise levels, of at most two decimals; 0.0 (clean) must be one of them",
     )
-    draws: int = Field(ge=1, le=10, description="independent noise draws at each level")
+    draws: int = Field(
+        ge=1, le=10, description="independent draws of the noise at each level above 0"
+    )
     seed: Seed
-    device: Text = Field(description="'auto', 'cpu', 'cuda', 'cuda:1', 'mps', ...")
+    device: Text = Field(
+        description="device of PyTorch: 'auto', 'cpu', 'cuda', 'cuda:1', 'mps', ..."
+    )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         description="number format of the model; auto takes bf16 where the hardware has it"
     )
     batch_size: Count = Field(
-        description="images that each worker holds at once; an accelerator encodes them at once, a "
-        "CPU 16 at a time whatever it is"
+        description="images that each worker holds at once; an accelerator encodes all of them "
+        "together, a CPU always 16"
     )
 
     @field_validator("templates")
@@ -64,3 +75,8 @@ class EmbedParams(Section):
         if len(levels) < 2:
             raise ValueError("0.0 is the only level; add one above it, to compare with")
         return sorted(float(text) for text in written)
+
+    @model_validator(mode="after")
+    def _noise_that_has_a_meaning(self) -> Self:
+        require_defined(self.noise_kind, self.noise_space, self.noise_levels, self.draws)
+        return self

@@ -9,23 +9,26 @@ from stages.core.runtime.params import LARGEST, Number, Section, Seed
 
 class PersistenceParams(Section):
     name = "persistence"
-    engine: Literal["gudhi", "ripser"] = Field(description="library that reduces the matrix")
+    engine: Literal["gudhi", "ripser"] = Field(
+        description="library that computes the persistence diagrams"
+    )
     max_dim: int = Field(ge=0, le=2, description="highest homology dimension")
     points_per_class: int | None = Field(
         ge=4,
         le=LARGEST,
-        description="landmarks of a class's cloud, chosen by maxmin; null takes all points",
+        description="points of the cloud of a class, chosen by maxmin; null takes all",
     )
     points_overall: int = Field(
-        ge=4, le=LARGEST, description="sample across all classes, in points"
+        ge=4, le=LARGEST, description="points of the sample across all classes"
     )
     seed: Seed
     memory_gib: Number = Field(
         gt=0,
-        description="memory for the diagrams computed at once, in GiB; refuse one estimated to "
-        "need more",
+        description="memory in GiB for the diagrams that are computed at once; one that is "
+        "estimated to need more is refused",
     )
     minutes: Number = Field(
         gt=0,
-        description="refuse diagrams that together are estimated to take longer, in minutes",
+        description="time in minutes; diagrams that together are estimated to take longer are "
+        "refused",
     )

@@ -304,7 +304,7 @@ OF_JSON: dict[str, Damage] = {
 }
 
 # {file: (the stages that read it, its damages)}
-OF_EMBEDDINGS = (project, angles, persistence, classify, claims)
+OF_EMBEDDINGS = (angles, project, persistence, classify, claims)
 NUMBERS = OF_PARQUET | WITH_NUMBERS | WITH_COUNTS
 ARTIFACTS: dict[str, tuple[tuple[click.Command, ...], dict[str, Damage]]] = {
     "data/images.csv": ((embed,), OF_CSV),
@@ -317,6 +317,7 @@ ARTIFACTS: dict[str, tuple[tuple[click.Command, ...], dict[str, Damage]]] = {
     "data/embeddings/noise_0.50_draw_1.npy": ((persistence, classify), OF_NPY),
     "data/diagrams/diagrams.parquet": ((distances, claims), NUMBERS),
     "data/diagrams/clouds.parquet": ((claims,), OF_PARQUET),
+    "data/diagrams/summaries.parquet": ((claims,), NUMBERS),
     "data/distances.parquet": ((claims,), NUMBERS),
     "data/classify/predictions.parquet": ((claims,), OF_PARQUET | WITH_NUMBERS),
     "data/angles/pairs.parquet": ((claims,), NUMBERS),
@@ -325,8 +326,16 @@ ARTIFACTS: dict[str, tuple[tuple[click.Command, ...], dict[str, Damage]]] = {
         for stage in ("embed", "distances", "classify", "claims")
     },
 }
+# All readers of a file read it by one function: the first of them meets every damage in each run of
+# the tests, the others one, and every damage where slow tests run too.
 CASES = [
-    pytest.param(name, command, damage, id=f"{name}: {how}: {command.name}")
+    pytest.param(
+        name,
+        command,
+        damage,
+        marks=[pytest.mark.slow] if command != commands[0] and how != "cut short" else [],
+        id=f"{name}: {how}: {command.name}",
+    )
     for name, (commands, damages) in ARTIFACTS.items()
     for how, damage in (OF_ANY_FILE | damages).items()
     for command in commands

@@ -18,13 +18,22 @@ from PIL import Image, features
 
 from stages.core.dataset import images as image_files
 from stages.core.dataset import layout as layouts
-from stages.core.dataset import read_annotations, read_image, read_index
-from stages.core.dataset.images import UnreadableImage, decode
-from stages.core.dataset.layout import Layout, list_images, read_imdb, read_layout, write_layout
+from stages.core.dataset.images import UnreadableImage, decode, read_image
+from stages.core.dataset.layout import (
+    Layout,
+    list_images,
+    read_annotations,
+    read_imdb,
+    read_index,
+    read_layout,
+    write_layout,
+)
+from stages.core.dataset.summary import digest_of, identical_images
 from stages.core.runtime.files import MARKER, is_clutter
 from stages.core.runtime.params import Section, read_params
-from stages.fetch import FetchParams, digest_of, fetch, identical_images
+from stages.fetch import fetch
 from stages.project import ProjectParams
+from stages.settings.fetch import FetchParams
 from tests.refusals import refusal
 from tests.stages import write_fetch_params
 from tests.study import ROOT
@@ -572,11 +581,9 @@ def test_names_in_a_message_stay_on_one_short_line(project: Path, own: Path) -> 
     [
         ("--index", "data/images/index.csv", "lies in data/images, which is replaced as a whole"),
         ("--metrics", "data/images/metrics.json", "lies in data/images"),
-        ("--plots", "data/images/plots", "lies in data/images"),
         ("--downloads", "data/images", "lies in data/images"),
         ("--index", "taken", "taken: a file has to go here, and this is none"),
         ("--metrics", "taken", "taken: a file has to go here, and this is none"),
-        ("--plots", "params.yaml", "params.yaml: is a file, where a folder has to go"),
     ],
 )
 def test_outputs_that_would_be_lost_or_cannot_be_written(

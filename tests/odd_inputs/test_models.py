@@ -19,8 +19,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from stages.core.runtime.errors import StudyError
-from stages.core.vision import encoder as module
-from stages.core.vision.encoder import Encoder, Keys, load_encoder, whole_texts
+from stages.core.vision.encoder import Encoder
+from stages.core.vision.loading import load_encoder
+from stages.core.vision.model_config import read_model_config
+from stages.core.vision.model_files import Keys
+from stages.core.vision.pretrained import usual_preparation
+from stages.core.vision.tokens import whole_texts
 from stages.embed import embed
 from tests.refusals import refusal
 from tests.test_embed import options, run, write_source
@@ -198,12 +202,12 @@ def test_every_configuration_of_open_clip_is_accepted(tmp_path):
     file = tmp_path / CONFIG
     for name in open_clip.list_models():
         file.write_text(json.dumps({"model_cfg": open_clip.get_model_config(name)}))
-        module.read_model_config(file)
+        read_model_config(file)
     for name, tag in open_clip.list_pretrained():
         settings = open_clip.get_pretrained_cfg(name, tag)
         known = {key: settings[key] for key in PREPARATION}
         file.write_text(json.dumps({"model_cfg": TINY, "preprocess_cfg": known}))
-        assert module.read_model_config(file).preprocess_cfg.given() == known
+        assert read_model_config(file).preprocess_cfg.given() == known
 
 
 # Weights that do not fit
@@ -526,9 +530,9 @@ def test_what_is_assumed_is_printed_and_written_down(source, weights, tmp_path):
 
 
 def test_weights_of_an_architecture_whose_tags_agree_are_taken_to_be_prepared_alike():
-    assert module._usual_preparation("ViT-B-16-SigLIP")["mean"] == (0.5, 0.5, 0.5)
-    assert module._usual_preparation("ViT-B-32")["resize_mode"] == "shortest"
-    assert module._usual_preparation("tiny-odd") == {}
+    assert usual_preparation("ViT-B-16-SigLIP")["mean"] == (0.5, 0.5, 0.5)
+    assert usual_preparation("ViT-B-32")["resize_mode"] == "shortest"
+    assert usual_preparation("tiny-odd") == {}
 
 
 @pytest.mark.parametrize(

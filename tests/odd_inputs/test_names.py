@@ -15,9 +15,12 @@ from stages.claims import claims
 from stages.core.artifacts.tables import IMAGES, read_csv
 from stages.core.claims.sources import read_sources
 from stages.core.runtime.files import write_csv
+from stages.core.runtime.params import read_params
+from stages.settings.project import ProjectParams
 from tests.conftest import write_embeddings
 from tests.plots import filled
 from tests.stages import invoke, run_computing_stages
+from tests.study import ROOT
 
 NAMES = {
     "numbers": ["0", "1", "2", "10"],
@@ -56,14 +59,14 @@ def test_a_class_has_its_name_in_every_table(tmp_path: Path, names: list[str]) -
         data / "distances.parquet",
         data / "classify" / "predictions.parquet",
         data / "angles",
+        read_params(ProjectParams, ROOT / "params.yaml"),
     )
-    assert found.embeddings.classes == sorted(names)
-    assert set(found.embeddings.images["class"]) == set(names)
+    assert list(found.clouds) == list(found.clean) == sorted(names)
     assert set(found.diagrams) == set(found.members) == set(names)
-    assert set(found.distances["group"]) == set(names)
+    assert set(found.summaries["group"]) == set(found.distances["group"]) == set(names)
     assert set(found.predictions["actual"]) == set(names)
     assert set(found.pairs["class_a"]) | set(found.pairs["class_b"]) == set(names)
-    assert set(found.ranks()) == set(names)
+    assert set(found.ranks) == set(names)
 
 
 @pytest.mark.slow

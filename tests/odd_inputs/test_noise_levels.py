@@ -40,6 +40,11 @@ def test_a_standard_deviation_that_drowns_the_image_is_refused(source, kind, spa
         ("salt-and-pepper", 1.01),
         ("salt-and-pepper", 1e308),
         ("salt-and-pepper", 1e-9),
+        ("impulse", 1.01),
+        ("contrast", 1.01),
+        ("jpeg", 1.0),
+        ("jpeg", 75.0),
+        ("fog", 5.01),
     ],
 )
 def test_a_level_outside_of_its_kind_s_range_is_refused(source, kind, level):

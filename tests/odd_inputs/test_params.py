@@ -11,6 +11,7 @@ import yaml
 from click.testing import CliRunner
 
 from stages.angles import angles
+from stages.core.geometry.spaces import SPACES
 from stages.core.runtime.errors import StudyError, one_line, quoted
 from stages.core.runtime.params import read_yaml
 from stages.core.runtime.paths import home, user_path
@@ -257,6 +258,11 @@ def test_options_of_another_type_are_errors_of_use(
     assert done.exit_code == 2
     assert done.stderr.startswith("Usage: ")
     assert said in done.stderr
+
+
+def test_the_choices_of_an_option_are_the_names_of_its_registry() -> None:
+    (option,) = (each for each in angles.params if each.name == "set_space")
+    assert option.type.choices == tuple(SPACES)
 
 
 # Home folders

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from stages.core.dataset.expected import expected_counts, thirds
 from stages.core.dataset.layout import SPLITS, class_of, stratified_splits
+from stages.core.dataset.preview import expected_counts, thirds
 from stages.core.runtime.params import read_params
 from stages.preflight import outside_experiments, preflight
 from stages.settings.fetch import FetchParams

@@ -15,9 +15,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from stages.core.dataset import read_index
 from stages.core.dataset import release as releases
-from stages.core.dataset.layout import SPLITS, read_layout
+from stages.core.dataset.layout import SPLITS, read_index, read_layout
 from stages.core.dataset.release import Release, download, extract, obtain
 from stages.core.runtime.errors import StudyError
 from stages.fetch import fetch
@@ -69,7 +68,7 @@ def publish(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[bytes]
     def published(archive: bytes, classes: int = len(CLASSES), each: int = PER_SPLIT) -> Release:
         (tmp_path / FILE_NAME).write_bytes(archive)
         release = release_at((tmp_path / FILE_NAME).as_uri(), archive, classes, each)
-        monkeypatch.setattr("stages.fetch.official_release", lambda: release)
+        monkeypatch.setattr("stages.core.dataset.sources.official_release", lambda: release)
         return release
 
     return published
@@ -522,7 +521,7 @@ def test_all_official_names_through_a_breaking_connection(
     archive = packed(files)
     with served(archive, breaks=[len(archive) // 3, len(archive) // 3]) as site:
         release = release_at(site.url, archive, classes=47, per_split=40)
-        monkeypatch.setattr("stages.fetch.official_release", lambda: release)
+        monkeypatch.setattr("stages.core.dataset.sources.official_release", lambda: release)
         table, metrics, printed = fetched()
         assert len(site.asked) == 3
     assert table["id"].tolist() == ids

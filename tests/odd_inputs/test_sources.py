@@ -5,6 +5,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -190,7 +191,7 @@ def test_a_database_that_cannot_be_made(study: Path) -> None:
 
 def test_a_database_in_use_is_waited_for(study: Path) -> None:
     noted(study)
-    with sqlite3.connect(study.parent / "known") as other:
+    with closing(sqlite3.connect(study.parent / "known")) as other, other:
         other.execute("SELECT * FROM checksums").fetchall()
         assert noted(study)
 

@@ -2,6 +2,7 @@
 
 tables      the one reader and writer of Parquet tables and CSV files, by schema
 embeddings  the folder data/embeddings
-diagrams    the folder data/diagrams, and the table of distances
+samples     the folder data/samples
+diagrams    the folder data/diagrams, and how its diagrams are compared
 metrics     the JSON files in metrics/
 """

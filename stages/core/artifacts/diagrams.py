@@ -1,4 +1,4 @@
-"""The diagrams artifact: what `persistence` writes and `distances` reads.
+"""The diagrams artifact, which `persistence` writes, and the comparisons that `distances` makes.
 
 One long table, a row per bar: group (a class, or `all`), noise, draw, part, dim, birth, death.
 `part` is `whole`, or `half_a` or `half_b` of the group's images. Essential bars have death = inf.
@@ -6,7 +6,7 @@ A cloud without bars in a dimension has no rows there; in dimension 0 every clou
 Beside it clouds.parquet names the images: a row per group, part and id, the same at every level.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,16 +24,81 @@ from stages.core.artifacts.tables import (
 )
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.files import make_again
-from stages.core.topology.homology import NO_BARS
 from stages.settings.checks import SAMPLE_OF_ALL
 
 ALL = SAMPLE_OF_ALL  # the group of the sample across all classes
 WHOLE, HALF_A, HALF_B = PARTS = ("whole", "half_a", "half_b")
-
-# Comparisons of diagrams by `distances`, and the yardstick of each.
-YARDSTICKS = {"clean_noisy": "noisy_noisy", "half_clean_noisy": "half_clean_clean"}
-
 MOST_DIM = 2  # of persistence.max_dim
+
+
+@dataclass(frozen=True, order=True)
+class CloudKey:
+    """Which cloud a diagram is of."""
+
+    group: str
+    noise: float
+    draw: int = 0
+    part: str = WHOLE
+
+
+Pairs = tuple[tuple[CloudKey, CloudKey], ...]
+
+
+def _clean_and_noisy(group: str, noise: float) -> Pairs:
+    return ((CloudKey(group, 0.0), CloudKey(group, noise)),)
+
+
+def _two_draws(group: str, noise: float) -> Pairs:
+    return ((CloudKey(group, noise), CloudKey(group, noise, draw=1)),)
+
+
+def _half_and_other_half_noisy(group: str, noise: float) -> Pairs:
+    return (
+        (CloudKey(group, 0.0, part=HALF_A), CloudKey(group, noise, part=HALF_B)),
+        (CloudKey(group, 0.0, part=HALF_B), CloudKey(group, noise, part=HALF_A)),
+    )
+
+
+def _two_halves(group: str, noise: float) -> Pairs:
+    return ((CloudKey(group, noise, part=HALF_A), CloudKey(group, noise, part=HALF_B)),)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A comparison of diagrams of one group.
+
+    pairs: (group, noise level) -> the pairs of clouds over which the distance is averaged.
+    label: for readers. baseline: the comparison that shows what the distance is without an
+    effect of noise, or None for a baseline. short: a baseline in names of metrics.
+    of_clean: whether it is made at the clean level alone, and not at the noisy ones.
+    """
+
+    pairs: Callable[[str, float], Pairs]
+    label: str
+    baseline: str | None = None
+    short: str = ""
+    of_clean: bool = False
+
+    def level(self, noise: float) -> float:
+        """The level in the table of the distance that stands beside those at `noise`."""
+        return 0.0 if self.of_clean else noise
+
+
+COMPARISONS = {
+    "clean_noisy": Comparison(
+        _clean_and_noisy, "the same images, clean and noisy", baseline="noisy_noisy"
+    ),
+    "noisy_noisy": Comparison(_two_draws, "another draw of the same noise", short="draws"),
+    "half_clean_noisy": Comparison(
+        _half_and_other_half_noisy,
+        "disjoint halves, clean and noisy",
+        baseline="half_clean_clean",
+    ),
+    "half_clean_clean": Comparison(
+        _two_halves, "two halves of the clean class", short="halves", of_clean=True
+    ),
+}
+BASELINES = {key: each.baseline for key, each in COMPARISONS.items() if each.baseline}
 
 DIAGRAMS = Schema(
     (
@@ -56,21 +121,11 @@ DISTANCES = Schema(
         number("noise", low=0),
         whole("dim", 0, MOST_DIM),
         name("metric"),
-        name("comparison", *YARDSTICKS, *YARDSTICKS.values()),
+        name("comparison", *COMPARISONS),
         number("distance", low=0),
     ),
     key=("group", "noise", "dim", "metric", "comparison"),
 )
-
-
-@dataclass(frozen=True, order=True)
-class CloudKey:
-    """Which cloud a diagram is of."""
-
-    group: str
-    noise: float
-    draw: int = 0
-    part: str = WHOLE
 
 
 @dataclass(frozen=True)
@@ -129,7 +184,7 @@ def read_diagrams(file: Path) -> Diagrams:
         ["group", "noise", "draw", "part", "dim"], sort=False
     ):
         key = CloudKey(group, float(noise), int(draw), part)
-        by_dim = bars.setdefault(key, [NO_BARS] * (int(about["max_dim"]) + 1))
+        by_dim = bars.setdefault(key, [np.empty((0, 2))] * (int(about["max_dim"]) + 1))
         by_dim[dim] = rows[["birth", "death"]].to_numpy()
     return Diagrams(bars, about["run"], about["content"])
 

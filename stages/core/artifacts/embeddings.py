@@ -88,11 +88,11 @@ def write_manifest(folder: Path) -> None:
 
 
 def _describe(file: Path) -> WrittenFile:
-    found = {"size_bytes": file.stat().st_size, "blake2b": _hash(file)}
-    if file.suffix == ".npy":
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
-        found |= {"shape": list(array.shape), "dtype": str(array.dtype)}
-    return WrittenFile(**found)
+    written = WrittenFile(size_bytes=file.stat().st_size, blake2b=_hash(file))
+    if file.suffix != ".npy":
+        return written
+    array = np.load(file, mmap_mode="r", allow_pickle=False)
+    return written.model_copy(update={"shape": list(array.shape), "dtype": str(array.dtype)})
 
 
 def _hash(file: Path) -> str:
@@ -200,9 +200,9 @@ def _read_manifest(file: Path) -> Manifest:
         if each not in BESIDE_THE_ARRAYS and not ARRAY.fullmatch(each)
     ]
     missing = [each for each in BESIDE_THE_ARRAYS if each not in manifest.files]
-    for names, fault in ((missing, "no"), (unknown, "unknown file")):
+    for names, what in ((missing, "no"), (unknown, "unknown file")):
         if names:
-            raise StudyError(f"{file}: {fault} {quoted(names[0])}; {make_again('embed')}")
+            raise StudyError(f"{file}: {what} {quoted(names[0])}; {make_again('embed')}")
     return manifest
 
 

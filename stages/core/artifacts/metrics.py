@@ -8,11 +8,12 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from stages.core.runtime.errors import StudyError, quoted
 from stages.core.runtime.files import make_again, read_json
 
-LEVEL = re.compile(r"noise_\d{1,9}\.\d\d")
+LEVEL = re.compile(r"noise_(\d{1,9}\.\d\d)")
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,9 @@ class Metrics:
     stage: str
     content: dict
 
-    def levels(self) -> list[str]:
-        """The keys of the noise levels, in the order of the file; raises StudyError for none."""
-        levels = [key for key in self.names() if LEVEL.fullmatch(key)]
+    def levels(self) -> dict[str, float]:
+        """{key: noise level}, in the order of the file; raises StudyError for none."""
+        levels = {key: float(match[1]) for key in self.names() if (match := LEVEL.fullmatch(key))}
         if not levels:
             raise StudyError(f"{self.file}: no noise level; {make_again(self.stage)}")
         return levels
@@ -76,7 +77,7 @@ class Metrics:
             value = value[key]
         return value
 
-    def _refuse(self, keys: tuple[str, ...], value: object, wanted: str) -> None:
+    def _refuse(self, keys: tuple[str, ...], value: object, wanted: str) -> NoReturn:
         raise StudyError(
             f"{self.file}: {'.'.join(keys)} is {quoted(value)}, not {wanted}; "
             f"{make_again(self.stage)}"

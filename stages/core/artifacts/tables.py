@@ -39,7 +39,8 @@ A_NAME = f"a printable name of 1 to {LONGEST_NAME:,} characters"
 class Column:
     """A column: its type; the range of its numbers, ends included; the names it may hold.
 
-    infinite: whether a number may be infinite. choices: empty where any name may be there.
+    infinite, missing: whether a number may be infinite, or be missing, as NaN. choices: empty
+    where any name may be there.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Column:
     low: float = -math.inf
     high: float = math.inf
     infinite: bool = False
+    missing: bool = False
     choices: tuple[str, ...] = ()
 
 
@@ -55,9 +57,15 @@ def name(column: str, *choices: str) -> Column:
     return Column(column, pa.string(), choices=choices)
 
 
-def number(column: str, low: float = -math.inf, high: float = math.inf, **more: bool) -> Column:
+def number(
+    column: str,
+    low: float = -math.inf,
+    high: float = math.inf,
+    infinite: bool = False,
+    missing: bool = False,
+) -> Column:
     """A column of float64."""
-    return Column(column, pa.float64(), low, high, **more)
+    return Column(column, pa.float64(), low, high, infinite, missing)
 
 
 def whole(column: str, low: float = -math.inf, high: float = math.inf) -> Column:
@@ -65,12 +73,21 @@ def whole(column: str, low: float = -math.inf, high: float = math.inf) -> Column
     return Column(column, pa.int64(), low, high)
 
 
+def flag(column: str) -> Column:
+    """A column of True and False."""
+    return Column(column, pa.bool_())
+
+
 @dataclass(frozen=True)
 class Schema:
-    """The columns of a table in their order, and those that no two rows agree in all of."""
+    """The columns of a table in their order, and those that no two rows agree in all of.
+
+    may_be_empty: whether a table without rows says something, namely that there is nothing.
+    """
 
     columns: tuple[Column, ...]
     key: tuple[str, ...] = ()
+    may_be_empty: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -162,7 +179,10 @@ def content_id(frame: pd.DataFrame, schema: Schema, about: Mapping[str, str]) ->
         if pa.types.is_string(column.type):
             data = "\0".join(values).encode()  # in no name: it is not printable
         else:
-            data = np.ascontiguousarray(values, column.type.to_pandas_dtype()).tobytes()
+            numbers = np.array(values, column.type.to_pandas_dtype())
+            if pa.types.is_floating(column.type):
+                numbers[np.isnan(numbers)] = np.nan  # Parquet keeps that it is one, not its bits
+            data = numbers.tobytes()
         digest.update(f"{column.name} {len(data)}\n".encode())
         digest.update(data)
     return digest.hexdigest()
@@ -226,12 +246,13 @@ def _require_short_names(column: pa.ChunkedArray) -> None:
 
 def _checked(table: pa.Table, file: Path, schema: Schema, stage: str) -> pd.DataFrame:
     """The table as a DataFrame, of which every value is one that the schema allows."""
-    if not table.num_rows:
+    if not table.num_rows and not schema.may_be_empty:
         raise StudyError(f"{file}: holds no rows; {make_again(stage)}")
     frame = table.to_pandas()
     for column in schema.columns:
         missing = table[column.name].is_null().to_numpy()
-        wrong = np.flatnonzero(missing | ~_allowed(frame[column.name], column))
+        fine = np.where(missing, column.missing, _allowed(frame[column.name], column))
+        wrong = np.flatnonzero(~fine)
         if len(wrong):
             value = None if missing[wrong[0]] else frame[column.name].iloc[wrong[0]]
             met = "missing" if value is None else quoted(_plain(value))
@@ -268,6 +289,8 @@ def _is_name(value: str) -> bool:
 def _wanted(column: Column) -> str:
     if pa.types.is_string(column.type):
         return f"one of {', '.join(column.choices)}" if column.choices else A_NAME
+    if pa.types.is_boolean(column.type):
+        return "true or false"
     kind = "a number" if column.infinite else "a finite number"
     kind = "a whole number" if pa.types.is_integer(column.type) else kind
     least = f" from {column.low:g}" if math.isfinite(column.low) else ""

@@ -5,9 +5,33 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from stages.core.claims.finding import Finding, above
+from stages.core.artifacts.tables import Schema, name, number, whole
+from stages.core.claims.finding import Decision, Finding, above
+from stages.core.claims.sources import Sources
 from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.evaluation.statistics import score_intervals
+from stages.settings.claims import ClaimsParams
+
+TABLES = {
+    "accuracy_steps": Schema(
+        (
+            name("classifier", *CLASSIFIERS),
+            number("from_noise", low=0),
+            number("to_noise", low=0),
+            number("drop"),
+            number("low"),
+            number("high"),
+            whole("images", low=1),
+        ),
+        key=("classifier", "from_noise"),
+    )
+}
+
+
+def decide(sources: Sources, params: ClaimsParams) -> Decision:
+    """The claim, of every classifier."""
+    steps = steps_table(sources.predictions, params.confidence)
+    return {"accuracy_steps": steps}, findings(steps)
 
 
 def correct_by_level(predictions: pd.DataFrame, classifier: str) -> pd.DataFrame:
@@ -41,9 +65,7 @@ def steps_table(predictions: pd.DataFrame, confidence: float) -> pd.DataFrame:
             (classifier, before, after, *interval, len(right))
             for (before, after), interval in zip(pairwise(right.columns), intervals, strict=True)
         ]
-    return pd.DataFrame(
-        rows, columns=["classifier", "from_noise", "to_noise", "drop", "low", "high", "images"]
-    )
+    return pd.DataFrame(rows, columns=TABLES["accuracy_steps"].names)
 
 
 def findings(steps: pd.DataFrame) -> list[Finding]:
@@ -63,7 +85,9 @@ def findings(steps: pd.DataFrame) -> list[Finding]:
                 f"{classifier.label} accuracy falls from every noise level to the next",
                 "drop of accuracy in the least certain step",
                 above(0.0),
-                *(float(decisive[key]) for key in ("drop", "low", "high")),
+                effect=float(decisive["drop"]),
+                low=float(decisive["low"]),
+                high=float(decisive["high"]),
                 units=f"{decisive['images']:,} test images",
                 detail=f"step {decisive['from_noise']:.2f} to {decisive['to_noise']:.2f}; "
                 f"all steps together {table['drop'].sum():.1%}",

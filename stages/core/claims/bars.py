@@ -1,32 +1,32 @@
 """Claims 3 and 4: the cloud of a class is one component, and has no loop that persists.
 
-H0 of a Vietoris-Rips filtration has one essential bar whatever the points are: that count says
-nothing. What could show a second component is a gap, a last death far beyond the one before it.
-And a longest bar there always is: what could show a loop is one beyond the confidence band of its
-cloud, or beyond the longest bars of clouds without structure. For both, each class is held
-against null clouds, Gaussians of its own covariance on the sphere (topology/null_models.py), at
-each level; its largest excess over the levels against theirs is a test of the class of level
+Every cloud has one infinite H0 bar, which says nothing. A second component would show as a gap:
+a last finite death that is unusually late, far beyond the one before it. And every cloud has a
+longest H1 bar: a loop would show as one beyond the confidence band of its cloud, or beyond the
+longest bars of clouds without structure. For both, each class is compared with null clouds,
+Gaussians of its own covariance on the sphere (topology/null_models.py), at each level; whether
+its largest excess over the levels is beyond theirs is a test of the class of level
 1 / (1 + null clouds), exact where the class is such a cloud itself.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from stages.core.claims.finding import Finding, below
+from stages.core.artifacts.tables import Schema, name, number, whole
+from stages.core.claims.finding import Decision, Finding, below
+from stages.core.claims.sources import Sources
 from stages.core.evaluation.statistics import mean_intervals, percent, share_interval
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
-from stages.core.topology.homology import (
-    distance_matrix,
-    finite_bars,
-    landmarks,
-    persistence_diagrams,
-)
+from stages.core.topology.bars import finite_bars
+from stages.core.topology.clouds import landmarks
 from stages.core.topology.null_models import persistence_band, rotated_clouds
+from stages.core.topology.rips import distance_matrix, persistence_diagrams
+from stages.settings.claims import ClaimsParams
 
 # With fewer points a gap or a loop would have to be very large to be seen.
 LEAST_POINTS = 20
@@ -36,18 +36,56 @@ TOLERATED_SHARE = 0.25
 SLIGHT_VARIATION = 0.1
 
 
+_of_h1 = partial(number, low=0, missing=True)  # missing where it was not computed
+
+TABLES = {
+    "bars": Schema(
+        (
+            name("class"),
+            number("noise", low=0),
+            whole("points", low=1),
+            whole("essential", low=0),
+            number("largest_death", low=0),
+            number("second_death", low=0),
+            number("gap", low=0),
+            number("gap_null", low=0),
+            _of_h1("longest_bar"),
+            _of_h1("longest_null"),
+            _of_h1("relative_bar"),
+            _of_h1("relative_null"),
+            _of_h1("band"),
+            _of_h1("diameter"),
+        ),
+        key=("class", "noise"),
+        may_be_empty=True,
+    )
+}
+
+
 @dataclass(frozen=True)
 class ClassClouds:
-    """A class at L noise levels: its points, and the rows among them that its diagrams are of.
+    """A class at several noise levels: its points, and the rows of them that its diagrams are of.
 
-    points: L arrays (n, d); rows: (m,); diagrams: L lists of (bars, 2) by dimension.
+    points: {level: (n, d)}; rows: (m,); diagrams: {level: (bars, 2) by dimension}.
     """
 
     name: str
-    levels: list[float]
-    points: list[np.ndarray]
+    points: Mapping[float, np.ndarray]
     rows: np.ndarray
-    diagrams: list[list[np.ndarray]]
+    diagrams: Mapping[float, list[np.ndarray]]
+
+
+def decide(sources: Sources, params: ClaimsParams) -> Decision:
+    """Both claims, of all levels."""
+    classes = [
+        ClassClouds(of, sources.clouds[of], sources.members[of], by_level)
+        for of, by_level in sources.diagrams.items()
+    ]
+    replicates, confidence = params.bootstrap_replicates, params.confidence
+    table = bars_table(classes, params.null_clouds, replicates, confidence, params.seed)
+    generator = generator_for(params.seed, "claims", "components")
+    components = component_findings(table, replicates, confidence, generator)
+    return {"bars": table}, [*components, *loop_findings(table, confidence)]
 
 
 def bars_table(
@@ -55,31 +93,32 @@ def bars_table(
 ) -> pd.DataFrame:
     """One row per class and level, of the classes with enough points.
 
-    Columns: class, noise, points, essential, largest_death and second_death of H0, gap (their
-    difference over the second) and gap_null (the largest of the null clouds'); and where there is
-    H1 longest_bar, band, diameter (the longest distance), longest_null (median). gap_excess,
-    bar_excess: whether the class's largest gap (longest bar, in units of the median of its level)
-    over all levels exceeds those of every null cloud.
+    Columns: class, noise, points; of H0 essential, largest_death and second_death, gap (their
+    difference over the second) and gap_null (the largest of the null clouds'); of H1 longest_bar,
+    longest_null (the median of the null clouds'), the longest_bar and the longest of all null
+    clouds relative to the median of the level (relative_bar, relative_null), band, and diameter
+    (the longest distance). The columns of H1 are NaN where it was not computed.
     """
     enough = [one for one in classes if len(one.rows) >= LEAST_POINTS]
     measure = partial(_measure, null_clouds, replicates, confidence, seed)
     tables = parallel_map(measure, enough, "null clouds")
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["class"])
+    if not tables:
+        return pd.DataFrame(columns=TABLES["bars"].names)
+    return pd.concat(tables, ignore_index=True).reindex(columns=TABLES["bars"].names)
 
 
 def _measure(
     null_clouds: int, replicates: int, confidence: float, seed: int, one: ClassClouds
 ) -> pd.DataFrame:
-    max_dim = min(len(one.diagrams[0]) - 1, 1)
-    rows, gaps, longest = [], [], []
-    for level, points, by_dim in zip(one.levels, one.points, one.diagrams, strict=True):
+    rows = []
+    for level, by_dim in one.diagrams.items():
+        points, max_dim = one.points[level], min(len(by_dim) - 1, 1)
         drawing = generator_for(seed, "null", one.name, level)
         null = [
             _diagrams(cloud[landmarks(cloud, len(one.rows), drawing)], max_dim)
             for cloud in rotated_clouds(points, null_clouds, drawing)
         ]
         deaths = np.sort(finite_bars(by_dim[0])[:, 1])
-        gaps.append([_gap(by_dim[0]), *(_gap(diagrams[0]) for diagrams in null)])
         row = {
             "class": one.name,
             "noise": level,
@@ -87,26 +126,24 @@ def _measure(
             "essential": len(by_dim[0]) - len(deaths),
             "largest_death": deaths[-1],
             "second_death": deaths[-2],
-            "gap": gaps[-1][0],
-            "gap_null": max(gaps[-1][1:]),
+            "gap": _gap(by_dim[0]),
+            "gap_null": max(_gap(diagrams[0]) for diagrams in null),
         }
         if max_dim:
-            longest.append(
-                [longest_bar(by_dim[1]), *(longest_bar(diagrams[1]) for diagrams in null)]
-            )
-            generator = generator_for(seed, "band", one.name, level)
+            own, of_null = longest_bar(by_dim[1]), [longest_bar(diagrams[1]) for diagrams in null]
+            unit = np.median([own, *of_null]) or 1.0
             distances = distance_matrix(points[one.rows])
-            row["longest_bar"] = longest[-1][0]
-            row["band"] = persistence_band(distances, confidence, replicates, generator)
-            row["diameter"] = distances.max()
-            row["longest_null"] = np.median(longest[-1][1:])
+            generator = generator_for(seed, "band", one.name, level)
+            row |= {
+                "longest_bar": own,
+                "longest_null": np.median(of_null),
+                "relative_bar": own / unit,
+                "relative_null": max(of_null) / unit,
+                "band": persistence_band(distances, confidence, replicates, generator),
+                "diameter": distances.max(),
+            }
         rows.append(row)
-    excess = {"gap_excess": _exceeds(np.array(gaps))}
-    if max_dim:
-        of_level = np.array(longest)  # (L, 1 + K)
-        middle = np.median(of_level, axis=1, keepdims=True)
-        excess["bar_excess"] = _exceeds(of_level / np.where(middle > 0, middle, 1.0))
-    return pd.DataFrame(rows).assign(**excess)
+    return pd.DataFrame(rows)
 
 
 def _diagrams(cloud: np.ndarray, max_dim: int) -> list[np.ndarray]:
@@ -124,10 +161,13 @@ def longest_bar(diagram: np.ndarray) -> float:
     return float((diagram[:, 1] - diagram[:, 0]).max(initial=0.0))
 
 
-def _exceeds(values: np.ndarray) -> bool:
-    """Whether the first column's maximum over levels is beyond all others': (L, 1 + K)."""
-    largest = values.max(axis=0)
-    return bool(largest[0] > largest[1:].max())
+def _exceeds(table: pd.DataFrame, own: str, null: str) -> pd.Series:
+    """For each class whether the largest of column `own` over the levels is beyond that of `null`.
+
+    As the null clouds of a level share one column, `null` holds the largest of them.
+    """
+    largest = table.groupby("class")[[own, null]].max()
+    return largest[own] > largest[null]
 
 
 def component_findings(
@@ -153,10 +193,10 @@ def component_findings(
     if table.empty:
         few = f"no class has {LEAST_POINTS} images"
         return [gap(detail=few), steady(detail=few)]
-    by_class = table.groupby("class")
-    excess = by_class["gap_excess"].first()
+    excess = _exceeds(table, "gap", "gap_null")
     share = share_interval(int(excess.sum()), len(excess), confidence)
-    variation = by_class["largest_death"].std(ddof=0) / by_class["largest_death"].mean()
+    deaths = table.groupby("class")["largest_death"]
+    variation = deaths.std(ddof=0) / deaths.mean()
     (mean,) = mean_intervals(
         variation.to_numpy()[:, None], np.zeros(len(variation)), replicates, confidence, generator
     )
@@ -169,7 +209,7 @@ def component_findings(
             f"beyond all null clouds {excess.sum()} classes",
         ),
         # The mean of a single class has no uncertainty to state, and decides nothing.
-        steady(*(mean if len(excess) > 1 else mean[:1]), units=units),
+        steady(mean.estimate, units=units) if len(excess) == 1 else steady(*mean, units=units),
     ]
 
 
@@ -194,7 +234,7 @@ def loop_findings(table: pd.DataFrame, confidence: float) -> list[Finding]:
     if table.empty:
         few = f"no class has {LEAST_POINTS} images"
         return [band(detail=few), null(detail=few)]
-    if "band" not in table:
+    if table["band"].isna().all():
         no_loops = "persistence.max_dim is 0"
         return [make(applicable=False, detail=no_loops) for make in (band, null)]
     return [_band_finding(band, table, confidence), _null_finding(null, table, confidence)]
@@ -218,7 +258,7 @@ def _band_finding(make: Callable[..., Finding], table: pd.DataFrame, confidence:
 
 
 def _null_finding(make: Callable[..., Finding], table: pd.DataFrame, confidence: float) -> Finding:
-    excess = table.groupby("class")["bar_excess"].first()
+    excess = _exceeds(table, "relative_bar", "relative_null")
     ratio = (table["longest_bar"] / table["longest_null"]).median()
     share = share_interval(int(excess.sum()), len(excess), confidence)
     return make(

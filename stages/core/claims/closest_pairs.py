@@ -11,13 +11,16 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from stages.core.artifacts.tables import Schema, name, number, whole
 from stages.core.claims.finding import (
     AMONG_THE_CLOSEST,
     CLOSEST_SHARE,
+    Decision,
     Finding,
     counted_above,
     percentile_rank,
 )
+from stages.core.claims.sources import Sources
 from stages.core.geometry.subspaces import (
     ZERO_ANGLE_RAD,
     angles_between,
@@ -27,11 +30,48 @@ from stages.core.geometry.subspaces import (
 )
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
+from stages.settings.claims import ClaimsParams
 
 PAIRS = (("crosshatched", "striped"), ("dotted", "grid"), ("dotted", "polka-dotted"))
 MANY = 0.05  # share of pairs
-COLUMNS = ["class_a", "class_b", "smallest_deg", "percentile_rank", "low", "high"]
-COLUMNS += ["shuffled_deg", "pairs"]
+
+TABLES = {
+    "closest_pairs": Schema(
+        (
+            name("class_a"),
+            name("class_b"),
+            number("smallest_deg", 0, 90),
+            number("percentile_rank", 0, 1),
+            number("low", 0, 1),
+            number("high", 0, 1),
+            number("shuffled_deg", 0, 90),
+            whole("pairs", low=1),
+        ),
+        key=("class_a", "class_b"),
+        may_be_empty=True,
+    )
+}
+
+
+def decide(sources: Sources, params: ClaimsParams) -> Decision:
+    """The claim, of the clean images; it needs angles in feature space."""
+    if not sources.in_feature_space:
+        why_not = "angles.space is 'sample', the usual mistake"
+        nothing = pd.DataFrame(columns=TABLES["closest_pairs"].names)
+        return {"closest_pairs": nothing}, findings_without_angles(why_not)
+    of_all = (sources.clean, sources.ranks, sources.centred)
+    halves = half_sample_angles(*of_all, params.half_samples, params.seed)
+    shuffled = {
+        pair: shuffled_angles(*of_all, pair, params.half_samples, params.seed)
+        for pair in PAIRS
+        if set(pair) <= set(sources.clean)
+    }
+    table = ranks_table(sources.pairs, halves, shuffled, params.confidence)
+    by_orientation = zero_pairs_by_orientation(sources.clean)
+    return (
+        {"closest_pairs": table},
+        [*pair_findings(table), zero_finding(sources.pairs, by_orientation)],
+    )
 
 
 def half_sample_angles(
@@ -51,14 +91,14 @@ def half_sample_angles(
 
 
 def _angles_of_halves(
-    clouds: dict[str, np.ndarray], ranks: dict[str, int], centre: bool, seed: int, number: int
+    clouds: dict[str, np.ndarray], ranks: dict[str, int], centre: bool, seed: int, replicate: int
 ) -> np.ndarray:
     bases = []
-    for name, points in clouds.items():
+    for of, points in clouds.items():
         # A subspace needs as many images as dimensions, and one more where it is centred.
-        size = max(len(points) // 2, min(ranks[name] + 1, len(points)))
-        chosen = generator_for(seed, "half", name, number).permutation(len(points))[:size]
-        bases += class_bases({name: points[chosen]}, ranks[name], 1.0, centre)
+        size = max(len(points) // 2, min(ranks[of] + 1, len(points)))
+        chosen = generator_for(seed, "half", of, replicate).permutation(len(points))[:size]
+        bases += class_bases({of: points[chosen]}, ranks[of], 1.0, centre)
     return principal_angles(bases).angles[:, 0]
 
 
@@ -71,13 +111,13 @@ def shuffled_angles(
     seed: int,
 ) -> np.ndarray:
     """(replicates,) degrees: smallest angles of a pair whose images have swapped labels."""
-    pooled = np.concatenate([clouds[name] for name in pair])
+    pooled = np.concatenate([clouds[of] for of in pair])
     first = len(clouds[pair[0]])
     found = []
-    for number in range(replicates):
-        order = generator_for(seed, "shuffled", *pair, number).permutation(len(pooled))
+    for replicate in range(replicates):
+        order = generator_for(seed, "shuffled", *pair, replicate).permutation(len(pooled))
         parts = zip(pair, (pooled[order[:first]], pooled[order[first:]]), strict=True)
-        bases = [class_bases({name: part}, ranks[name], 1.0, centre)[0] for name, part in parts]
+        bases = [class_bases({of: part}, ranks[of], 1.0, centre)[0] for of, part in parts]
         found.append(angles_between(*bases)[0])
     return np.degrees(found)
 
@@ -120,7 +160,7 @@ def ranks_table(
                 "pairs": len(names),
             }
         )
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=TABLES["closest_pairs"].names)
 
 
 def pair_findings(table: pd.DataFrame) -> list[Finding]:
@@ -156,7 +196,7 @@ def _pair(pair: tuple[str, str]) -> Callable[..., Finding]:
     return partial(
         Finding,
         2,
-        "_".join(name.replace("-", "_") for name in pair) + "_closest",
+        "_".join(pair).replace("-", "_") + "_closest",
         f"{pair[0]} and {pair[1]} are among the closest pairs by subspace angle",
         "share of pairs with a smaller or equal smallest angle",
         AMONG_THE_CLOSEST,

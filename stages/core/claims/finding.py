@@ -8,14 +8,13 @@ undecided otherwise: with few classes or images intervals are wide, and nothing 
 
 import operator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
+import pandas as pd
 
+from stages.core.claims.verdicts import FAILS, HOLDS, NOT_APPLICABLE, UNDECIDED
 from stages.core.runtime.files import rounded
 
-Verdict = Literal["holds", "fails", "undecided", "not applicable"]
-VERDICTS: tuple[Verdict, ...] = ("holds", "fails", "undecided", "not applicable")
 NUMBERS = ("effect", "low", "high", "p_value", "largest_high")
 
 # Of the pairs of classes, those that count as the closest; also the level of that test.
@@ -80,7 +79,7 @@ CORRELATED = Rule(
 class Finding:
     """What is known of one claim.
 
-    number: of the claim in the list of `stages/core/claims/__init__.py`; key: its name in metrics.
+    number: of the claim in `stages/core/claims/registry.py`; key: its name in metrics.
     effect_is: what the effect measures, and its unit.
     effect, low, high: the effect and the ends of its interval. None where there is none to state.
     largest_high: where a claim rests on several tests, the largest upper end of their intervals.
@@ -110,14 +109,14 @@ class Finding:
                 object.__setattr__(self, name, rounded(value))
 
     @property
-    def verdict(self) -> Verdict:
-        """What follows from the numbers by the rule."""
+    def verdict(self) -> str:
+        """One of VERDICTS: what follows from the numbers by the rule."""
         if not self.applicable:
-            return "not applicable"
-        for verdict, condition in (("holds", self.rule.holds_if), ("fails", self.rule.fails_if)):
+            return NOT_APPLICABLE
+        for verdict, condition in ((HOLDS, self.rule.holds_if), (FAILS, self.rule.fails_if)):
             if condition.met_by(getattr(self, condition.number)):
                 return verdict
-        return "undecided"
+        return UNDECIDED
 
     @property
     def decided_by(self) -> str:
@@ -128,6 +127,30 @@ class Finding:
         if name in ("low", "high"):
             return f"{self.low:.3g} to {self.high:.3g}"
         return f"p {self.p_value:.3g}" if name == "p_value" else f"{self.effect:.3g}"
+
+
+# What a claim comes to: {name of a table: the table}, and the findings that follow from them.
+Decision = tuple[dict[str, pd.DataFrame], list[Finding]]
+
+
+def findings_table(findings: list[Finding]) -> pd.DataFrame:
+    """One row per finding; the verdict follows from `holds_if` and `fails_if` and the numbers."""
+    return pd.DataFrame(
+        {
+            "number": one.number,
+            "claim": one.key,
+            "statement": one.statement,
+            "verdict": one.verdict,
+            "holds_if": str(one.rule.holds_if),
+            "fails_if": str(one.rule.fails_if),
+            "decided_by": one.decided_by,
+            **{name: getattr(one, name) for name in NUMBERS},
+            "effect_is": one.effect_is,
+            "units": one.units,
+            "detail": one.detail,
+        }
+        for one in findings
+    )
 
 
 def percentile_rank(values: np.ndarray, which: int) -> float:

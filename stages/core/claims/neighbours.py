@@ -12,37 +12,58 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from stages.core.artifacts.tables import Schema, name, number, whole
 from stages.core.claims.finding import (
     AMONG_THE_CLOSEST,
     CLOSEST_SHARE,
+    Decision,
     Finding,
     percentile_rank,
 )
+from stages.core.claims.sources import Sources
+from stages.core.geometry.layouts import EMBEDDING, IN_ONE_PROCESS, METHODS, methods_of
 from stages.core.geometry.projections import (
     mean_cosine_distances,
     nearest_ranks,
     sample_images,
     set_distances,
-    tsne_layout,
-    umap_layout,
 )
 from stages.core.runtime.parallel import parallel_map
+from stages.settings.claims import ClaimsParams
+from stages.settings.project import ProjectParams
 
 PAIR = ("dotted", "polka-dotted")
-SPACES = {"tsne": "t-SNE", "umap": "UMAP", "embedding": "the embedding space"}
-PERPLEXITY, NEIGHBOURS, MIN_DIST = 30.0, 15, 0.1  # both libraries' defaults
+SPACES = {**METHODS, EMBEDDING: "the embedding space"}  # {name: label for readers}
 
-RANK_COLUMNS = [
-    "space",
-    "seed",
-    "rank_of_polka_dotted",
-    "rank_of_dotted",
-    "others",
-    "percentile_rank",
-]
+TABLES = {
+    "neighbours": Schema(
+        (
+            name("space", *SPACES),
+            whole("seed", low=0),
+            whole("rank_of_polka_dotted", low=1),
+            whole("rank_of_dotted", low=1),
+            whole("others", low=1),
+            number("percentile_rank", 0, 1),
+        ),
+        key=("space", "seed"),
+        may_be_empty=True,
+    )
+}
 
 # Points (n, d) and labels (n,) of one seed.
 Sample = tuple[int, np.ndarray, np.ndarray]
+
+
+def decide(sources: Sources, params: ClaimsParams) -> Decision:
+    """The claim, of the clean images."""
+    classes = list(sources.clean)
+    ranks = None
+    if set(PAIR) <= set(classes):
+        drawn = samples(
+            sources.clean, params.images_per_class, params.projection_seeds, params.seed
+        )
+        ranks = ranks_by_space(drawn, sources.projection)
+    return {"neighbours": ranks_table(ranks, classes)}, findings(ranks, classes, params.confidence)
 
 
 def samples(
@@ -50,21 +71,25 @@ def samples(
 ) -> list[Sample]:
     """For each of `seeds` seeds a sample of the images of every class: {class: (n, d)}."""
     drawn = []
-    for number in range(seeds):
+    for of_sample in range(seed, seed + seeds):
         parts = [
-            points[sample_images(np.arange(len(points)), images_per_class, seed + number, name)]
-            for name, points in clouds.items()
+            points[sample_images(np.arange(len(points)), images_per_class, of_sample, class_name)]
+            for class_name, points in clouds.items()
         ]
         labels = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-        drawn.append((seed + number, np.concatenate(parts), labels))
+        drawn.append((of_sample, np.concatenate(parts), labels))
     return drawn
 
 
-def ranks_by_space(drawn: list[Sample]) -> dict[str, np.ndarray]:
+def ranks_by_space(drawn: list[Sample], projection: ProjectParams) -> dict[str, np.ndarray]:
     """{space: (seeds, C, C)}: [s, a, b] is the rank of b among the others by nearness to a."""
-    # UMAP compiles itself in every process that runs it: it gets one, which starts first.
-    jobs = [("umap", drawn), *(("tsne", [sample]) for sample in drawn), ("embedding", drawn)]
-    found = parallel_map(ranks_of_layouts, jobs, "projecting")
+    # That which has one process for all its layouts starts first.
+    jobs = [(IN_ONE_PROCESS, drawn)]
+    jobs += [
+        (method, [sample]) for method in METHODS if method != IN_ONE_PROCESS for sample in drawn
+    ]
+    jobs += [(EMBEDDING, drawn)]
+    found = parallel_map(partial(ranks_in_space, projection), jobs, "projecting")
     return {
         space: np.concatenate(
             [ranks for (of, _), ranks in zip(jobs, found, strict=True) if of == space]
@@ -73,18 +98,21 @@ def ranks_by_space(drawn: list[Sample]) -> dict[str, np.ndarray]:
     }
 
 
-def ranks_of_layouts(job: tuple[str, list[Sample]]) -> np.ndarray:
+def ranks_in_space(projection: ProjectParams, job: tuple[str, list[Sample]]) -> np.ndarray:
     """(seeds, C, C) as in `ranks_by_space`, of (space, samples)."""
     space, drawn = job
-    return np.stack([nearest_ranks(_class_distances(space, *sample)) for sample in drawn])
+    return np.stack(
+        [nearest_ranks(_class_distances(space, projection, *sample)) for sample in drawn]
+    )
 
 
-def _class_distances(space: str, seed: int, points: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    if space == "embedding":
+def _class_distances(
+    space: str, projection: ProjectParams, seed: int, points: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
+    """(C, C): how far each class lies from each other one."""
+    if space == EMBEDDING:
         return mean_cosine_distances(points, labels)
-    if space == "tsne":
-        return set_distances(tsne_layout(points, PERPLEXITY, seed), labels)
-    return set_distances(umap_layout(points, NEIGHBOURS, MIN_DIST, seed), labels)
+    return set_distances(methods_of(projection, seed)[space](points), labels)
 
 
 def ranks_table(ranks: dict[str, np.ndarray] | None, classes: list[str]) -> pd.DataFrame:
@@ -93,8 +121,8 @@ def ranks_table(ranks: dict[str, np.ndarray] | None, classes: list[str]) -> pd.D
     That is the share of pairs whose two ranks have a mean no larger. Empty where `ranks` is None.
     """
     if ranks is None:
-        return pd.DataFrame(columns=RANK_COLUMNS)
-    a, b = (classes.index(name) for name in PAIR)
+        return pd.DataFrame(columns=TABLES["neighbours"].names)
+    a, b = map(classes.index, PAIR)
     rows = [
         {
             "space": space,
@@ -107,7 +135,7 @@ def ranks_table(ranks: dict[str, np.ndarray] | None, classes: list[str]) -> pd.D
         for space, of_space in ranks.items()
         for seed, of_seed in enumerate(of_space)
     ]
-    return pd.DataFrame(rows, columns=RANK_COLUMNS)
+    return pd.DataFrame(rows)
 
 
 def mutual(ranks: np.ndarray) -> np.ndarray:
@@ -143,7 +171,7 @@ def finding(
         return make(applicable=False, detail="not both classes are there")
     of_space, which = mutual(ranks[space]), pair_number(classes, PAIR)
     overall = percentile_rank(of_space.mean(axis=0), which)
-    a, b = (classes.index(name) for name in PAIR)
+    a, b = map(classes.index, PAIR)
     there, back = ranks[space][:, a, b].mean(), ranks[space][:, b, a].mean()
     make = partial(
         make,

@@ -2,8 +2,9 @@
 
 Classes are the subjects: at each level, does a class whose diagrams change more lose more
 accuracy? Spearman's rho, with a bootstrap interval over classes and a permutation p-value,
-corrected for the number of tests (Holm). Then the same with the plain measures that a sceptic
-would name taken out of both sides, so that topology is credited with what they do not explain.
+corrected for the number of tests (Holm). Then the same controlled for the plain measures that a
+sceptic would name, so that topology is credited only with what they do not explain: where the
+correlation disappears once displacement is controlled for, topology adds nothing to it.
 """
 
 from collections.abc import Mapping
@@ -12,14 +13,19 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from stages.core.artifacts.tables import Schema, flag, name, number, whole
 from stages.core.claims.accuracy_steps import correct_by_level
-from stages.core.claims.finding import CORRELATED, SIGNIFICANCE, Finding
+from stages.core.claims.finding import CORRELATED, SIGNIFICANCE, Decision, Finding
+from stages.core.claims.sources import Sources
 from stages.core.evaluation import classification
 from stages.core.evaluation.statistics import holm, rank_correlation
+from stages.core.geometry.drift import displacements, spread
 from stages.core.geometry.similarity import linear_cka
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
-from stages.core.topology.representations import topology_divergence
+from stages.core.topology.distances import DIAGRAM_DISTANCES
+from stages.core.topology.divergence import topology_divergence
+from stages.settings.claims import ClaimsParams
 
 # {classifier: its name for readers}
 CLASSIFIERS = {
@@ -27,7 +33,7 @@ CLASSIFIERS = {
     for key, classifier in classification.CLASSIFIERS.items()
     if classifier.questioned
 }
-# What a sceptic would name, and what is taken out of both sides.
+# The plain measures that a sceptic would name, which are controlled for.
 CONTROLS = {
     "displacement": "mean displacement of the embeddings",
     "spread_change": "change of within-class spread",
@@ -37,11 +43,66 @@ CONTROLS = {
 TOPOLOGICAL = {
     "divergence": "representation topology divergence",
     "entropy": "change of persistent entropy",
-    "bottleneck": "bottleneck distance",
-    "wasserstein": "1-Wasserstein distance",
+    **{metric: distance.label for metric, distance in DIAGRAM_DISTANCES.items()},
 }
 LEAST_CLASSES = 10  # with fewer, nothing is tested
 RESOLUTION = 2  # the least p-value possible, times the tests, is SIGNIFICANCE over this or less
+
+TABLES = {
+    "measures": Schema(
+        (
+            name("class"),
+            number("noise", low=0),
+            name("measure"),
+            number("value", missing=True),
+        ),
+        key=("class", "noise", "measure"),
+    ),
+    "drops": Schema(
+        (
+            name("class"),
+            number("noise", low=0),
+            name("classifier", *CLASSIFIERS),
+            number("drop", -1, 1),
+        ),
+        key=("class", "noise", "classifier"),
+    ),
+    "correlations": Schema(
+        (
+            name("classifier", *CLASSIFIERS),
+            number("noise", low=0),
+            name("measure"),
+            flag("topological"),
+            flag("controlled"),
+            whole("classes", low=0),
+            number("rho", missing=True),
+            number("low", missing=True),
+            number("high", missing=True),
+            number("p_value", 0, 1),
+            number("p_holm", 0, 1, missing=True),
+        ),
+        key=("classifier", "noise", "measure", "controlled"),
+    ),
+}
+
+
+def decide(sources: Sources, params: ClaimsParams) -> Decision:
+    """The claim, of every classifier, with and without controls."""
+    measures = pd.concat(
+        [
+            cloud_measures(sources.clouds, params.divergence_points, params.seed),
+            distance_measures(sources.distances),
+            entropy_measures(sources.summaries),
+            margin_measures(sources.predictions),
+        ],
+        ignore_index=True,
+    )
+    drops = accuracy_drops(sources.predictions)
+    correlations = correlations_table(
+        measures, drops, params.bootstrap_replicates, params.confidence, params.seed
+    )
+    tables = {"measures": measures, "drops": drops, "correlations": correlations}
+    return tables, findings(correlations)
 
 
 def cloud_measures(
@@ -53,8 +114,8 @@ def cloud_measures(
     `most_points` images at most, the same at every level: its time grows with their cube.
     """
     jobs = [
-        (name, level, by_level[0.0], points)
-        for name, by_level in clouds.items()
+        (of, level, by_level[0.0], points)
+        for of, by_level in clouds.items()
         for level, points in by_level.items()
         if level > 0
     ]
@@ -65,40 +126,38 @@ def cloud_measures(
 def _measure(
     most_points: int, seed: int, job: tuple[str, float, np.ndarray, np.ndarray]
 ) -> pd.DataFrame:
-    name, level, clean, noisy = job
-    clean, noisy = np.float64(clean), np.float64(noisy)
-    some = generator_for(seed, "divergence", name).permutation(len(clean))[:most_points]
+    of, level, clean, noisy = job
+    clean, noisy = clean.astype(np.float64), noisy.astype(np.float64)
+    some = generator_for(seed, "divergence", of).permutation(len(clean))[:most_points]
     values = {
-        "displacement": np.linalg.norm(noisy - clean, axis=1).mean(),
-        "spread_change": abs(_spread(noisy) - _spread(clean)),
+        "displacement": displacements(clean, noisy).mean(),
+        "spread_change": abs(spread(noisy) - spread(clean)),
         "cka_loss": 1 - linear_cka(clean, noisy),
         "divergence": topology_divergence(clean[some], noisy[some]),
     }
     return pd.DataFrame(
-        {"class": name, "noise": level, "measure": measure, "value": value}
+        {"class": of, "noise": level, "measure": measure, "value": value}
         for measure, value in values.items()
     )
 
 
-def _spread(points: np.ndarray) -> float:
-    """Root mean square distance from the mean."""
-    return float(np.sqrt(((points - points.mean(axis=0)) ** 2).sum(axis=1).mean()))
-
-
-def diagram_measures(distances: pd.DataFrame, entropies: pd.DataFrame) -> pd.DataFrame:
-    """Distances of clean and noisy diagrams, and changes of entropy: as `cloud_measures`.
-
-    distances: the table of `distances`; entropies: class, noise, dim, entropy.
-    """
+def distance_measures(distances: pd.DataFrame) -> pd.DataFrame:
+    """Distances of clean and noisy diagrams: as `cloud_measures`, of the table of `distances`."""
     moved = distances[distances["comparison"] == "clean_noisy"]
     moved = moved.assign(measure=moved["metric"] + "_h" + moved["dim"].astype(str))
     moved = moved.rename(columns={"group": "class", "distance": "value"})
-    by_level = entropies.pivot_table(index=["class", "dim"], columns="noise", values="entropy")
+    return moved[TABLES["measures"].names]
+
+
+def entropy_measures(summaries: pd.DataFrame) -> pd.DataFrame:
+    """Changes of persistent entropy, draw 0: as `cloud_measures`, of the table of `persistence`."""
+    by_level = summaries[summaries["draw"] == 0].pivot_table(
+        index=["group", "dim"], columns="noise", values="entropy"
+    )
     changed = _against_clean(by_level).abs().melt(ignore_index=False, var_name="noise")
-    changed = changed.reset_index()
+    changed = changed.reset_index().rename(columns={"group": "class"})
     changed["measure"] = "entropy_h" + changed["dim"].astype(str)
-    columns = ["class", "noise", "measure", "value"]
-    return pd.concat([moved[columns], changed[columns]], ignore_index=True)
+    return changed[TABLES["measures"].names]
 
 
 def _against_clean(by_level: pd.DataFrame) -> pd.DataFrame:
@@ -111,9 +170,8 @@ def margin_measures(predictions: pd.DataFrame) -> pd.DataFrame:
     margin = predictions.pivot_table(index="actual", columns="noise", values="margin")
     lost = (-_against_clean(margin)).melt(ignore_index=False, var_name="noise")
     table = lost.reset_index()
-    return table.rename(columns={"actual": "class"}).assign(measure="margin_loss")[
-        ["class", "noise", "measure", "value"]
-    ]
+    table = table.rename(columns={"actual": "class"}).assign(measure="margin_loss")
+    return table[TABLES["measures"].names]
 
 
 def accuracy_drops(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -127,7 +185,7 @@ def accuracy_drops(predictions: pd.DataFrame) -> pd.DataFrame:
         lost = -_against_clean(by_class.sum()).div(by_class.size(), axis=0)
         table = lost.melt(ignore_index=False, var_name="noise", value_name="drop").reset_index()
         tables.append(table.rename(columns={"actual": "class"}).assign(classifier=classifier))
-    return pd.concat(tables, ignore_index=True)[["class", "noise", "classifier", "drop"]]
+    return pd.concat(tables, ignore_index=True)[TABLES["drops"].names]
 
 
 def name_of(measure: str) -> str:
@@ -145,10 +203,10 @@ def is_topological(measure: str) -> bool:
 def correlations_table(
     measures: pd.DataFrame, drops: pd.DataFrame, replicates: int, confidence: float, seed: int
 ) -> pd.DataFrame:
-    """One row per classifier, level, measure and whether the controls are taken out.
+    """One row per classifier, level, measure and whether the plain measures are controlled for.
 
     measures: class, noise, measure, value; drops: class, noise, classifier, drop. Only the
-    topological measures are also correlated with the controls taken out (controlled: True).
+    topological measures are also correlated while the plain ones are controlled for.
     Columns: classifier, noise, measure, topological, controlled, classes, rho, low, high,
     p_value (one-sided: of so large a rho), p_holm: corrected within the topological tests, plain
     and controlled ones apart; NaN for the plain measures, which are no tests of the question.
@@ -212,13 +270,13 @@ def findings(correlations: pd.DataFrame) -> list[Finding]:
     """
     found = []
     for controlled in (False, True):
-        for classifier, name in CLASSIFIERS.items():
+        for classifier, label in CLASSIFIERS.items():
             beyond = ", beyond what plain measures explain" if controlled else ""
             make = partial(
                 Finding,
                 8,
                 f"topology_{'adds' if controlled else 'follows'}_{classifier}",
-                f"across classes, topological change follows the loss of {name} accuracy{beyond}",
+                f"across classes, topological change follows the loss of {label} accuracy{beyond}",
                 f"Spearman's rho{' (partial)' if controlled else ''} of the most certain test",
                 CORRELATED,
             )

@@ -1,11 +1,11 @@
-"""What the other stages wrote, read and held against each other.
+"""What the other stages wrote, read and checked to be of one run.
 
-Each file is sound by itself, and says which run of the embeddings it was computed from; what is
-asked here is whether that is one and the same. A run with another model or seed has the same
-images and levels, so that names alone would not tell.
+Each file says which run of the embeddings it was computed from. A run with another model or seed
+has the same images and levels, so that their names alone would not tell.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,31 +19,51 @@ from stages.core.artifacts.diagrams import (
     read_diagrams,
     read_members,
 )
-from stages.core.artifacts.embeddings import Embeddings, read_embeddings
+from stages.core.artifacts.embeddings import read_embeddings
 from stages.core.artifacts.tables import read_parquet, require_same
 from stages.core.evaluation.accuracy import PREDICTIONS
 from stages.core.geometry.subspaces import ANGLES
+from stages.core.topology.summaries import SUMMARIES
+from stages.settings.project import ProjectParams
 
 
 @dataclass(frozen=True)
 class Sources:
-    """The inputs of the claims, of one run.
+    """The inputs of the claims, of one run. Clouds and diagrams are those of draw 0.
 
-    members: {class: rows (m,) of the embeddings that its diagrams are of}.
-    diagrams: {class: {level: diagrams by dimension}}, draw 0, whole clouds.
-    distances: the table of `distances`, of classes; predictions: that of `classify`.
+    run: the id of the run.
+    clouds: {class: {level: (n, d) float32, unit rows}}, of the classes that have images.
+    members: {class: (m,) the rows of its clouds that its diagrams are of}.
+    diagrams: {class: {level: diagrams by dimension}}.
+    summaries: the table of `persistence`; distances: that of `distances`; both of classes alone.
+    predictions: the table of `classify`.
     pairs: the clean rows of the table of `angles`; centred, in_feature_space: its settings.
+    projection: the settings of `project`, by which claims about pictures lay theirs out.
     """
 
-    embeddings: Embeddings
+    run: str
+    clouds: dict[str, dict[float, np.ndarray]]
     members: dict[str, np.ndarray]
     diagrams: dict[str, dict[float, list[np.ndarray]]]
+    summaries: pd.DataFrame
     distances: pd.DataFrame
     predictions: pd.DataFrame
     pairs: pd.DataFrame
     centred: bool
     in_feature_space: bool
+    projection: ProjectParams
 
+    @cached_property
+    def clean(self) -> dict[str, np.ndarray]:
+        """{class: (n, d) float32, unit rows}, without noise."""
+        return {name: by_level[0.0] for name, by_level in self.clouds.items()}
+
+    @property
+    def max_dim(self) -> int:
+        """The highest dimension in which diagrams were computed."""
+        return int(self.summaries["dim"].max())
+
+    @cached_property
     def ranks(self) -> dict[str, int]:
         """{class: dimension of its subspace}."""
         both = pd.concat(
@@ -53,7 +73,12 @@ class Sources:
 
 
 def read_sources(
-    embeddings: Path, diagrams: Path, distances: Path, predictions: Path, angles: Path
+    embeddings: Path,
+    diagrams: Path,
+    distances: Path,
+    predictions: Path,
+    angles: Path,
+    projection: ProjectParams,
 ) -> Sources:
     """Read all; raises StudyError that names the stage to run where one is missing, damaged, or of
     another run than the embeddings.
@@ -63,6 +88,7 @@ def read_sources(
     drawn = read_diagrams(file)
     require_same(drawn.run, study.run, file, "the embeddings", "persistence")
     members = read_members(diagrams / "clouds.parquet", drawn)
+    summaries, of_summaries = read_parquet(diagrams / "summaries.parquet", SUMMARIES, "persistence")
     moved, of_distances = read_parquet(distances, DISTANCES, "distances")
     predicted, of_predictions = read_parquet(predictions, PREDICTIONS, "classify")
     pairs, of_angles = read_parquet(angles / "pairs.parquet", ANGLES, "angles")
@@ -72,23 +98,35 @@ def read_sources(
         (of_angles, angles / "pairs.parquet", "angles"),
     ):
         require_same(about["run"], study.run, path, "the embeddings", stage)
-    require_same(of_distances["diagrams"], drawn.content, distances, "the diagrams", "distances")
+    for about, path, stage in (
+        (of_summaries, diagrams / "summaries.parquet", "persistence"),
+        (of_distances, distances, "distances"),
+    ):
+        require_same(about["diagrams"], drawn.content, path, "the diagrams", stage)
 
+    rows = {name: own for name in study.classes if len(own := study.rows(name))}
     found: dict[str, dict[float, list[np.ndarray]]] = {}
     for key, by_dim in drawn.bars.items():
         if key == CloudKey(key.group, key.noise) and key.group != ALL:
             found.setdefault(key.group, {})[key.noise] = by_dim
+    ids = study.images["id"]
     members = members[(members["part"] == WHOLE) & (members["group"] != ALL)]
     return Sources(
-        study,
-        {
-            name: pd.Index(study.images["id"]).get_indexer(of_class["id"])
+        run=study.run,
+        clouds={
+            name: {level: study.array(level)[own] for level in study.levels}
+            for name, own in rows.items()
+        },
+        members={
+            name: pd.Index(ids.iloc[rows[name]]).get_indexer(of_class["id"])
             for name, of_class in members.groupby("group")
         },
-        found,
-        moved[moved["group"] != ALL],
-        predicted,
-        pairs[pairs["noise"] == 0.0].reset_index(drop=True),
-        of_angles["centred"] == "true",
-        of_angles["space"] == "feature",
+        diagrams=found,
+        summaries=summaries[summaries["group"] != ALL],
+        distances=moved[moved["group"] != ALL],
+        predictions=predicted,
+        pairs=pairs[pairs["noise"] == 0.0].reset_index(drop=True),
+        centred=of_angles["centred"] == "true",
+        in_feature_space=of_angles["space"] == "feature",
+        projection=projection,
     )

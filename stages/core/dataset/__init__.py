@@ -7,11 +7,17 @@
 | labels/labels_joint_anno.txt | an image and all its attributes a line |
 | imdb/imdb.mat | ids, names, classes and split 1 for MATLAB |
 
+| module | does |
+| --- | --- |
+| sources | gather the images: generated, from the release, from a folder |
+| release | download and unpack the official release |
+| selection | choose classes and images as the settings say |
+| preview | tell the classes and counts that the settings lead to |
+| layout | read, check and write the label files |
+| images | decode image files of any mode |
+| reading | read a user's files safely, and say what is wrong with them |
+| summary | count what a data set holds |
+
 An image's id is `<class>/<file>`, in Unicode's composed form (NFC). The index beside the layout
 (images.csv) holds id, class and the split in use of every image, sorted by id.
 """
-
-from stages.core.dataset.images import read_image
-from stages.core.dataset.layout import read_annotations, read_index
-
-__all__ = ["read_annotations", "read_image", "read_index"]

@@ -101,7 +101,7 @@ def decode(data: bytes) -> Decoded:
     except UnidentifiedImageError:
         raise UnreadableImage(f"no image of a known format ({', '.join(FORMATS)})") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        limit = Image.MAX_IMAGE_PIXELS / 1e6
+        limit = (Image.MAX_IMAGE_PIXELS or 0) / 1e6
         raise UnreadableImage(f"more than {limit:.0f} million pixels") from None
     except MemoryError:
         raise

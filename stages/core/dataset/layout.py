@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -158,12 +159,12 @@ def _hidden(entry: Path) -> bool:
     return entry.name.startswith(".") or is_clutter(entry.name)
 
 
-def _fault_of(entry: Path, what: str, mend: str) -> Fault:
-    return Fault("images", f"{entry.parent}/{printable(entry.name)}", what, mend)
+def _fault_of(entry: Path, what: str, fix: str) -> Fault:
+    return Fault("images", f"{entry.parent}/{printable(entry.name)}", what, fix)
 
 
 def _fault_of_class(entry: Path, name: str, known: bool) -> tuple[str, str] | None:
-    """(what is wrong, how to mend it) of an entry where class folders are."""
+    """(what is wrong, how to fix it) of an entry where class folders are."""
     if not entry.is_dir():
         if entry.is_symlink() and not entry.exists():
             return "a link to what is not there", "repair or remove it"
@@ -183,7 +184,7 @@ def _fault_of_class(entry: Path, name: str, known: bool) -> tuple[str, str] | No
 
 
 def _fault_of_file(file: Path, known: bool) -> tuple[str, str] | None:
-    """(what is wrong, how to mend it) of an entry where images are."""
+    """(what is wrong, how to fix it) of an entry where images are."""
     if file.is_dir():
         folder = file.parent.parent
         return "a folder inside a class, which holds images alone", f"move it out of {folder}"
@@ -223,8 +224,8 @@ def read_layout(folder: Path, seed: int, report: Report = refuse) -> Layout:
     if os.path.lexists(imdb):
         if splits is None:
             what = f"states a split, but {labels} holds no split files to check it against"
-            mend = "add them, or remove imdb.mat to have splits made"
-            report([Fault("imdb", str(imdb), what, mend)])
+            fix = "add them, or remove imdb.mat to have splits made"
+            report([Fault("imdb", str(imdb), what, fix)])
         else:
             _check_imdb(imdb, splits, report)
     if splits is None:
@@ -317,8 +318,8 @@ def read_splits(folder: Path, ids: Sequence[str], report: Report = refuse) -> pd
     for number in numbers:
         files = [folder / f"{split}{number}.txt" for split in SPLITS]
         missing = [file for file in files if not os.path.lexists(file)]
-        mend = "a split has a train, a val and a test file"
-        report([Fault("splits", str(file), "not found", mend) for file in missing])
+        fix = "a split has a train, a val and a test file"
+        report([Fault("splits", str(file), "not found", fix) for file in missing])
         if not missing:
             columns[number] = _read_split(folder, number, ids, report)
     return pd.DataFrame(columns, list(ids)) if columns else None
@@ -332,8 +333,8 @@ def _read_split(folder: Path, number: int, ids: Sequence[str], report: Report) -
         file = folder / f"{split}{number}.txt"
         named = [normal_form(line.strip()) for line in _lines(file)]
 
-        def check(names: Collection[str], fault: str, mend: str, file: Path = file) -> None:
-            _check(report, "splits", file, names, fault, mend)
+        def check(names: Collection[str], fault: str, fix: str, file: Path = file) -> None:
+            _check(report, "splits", file, names, fault, fix)
 
         check(set(named) - known, "names images that are missing", "add or unlist them")
         check(_repeated(named), "lists images more than once", "list each once")
@@ -374,11 +375,11 @@ def read_annotations(
         if name in attributes:
             repeated.add(name)
         attributes[name] = [word for word in words[end:] if word]
-    for names, fault, mend in (
+    for names, fault, fix in (
         (unknown, "names images that are missing", "add or unlist them"),
         (repeated, "lists images more than once", "list each once"),
     ):
-        _check(report, "annotations", file, names, fault, mend)
+        _check(report, "annotations", file, names, fault, fix)
     return attributes
 
 
@@ -438,7 +439,7 @@ def _require_small(content: bytes) -> None:
     """
     data = memoryview(content)
     start, room = 128, MOST_IMDB_BYTES  # bytes
-    order = "big" if data[126:128] == b"MI" else "little"
+    order: Literal["big", "little"] = "big" if data[126:128] == b"MI" else "little"
     while start + 8 <= len(data):
         kind, size = (int.from_bytes(data[i : i + 4], order) for i in (start, start + 4))
         if kind == 15:  # miCOMPRESSED
@@ -454,8 +455,8 @@ def _require_small(content: bytes) -> None:
 
 def _pick(names: Sequence[str], positions: np.ndarray) -> list[str]:
     """The names at positions that count from 1, as MATLAB does."""
-    names = {i: normal_form(str(name)) for i, name in enumerate(np.atleast_1d(names), start=1)}
-    return [names[int(position)].strip() for position in np.atleast_1d(positions)]
+    numbered = {i: normal_form(str(name)) for i, name in enumerate(np.atleast_1d(names), start=1)}
+    return [numbered[int(position)].strip() for position in np.atleast_1d(positions)]
 
 
 def _check_imdb(file: Path, splits: pd.DataFrame, report: Report) -> None:
@@ -478,8 +479,8 @@ def _check_imdb(file: Path, splits: pd.DataFrame, report: Report) -> None:
 
 
 def _repeated(names: Iterable[str]) -> set[str]:
-    names = pd.Series(list(names), dtype=str)
-    return set(names[names.duplicated()])
+    listed = pd.Series(list(names), dtype=str)
+    return set(listed[listed.duplicated()])
 
 
 def _check(
@@ -488,14 +489,14 @@ def _check(
     where: Path,
     names: Collection[str],
     what: str,
-    mend: str,
+    fix: str,
     names_first: bool = False,
 ) -> None:
     """Report a fault of the images (or files) `names`, if there are any."""
     if names:
         listed = some(sorted(names))
         what = f"{listed}: {what}" if names_first else f"{what}: {listed}"
-        report([Fault(part, str(where), what, mend, len(names))])
+        report([Fault(part, str(where), what, fix, len(names))])
 
 
 def stratified_splits(ids: Sequence[str], seed: int) -> pd.DataFrame:

@@ -69,15 +69,15 @@ def _too_large(most_bytes: int) -> str:
 class Fault(NamedTuple):
     """Something wrong in a data set.
 
-    part: "images", "splits", "annotations" or "imdb". where, what, mend: the three parts of a
-    message. count: how many images (or files) it concerns.
+    part: "images", "splits", "annotations" or "imdb". where, what, fix: the three parts of a
+    message. number: how many images (or files) it concerns.
     """
 
     part: str
     where: str
     what: str
-    mend: str
-    count: int = 1
+    fix: str
+    number: int = 1
 
 
 Report = Callable[[Sequence[Fault]], None]  # told of faults, it raises or lets them pass
@@ -87,7 +87,7 @@ def refuse(faults: Sequence[Fault]) -> None:
     """Raise StudyError that lists the faults, if there are any."""
     if faults:
         more = f"; and {len(faults) - LISTED:,} more" if len(faults) > LISTED else ""
-        listed = (f"{fault.where}: {fault.what}; {fault.mend}" for fault in faults[:LISTED])
+        listed = (f"{fault.where}: {fault.what}; {fault.fix}" for fault in faults[:LISTED])
         raise StudyError("; ".join(listed) + more)
 
 
@@ -103,7 +103,7 @@ class Tally:
     def __call__(self, faults: Sequence[Fault]) -> None:
         self.faults += faults
         for fault in faults:
-            self.counts[fault.part] += fault.count
+            self.counts[fault.part] += fault.number
 
 
 def some(names: Sequence[str], limit: int = 5) -> str:

@@ -191,14 +191,14 @@ def obtain(release: Release, folder: Path) -> Path:
     return archive
 
 
-def _require_checksum(file: Path, release: Release, name: str | Path, mend: str) -> None:
+def _require_checksum(file: Path, release: Release, name: str | Path, fix: str) -> None:
     try:
         require_regular(file, MOST_BYTES)
     except UnreadableFile as error:
-        raise StudyError(f"{name}: {error}; {mend}") from None
+        raise StudyError(f"{name}: {error}; {fix}") from None
     found = _md5(file)
     if found != release.md5:
-        raise StudyError(f"{name}: MD5 is {found}, not {release.md5} as published; {mend}")
+        raise StudyError(f"{name}: MD5 is {found}, not {release.md5} as published; {fix}")
 
 
 def _md5(file: Path) -> str:
@@ -298,7 +298,9 @@ def _unpack(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, archive
             path.mkdir(parents=True, exist_ok=True)
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tar.extractfile(member) as source, path.open("xb") as target:
+        source = tar.extractfile(member)
+        assert source is not None  # a regular file, as all members that are no folders
+        with source, path.open("xb") as target:
             shutil.copyfileobj(source, target)
     except (FileExistsError, NotADirectoryError, IsADirectoryError):
         raise StudyError(

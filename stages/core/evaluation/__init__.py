@@ -4,4 +4,5 @@ classification  the classifiers: zero-shot, linear probe, nearest neighbours
 accuracy        what they get right at each noise level
 calibration     what their confidence is worth
 statistics      intervals, permutation tests, rank correlation
+headline        the numbers that a comparison of variants begins with
 """

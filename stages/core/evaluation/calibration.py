@@ -49,7 +49,7 @@ class Probabilities:
     label: what that is, for readers.
     """
 
-    confidence: Callable[[np.ndarray, float, float], np.ndarray]
+    confidence: Callable[..., np.ndarray]
     label: str
 
 

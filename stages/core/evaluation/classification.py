@@ -212,11 +212,11 @@ def sweep(right: Callable[[float], int], strengths: np.ndarray) -> tuple[float, 
     counts: dict[float, int] = {}
 
     def best_of(positions: Iterable[int]) -> int:
-        positions = [i for i in positions if 0 <= i < len(strengths)]
-        for i in positions:
+        within = [i for i in positions if 0 <= i < len(strengths)]
+        for i in within:
             if strengths[i] not in counts:
                 counts[float(strengths[i])] = right(float(strengths[i]))
-        return max(positions, key=lambda i: (counts[strengths[i]], -i))
+        return max(within, key=lambda i: (counts[float(strengths[i])], -i))
 
     best = best_of(range(0, len(strengths), COARSE_STEP))
     step = COARSE_STEP // 2

@@ -2,5 +2,6 @@
 
 style     figures, fonts, colours and names
 heatmaps  matrices of classes
-angles, claims, classify, persistence, project  pictures of what the stage of that name found
+levels    curves against the noise level
+angles, claims, classify, ...  pictures of what the stage of that name found
 """

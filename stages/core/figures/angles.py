@@ -16,16 +16,15 @@ from stages.core.figures.style import (
     short_name,
     wrapped,
 )
+from stages.core.geometry.spaces import SPACES
 from stages.core.geometry.subspaces import ANGLES, ROTATIONS
-
-SPACES = {"feature": "feature space", "sample": "sample space (the usual mistake)"}
 
 
 def draw(angles: Path, folder: Path) -> None:
     """Draw, from the folder that `angles` wrote, what no table of a few hundred rows shows."""
     pairs, about = read_parquet(angles / "pairs.parquet", ANGLES, "angles")
     rotations, _ = read_parquet(angles / "rotations.parquet", ROTATIONS, "angles")
-    where = SPACES[about["space"]]
+    where = SPACES[about["space"]].label
     clean = pairs[pairs["noise"] == 0.0]
     for column, what in (("smallest_deg", "Smallest"), ("mean_deg", "Mean")):
         figure = angle_matrix(clean, column, what, where)

@@ -1,38 +1,58 @@
-"""A picture for each claim, drawn from the tables that the claims stage writes."""
+"""A picture for each claim, of the table of that name that `claims` wrote."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.core.claims.finding import CLOSEST_SHARE, SIGNIFICANCE
+from stages.core.artifacts.diagrams import BASELINES, COMPARISONS
+from stages.core.artifacts.tables import read_parquet
+from stages.core.claims.finding import CLOSEST_SHARE
+from stages.core.claims.growth import ABOVE
 from stages.core.claims.neighbours import SPACES
-from stages.core.claims.question import CLASSIFIERS as QUESTIONED
-from stages.core.claims.question import is_topological, name_of
+from stages.core.claims.registry import TABLES
 from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.evaluation.statistics import percent
-from stages.core.figures.persistence import UNIT, draw_spread, homology_group
-from stages.core.figures.style import COLOURS, MARKERS, new_figure, pair_names, wrapped
+from stages.core.figures.levels import by_level, draw_spread, level_axis
+from stages.core.figures.style import (
+    COLOURS,
+    MARKERS,
+    homology_group,
+    new_figure,
+    pair_names,
+    save_figure,
+)
+from stages.core.topology.bars import UNIT
+
+_by_class = partial(by_level, of="class")
 
 
-def draw(tables: Mapping[str, pd.DataFrame], confidence: float) -> Iterator[tuple[str, Figure]]:
-    """(name, figure) of each picture; one that has nothing to show says so.
+@dataclass(frozen=True)
+class Picture:
+    """How a table is drawn: (table, confidence of its intervals) -> Figure.
 
-    confidence: of the intervals in the tables, for titles.
+    nothing: what the picture says of a table without rows.
     """
-    for name, figure_of, nothing in (
-        ("neighbours", neighbours, "dotted and polka-dotted are not both there"),
-        ("closest_pairs", closest_pairs, "none of the claimed pairs is there"),
-        ("bars", bars, "no class has enough images"),
-        ("loops", loops, "no class has enough loops of H1 at every level"),
-        ("growth", growth, "there is no distance"),
-        ("accuracy_steps", accuracy_steps, "there is no step"),
-        ("correlations", correlations, "there is nothing to correlate"),
-    ):
-        table = tables[name]
-        yield name, _message(nothing) if table.empty else figure_of(table, percent(confidence))
+
+    figure_of: Callable[[pd.DataFrame, str], Figure]
+    nothing: str = ""
+
+
+def draw(claims: Path, folder: Path) -> None:
+    """Draw every picture from the folder that `claims` wrote."""
+    for name, picture in PICTURES.items():
+        table, about = read_parquet(claims / f"{name}.parquet", TABLES[name], "claims")
+        figure = (
+            _message(picture.nothing)
+            if table.empty
+            else picture.figure_of(table, percent(float(about["confidence"])))
+        )
+        save_figure(figure, folder / f"{name}.png")
 
 
 def neighbours(table: pd.DataFrame, confidence: str) -> Figure:
@@ -100,15 +120,19 @@ def closest_pairs(table: pd.DataFrame, confidence: str) -> Figure:
 
 
 def bars(table: pd.DataFrame, confidence: str) -> Figure:
-    """Claims 3 and 4: gaps of H0, and the longest bars of H1, beside null clouds."""
-    panels = 2 if "longest_bar" in table else 1
+    """Claims 3 and 4: gaps of H0 and, where it was computed, longest bars of H1."""
+    panels = 1 if table["longest_bar"].isna().all() else 2
     figure, grid = new_figure(6.2 * panels, 4.6, 1, panels, squeeze=False)
     axes = grid[0, 0]
-    draw_spread(axes, _wide(table, "gap"), COLOURS[0], "classes")
+    draw_spread(axes, _by_class(table, "gap"), COLOURS[0], "classes")
     draw_spread(
-        axes, _wide(table, "gap_null"), COLOURS[1], "largest of a class's null clouds", False
+        axes,
+        _by_class(table, "gap_null"),
+        COLOURS[1],
+        "largest of a class's null clouds",
+        False,
     )
-    _level_axis(axes, table)
+    level_axis(axes, table["noise"])
     axes.set(ylabel="(last death - the one before) / the one before", ylim=(0, None))
     axes.set_title("Claim 3. H₀: does the last component stand apart?")
     axes.legend(fontsize=8)
@@ -121,14 +145,14 @@ def bars(table: pd.DataFrame, confidence: str) -> Figure:
 
 
 def _draw_loops_against_null(axes: Axes, table: pd.DataFrame, confidence: str) -> None:
-    draw_spread(axes, _wide(table, "longest_bar"), COLOURS[0], "classes")
-    draw_spread(axes, _wide(table, "longest_null"), COLOURS[1], "null clouds", thin=False)
+    draw_spread(axes, _by_class(table, "longest_bar"), COLOURS[0], "classes")
+    draw_spread(axes, _by_class(table, "longest_null"), COLOURS[1], "null clouds", thin=False)
     longest = table[["longest_bar", "longest_null"]].to_numpy().max()
     if table["band"].min() < 2 * longest:
-        draw_spread(axes, _wide(table, "band"), COLOURS[2], f"{confidence} band", thin=False)
-    else:  # it would flatten what it is held against
+        draw_spread(axes, _by_class(table, "band"), COLOURS[2], f"{confidence} band", thin=False)
+    else:  # drawn to scale it would flatten the bars
         axes.plot([], [], " ", label=f"{confidence} band: {table['band'].median():.3g} (median)")
-    _level_axis(axes, table)
+    level_axis(axes, table["noise"])
     axes.set(ylabel=f"longest bar of H₁ ({UNIT})", ylim=(0, None))
     axes.set_title("Claim 4. H₁: is there a loop that persists?")
     axes.legend(fontsize=8, loc="upper right")
@@ -141,8 +165,8 @@ def loops(table: pd.DataFrame, confidence: str) -> Figure:
         (grid[0], "spread", f"spread of (birth, death) ({UNIT})", "do they clump together?"),
         (grid[1], "mean_death", f"mean death ({UNIT})", "do they die sooner?"),
     ):
-        draw_spread(axes, _wide(table, column), COLOURS[0], "classes")
-        _level_axis(axes, table)
+        draw_spread(axes, _by_class(table, column), COLOURS[0], "classes")
+        level_axis(axes, table["noise"])
         axes.set(ylabel=label, title=title)
     grid[1].legend(fontsize=9)
     figure.suptitle(f"Claim 5. The points of H₁ of {table['class'].nunique()} classes under noise")
@@ -150,12 +174,10 @@ def loops(table: pd.DataFrame, confidence: str) -> Figure:
 
 
 def growth(table: pd.DataFrame, confidence: str) -> Figure:
-    """Claim 6: how many classes lie above their yardsticks, by noise level."""
-    figure, grid = new_figure(10.5, 4.6, 1, 2, sharey=True)
-    for axes, column, title in (
-        (grid[0], "above_draws", "farther than another draw of the same noise"),
-        (grid[1], "above_halves", "farther than two halves of the clean class"),
-    ):
+    """Claim 6: how many classes lie above their baselines, by noise level."""
+    figure, grid = new_figure(10.5, 4.6, 1, len(ABOVE), sharey=True)
+    for axes, (column, comparison) in zip(grid, ABOVE.items(), strict=True):
+        baseline = COMPARISONS[BASELINES[comparison]]
         for i, ((metric, dim), rows) in enumerate(table.groupby(["metric", "dim"])):
             axes.plot(
                 rows["noise"],
@@ -167,13 +189,13 @@ def growth(table: pd.DataFrame, confidence: str) -> Figure:
         axes.axhline(50, color=COLOURS[7], linestyle="--", label="half of the classes")
         if table[column].isna().all():
             axes.text(0.5, 0.6, "no such comparison", ha="center", transform=axes.transAxes)
-        _level_axis(axes, table)
-        axes.set(title=title, ylim=(-3, 103))
+        level_axis(axes, table["noise"])
+        axes.set(title=f"farther than {baseline.label}", ylim=(-3, 103))
     grid[0].set_ylabel("share of classes (%)")
     figure.legend(*grid[1].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     figure.suptitle(
         f"Claim 6. In how many of {table['classes'].max()} classes do diagrams move farther than "
-        "their yardsticks?"
+        "their baselines?"
     )
     return figure
 
@@ -207,88 +229,18 @@ def accuracy_steps(table: pd.DataFrame, confidence: str) -> Figure:
     return figure
 
 
-def correlations(table: pd.DataFrame, confidence: str) -> Figure:
-    """Claim 8, the question: rho of every measure with the loss of accuracy, level by level."""
-    levels = sorted(table["noise"].unique())
-    measures = sorted(table["measure"].unique(), key=lambda name: (not is_topological(name), name))
-    width = 3.6 + 3.3 * len(levels)
-    figure, grid = new_figure(
-        width,
-        1.6 + 0.36 * len(measures) * len(QUESTIONED),
-        len(QUESTIONED),
-        len(levels),
-        squeeze=False,
-        sharex=True,
-        sharey=True,
-    )
-    for (classifier, name), line in zip(QUESTIONED.items(), grid, strict=True):
-        for level, axes in zip(levels, line, strict=True):
-            rows = table[(table["classifier"] == classifier) & (table["noise"] == level)]
-            _draw_correlations(axes, rows, measures)
-            axes.set_title(f"{name}, noise {level:.2f}", fontsize=10)
-    for axes in grid[-1]:
-        axes.set_xlabel("Spearman's rho")
-    legend = grid[0, 0].get_legend_handles_labels()
-    figure.legend(*legend, loc="outside lower center", ncols=4 if len(levels) > 1 else 2)
-    title = (
-        "Claim 8. Does a class whose topology changes more lose more accuracy? "
-        f"{table['classes'].max()} classes, {confidence} intervals"
-    )
-    figure.suptitle(wrapped(title, width))
-    return figure
-
-
-def _draw_correlations(axes: Axes, rows: pd.DataFrame, measures: list[str]) -> None:
-    topological = sum(map(is_topological, measures))
-    axes.axhspan(topological - 0.5, len(measures) - 0.5, color="#f2f2f2", zorder=0)
-    axes.axvline(0, color=COLOURS[7], linewidth=1)
-    for controlled, of_topology, shift, colour, label in (
-        (False, True, -0.16, COLOURS[0], "topological measure"),
-        (True, True, 0.16, COLOURS[5], "the same, plain measures taken out"),
-        (False, False, 0.0, COLOURS[7], "plain measure"),
-    ):
-        some = rows[(rows["controlled"] == controlled) & (rows["topological"] == of_topology)]
-        places = np.array([measures.index(name) for name in some["measure"]]) + shift
-        rho, low, high = (some[key].to_numpy() for key in ("rho", "low", "high"))
-        axes.errorbar(
-            rho,
-            places,
-            xerr=[rho - low, high - rho],
-            fmt="o",
-            color=colour,
-            markersize=4,
-            label=label,
-        )
-        sure = (some["p_holm"] <= SIGNIFICANCE).to_numpy()
-        ring = f"ringed: Holm's p at most {SIGNIFICANCE:g}"
-        axes.plot(
-            rho[sure],
-            places[sure],
-            "o",
-            markersize=10,
-            markerfacecolor="none",
-            color=colour,
-            label=None if controlled or not of_topology else ring,
-        )
-    axes.set_yticks(range(len(measures)), [name_of(name) for name in measures], fontsize=8)
-    axes.set_ylim(len(measures) - 0.5, -0.5)
-    axes.set_xlim(-1.02, 1.02)
-    axes.grid(False, axis="y")
-
-
-def _wide(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Rows noise, columns class."""
-    return table.pivot_table(index="noise", columns="class", values=column)
-
-
-def _level_axis(axes: Axes, table: pd.DataFrame) -> None:
-    levels = sorted(table["noise"].unique())
-    axes.set_xticks(levels, [f"{level:g}" for level in levels])
-    axes.set_xlabel("noise level")
-
-
 def _message(text: str) -> Figure:
     figure, axes = new_figure(6, 1.2)
     axes.set_axis_off()
     axes.text(0.5, 0.5, f"Not applicable: {text}.", ha="center", va="center")
     return figure
+
+
+PICTURES = {
+    "neighbours": Picture(neighbours, "dotted and polka-dotted are not both there"),
+    "closest_pairs": Picture(closest_pairs, "none of the claimed pairs is there"),
+    "bars": Picture(bars, "no class has enough images"),
+    "loops": Picture(loops, "no class has enough loops of H1 at every level"),
+    "growth": Picture(growth),
+    "accuracy_steps": Picture(accuracy_steps),
+}

@@ -1,6 +1,7 @@
-"""Pictures of diagrams, of their summaries and of the distances between them."""
+"""Pictures of persistence diagrams and of their summaries."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,27 +10,111 @@ import persim
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.core.figures.style import COLOURS, new_figure, short_name, wrapped
-from stages.core.topology.homology import UNIT, finite_bars
+from stages.core.artifacts.diagrams import ALL, WHOLE, CloudKey, read_diagrams, read_members
+from stages.core.artifacts.tables import read_parquet, require_same
+from stages.core.figures.levels import by_level, draw_spread, level_axis
+from stages.core.figures.style import (
+    COLOURS,
+    homology_group,
+    new_figure,
+    save_figure,
+    short_name,
+    wrapped,
+)
+from stages.core.runtime.files import write_csv
+from stages.core.runtime.randomness import generator_for
+from stages.core.topology.bars import UNIT, finite_bars
+from stages.core.topology.summaries import SUMMARIES
 
+DRAWN_CLASSES = 4
+DRAWN_BARS = 150  # of each noise level and dimension in diagrams.csv
 QUANTITIES = {
     "total_persistence": f"total persistence ({UNIT})",
     "max_persistence": f"longest bar ({UNIT})",
     "mean_death": f"mean death ({UNIT})",
 }
 LEGEND_INCHES = 0.7
-MEDIAN, BAND = {"linewidth": 2.2, "marker": "o", "markersize": 4}, {"alpha": 0.25, "linewidth": 0}
-THIN = {"linewidth": 0.5, "alpha": 0.35}
-SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
-def homology_group(dim: int) -> str:
-    """H with the dimension as its subscript, in plain text."""
-    return f"H{str(dim).translate(SUBSCRIPTS)}"
+def draw(diagrams: Path, folder: Path) -> None:
+    """Draw, from the folder that `persistence` wrote, diagrams of some classes and the summaries.
+
+    diagrams.csv, of the sample of all classes, is drawn by DVC.
+    """
+    file = diagrams / "summaries.parquet"
+    source = read_diagrams(diagrams / "diagrams.parquet")
+    members = read_members(diagrams / "clouds.parquet", source)
+    summaries, about = read_parquet(file, SUMMARIES, "persistence")
+    require_same(about["diagrams"], source.content, file, "the diagrams", "persistence")
+
+    write_csv(folder / "diagrams.csv", drawn_bars(source.bars))
+    images = members.loc[members["part"] == WHOLE, "group"].value_counts()
+    figure = classes_figure(source.bars, summaries, images)
+    save_figure(figure, folder / "diagrams_classes.png")
+    figure = summaries_figure(summaries[summaries["draw"] == 0], ALL)
+    save_figure(figure, folder / "summaries.png")
+
+
+def drawn_bars(diagrams: Mapping[CloudKey, Sequence[np.ndarray]]) -> pd.DataFrame:
+    """Up to DRAWN_BARS finite bars of `all` for each noise and dim, of draw 0.
+
+    diagrams: {cloud: its diagrams, (m, 2) by dimension}. The bars are chosen at random, except
+    that the longest is always among them: it lies farthest from the diagonal, where a reader
+    looks first.
+    """
+    tables = []
+    for key, by_dim in diagrams.items():
+        if key != CloudKey(ALL, key.noise):
+            continue
+        for dim, diagram in enumerate(by_dim):
+            bars = generator_for(0, "drawn bars", key.noise, dim).permutation(finite_bars(diagram))
+            length = bars[:, 1] - bars[:, 0]
+            longest_first = np.argsort(length < length.max(initial=0.0), kind="stable")
+            birth, death = bars[longest_first[:DRAWN_BARS]].T
+            tables.append(
+                pd.DataFrame({"noise": key.noise, "dim": dim, "birth": birth, "death": death})
+            )
+    return pd.concat(tables).sort_values(["noise", "dim", "birth", "death"])
+
+
+def classes_figure(
+    diagrams: Mapping[CloudKey, Sequence[np.ndarray]],
+    summaries: pd.DataFrame,
+    images: Mapping[str, int],
+) -> Figure:
+    """The diagrams of DRAWN_CLASSES classes at every level; images: {class: how many}."""
+    levels = sorted(summaries["noise"].unique())
+    top = homology_group(summaries["dim"].max())
+    return diagrams_figure(
+        "Persistence diagrams of classes (finite bars), from the least to the most total "
+        f"{top} persistence when clean",
+        {
+            f"{name} ({images[name]} images)": {
+                f"noise {level:g}": diagrams[CloudKey(name, level)] for level in levels
+            }
+            for name in spread_classes(summaries, DRAWN_CLASSES)
+        },
+        side=2.6,
+    )
+
+
+def spread_classes(summaries: pd.DataFrame, count: int) -> list[str]:
+    """`count` classes from the least to the most persistence of the top dimension when clean."""
+    top = (
+        summaries[
+            (summaries["noise"] == 0.0)
+            & (summaries["dim"] == summaries["dim"].max())
+            & (summaries["group"] != ALL)
+        ]
+        .sort_values("total_persistence", kind="stable")["group"]
+        .tolist()
+    )
+    places = np.linspace(0, len(top) - 1, min(count, len(top))).round().astype(int)
+    return [top[place] for place in places]
 
 
 def diagrams_figure(
-    title: str, rows: Mapping[str, Mapping[str, list[np.ndarray]]], side: float = 3.2
+    title: str, rows: Mapping[str, Mapping[str, Sequence[np.ndarray]]], side: float = 3.2
 ) -> Figure:
     """Persistence diagrams in a grid with shared axes.
 
@@ -101,84 +186,17 @@ def summaries_figure(summaries: pd.DataFrame, overall: str) -> Figure:
     for dim, line in zip(dims, grid, strict=True):
         of_dim = summaries[summaries["dim"] == dim]
         for (quantity, label), axes in zip(QUANTITIES.items(), line, strict=True):
-            by_class = _by_level(of_dim[of_dim["group"] != overall], quantity)
+            by_class = by_level(of_dim[of_dim["group"] != overall], quantity, "group")
             draw_spread(axes, by_class, COLOURS[0], "classes")
             if quantity != "total_persistence":
-                of_all = _by_level(of_dim[of_dim["group"] == overall], quantity)
+                of_all = by_level(of_dim[of_dim["group"] == overall], quantity, "group")
                 axes.plot(
                     of_all.index, of_all, "--s", color=COLOURS[5], label="sample of all classes"
                 )
-            _level_axis(axes, by_class.index)
+            level_axis(axes, by_class.index)
             axes.set(ylabel=label, title=f"{homology_group(dim)}: {quantity.replace('_', ' ')}")
     handles, labels = grid[0, -1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(handles))
     counted = by_class.shape[1]
     figure.suptitle(f"Vietoris-Rips diagrams of {counted} classes (thin lines) by noise level")
     return figure
-
-
-def distances_figure(
-    title: str,
-    unit: str,
-    distances: pd.DataFrame,
-    panels: Sequence[tuple[str, str, str]],
-    names: dict,
-) -> Figure:
-    """Distances against the noise level: a row per dimension, a column per yardstick.
-
-    distances: columns group, noise, dim, comparison, distance, of one metric and of classes.
-    panels: (title, comparison, yardstick); a yardstick that is known for the clean level alone
-    is drawn across. names: {comparison: its name in the legend}. No axis is shared: distances
-    of whole clouds and of halves are not to be compared.
-    """
-    dims = sorted(distances["dim"].unique())
-    figure, grid = new_figure(
-        5.2 * len(panels) + 0.4, 3.4 * len(dims) + 1.0, len(dims), len(panels), squeeze=False
-    )
-    for dim, line in zip(dims, grid, strict=True):
-        of_dim = distances[distances["dim"] == dim]
-        for (panel_title, comparison, yardstick), axes in zip(panels, line, strict=True):
-            measured = _by_level(of_dim[of_dim["comparison"] == comparison], "distance")
-            reference = _by_level(of_dim[of_dim["comparison"] == yardstick], "distance")
-            if len(reference) == 1:
-                reference = reference.loc[reference.index.repeat(len(measured))]
-                reference.index = measured.index
-            draw_spread(axes, measured, COLOURS[0], names[comparison])
-            draw_spread(axes, reference, COLOURS[1], names[yardstick], thin=False, line="--")
-            _level_axis(axes, measured.index)
-            axes.set(title=f"{homology_group(dim)}: {panel_title}", ylim=(0, None))
-            axes.set_ylabel(f"distance\n({unit})")
-    for axes in grid[-1]:
-        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.18)}
-        axes.legend(**place, fontsize=9, handlelength=3.5)
-    figure.suptitle(wrapped(title, figure.get_figwidth()))
-    return figure
-
-
-def draw_spread(
-    axes: Axes, table: pd.DataFrame, colour: str, name: str, thin: bool = True, line: str = "-"
-) -> None:
-    """Median and quartiles over the columns of `table`, by its index; and each column, thin.
-
-    A single level leaves nothing to connect: its columns are marks, its quartiles a bar.
-    """
-    if table.empty:
-        return
-    lower, median, upper = (table.quantile(q, axis=1) for q in (0.25, 0.5, 0.75))
-    alone = len(table) == 1
-    if thin:
-        axes.plot(table.index, table, marker="_" if alone else "", color=colour, **THIN)
-    if alone:
-        axes.vlines(table.index, lower, upper, color=colour, linewidth=10, alpha=BAND["alpha"])
-    axes.fill_between(table.index, lower, upper, color=colour, label=f"{name}: quartiles", **BAND)
-    axes.plot(table.index, median, line, color=colour, label=f"{name}: median", **MEDIAN)
-
-
-def _by_level(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
-    """Rows noise, columns group."""
-    return table.pivot_table(index="noise", columns="group", values=quantity)
-
-
-def _level_axis(axes: Axes, levels: pd.Index) -> None:
-    axes.set_xticks(list(levels), [f"{level:g}" for level in levels])
-    axes.set_xlabel("noise level")

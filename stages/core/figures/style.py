@@ -4,6 +4,7 @@ import textwrap
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -12,8 +13,8 @@ matplotlib.use("Agg")  # no display in CI; set before pyplot is imported
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from cycler import cycler
 from matplotlib import font_manager
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages.core.runtime.errors import can_be_written
@@ -63,6 +64,7 @@ OTHER_SCRIPTS = (
     "Symbola",
     "Segoe UI Symbol",
 )
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 BOXES = "Last Resort High-Efficiency"  # comes with Matplotlib: a box for every character
 
 
@@ -89,7 +91,7 @@ plt.rcParams.update(
         "grid.color": "#e6e6e6",
         "axes.axisbelow": True,
         "legend.frameon": False,
-        "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
+        "axes.prop_cycle": cycler(color=COLOURS),
         "image.cmap": "cividis",
     }
 )
@@ -124,6 +126,11 @@ def text_width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
+def homology_group(dim: int) -> str:
+    """H with the dimension as its subscript, in plain text."""
+    return f"H{str(dim).translate(SUBSCRIPTS)}"
+
+
 def pair_names(table: pd.DataFrame) -> list[str]:
     """The name in pictures of each pair in the columns class_a and class_b."""
     pairs = zip(table["class_a"], table["class_b"], strict=True)
@@ -148,9 +155,9 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def new_figure(
-    width: float, height: float, rows: int = 1, columns: int = 1, **options: object
-) -> tuple[Figure, Axes | np.ndarray]:
-    """A figure of width x height inches with a grid of axes."""
+    width: float, height: float, rows: int = 1, columns: int = 1, **options: Any
+) -> tuple[Figure, Any]:
+    """A figure of width x height inches with its Axes, or with an array of them for a grid."""
     return plt.subplots(rows, columns, figsize=(width, height), **options)
 
 

@@ -6,6 +6,7 @@ embedding itself or a method's layout of it.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import permutations
 
 import numpy as np
@@ -21,13 +22,16 @@ from stages.core.geometry.projections import (
     nearest_ranks,
     sample_classes,
     sample_images,
+    tsne_layout,
+    umap_layout,
 )
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.parallel import parallel_map
 from stages.settings.checks import require_two_classes
+from stages.settings.project import ProjectParams
 
 EMBEDDING = "embedding"  # the space that the others are layouts of
-METHODS = ("tsne", "umap")
+METHODS = {"tsne": "t-SNE", "umap": "UMAP"}  # {name: label for readers}
 SELECTIONS = ("all", "sampled")
 IN_ONE_PROCESS = "umap"  # compiles itself in every process that runs it
 
@@ -68,6 +72,9 @@ KEPT_RANKS = Schema(
     (*SPACE, name("class"), name("other"), whole("rank", low=1), whole("others", low=1)),
     key=("selection", "space", "noise", "class", "other"),
 )
+
+# Points (n, d) -> layout (n, 2).
+Method = Callable[[np.ndarray], np.ndarray]
 
 # What a layout is of: the name of a selection and a noise level; and in which space.
 Cloud = tuple[str, float]
@@ -124,13 +131,21 @@ def select(
     ]
 
 
+def methods_of(params: ProjectParams, seed: int) -> dict[str, Method]:
+    """Each of METHODS with its settings, and a seed."""
+    neighbours, min_dist = params.umap_neighbours, params.umap_min_dist
+    return {
+        "tsne": partial(tsne_layout, perplexity=params.perplexity, seed=seed),
+        "umap": partial(umap_layout, neighbours=neighbours, min_dist=min_dist, seed=seed),
+    }
+
+
 def lay_out(
-    clouds: Mapping[Cloud, np.ndarray], methods: Mapping[str, Callable[[np.ndarray], np.ndarray]]
+    clouds: Mapping[Cloud, np.ndarray], methods: Mapping[str, Method]
 ) -> dict[View, np.ndarray]:
     """{(selection, method, level): layout (n, 2)} of clouds {(selection, level): (n, d)}.
 
-    methods: {name: points (n, d) -> layout (n, 2)}. The noisy layouts of a selection and a method
-    are aligned with the clean one.
+    The noisy layouts of a selection and a method are aligned with the clean one.
     """
     # That which has one process for all its layouts starts first.
     batches = [(name, list(clouds)) for name in methods if name == IN_ONE_PROCESS]
@@ -152,9 +167,7 @@ def lay_out(
     }
 
 
-def _lay_out_batch(
-    job: tuple[Callable[[np.ndarray], np.ndarray], list[np.ndarray]],
-) -> list[np.ndarray]:
+def _lay_out_batch(job: tuple[Method, list[np.ndarray]]) -> list[np.ndarray]:
     method, batch = job
     return [method(points) for points in batch]
 

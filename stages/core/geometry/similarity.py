@@ -17,7 +17,8 @@ def linear_cka(a: np.ndarray, b: np.ndarray) -> float:
         return float("nan")
     kernels = []
     for side in (a, b):
-        centred = np.float64(side) - np.mean(side, axis=0, dtype=np.float64)  # changes no HSIC
+        centre = np.mean(side, axis=0, dtype=np.float64)
+        centred = np.asarray(side, np.float64) - centre  # changes no HSIC
         kernel = centred @ centred.T  # (n, n): fewer images than dimensions, as a rule
         np.fill_diagonal(kernel, 0)
         kernels.append(kernel)

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass, field
 from math import tau
+from typing import Any
 
 import cv2
 import numpy as np
+
+Real = float | np.floating  # a number of Python or of NumPy
 
 # sRGB in [0, 1], spread so that a person would give each the name it has here.
 COLOURS: dict[str, tuple[float, float, float]] = {
@@ -81,8 +84,8 @@ class Canvas:
         self.rescale(*PERIODS)
         self.recolour()
         azimuth, height = self.uniform(0, tau), self.uniform(0.5, 1.1)
-        light = (np.cos(azimuth), np.sin(azimuth), np.tan(height))
-        self.light = np.float32(light) / np.float32(np.linalg.norm(light))
+        light = np.array([np.cos(azimuth), np.sin(azimuth), np.tan(height)])
+        self.light = light.astype(np.float32) / np.float32(np.linalg.norm(light))
 
     def rescale(self, *scales: str) -> None:
         """Draws a word for the size of the features among those given, and a `period` for it."""
@@ -119,7 +122,7 @@ class Canvas:
     def chance(self, probability: float) -> bool:
         return bool(self.rng.random() < probability)
 
-    def pick(self, *options):
+    def pick(self, *options: Any) -> Any:
         """One of the options, all equally likely."""
         return options[int(self.rng.integers(len(options)))]
 
@@ -152,7 +155,7 @@ class Canvas:
             tries = np.stack([self.colour(*names) for _ in range(8)])
             difference = lab(tries) - lab(chosen[-1])
             # Lightness counts more: hue alone is lost in a dim or a greyscale picture.
-            apart = np.linalg.norm(difference * np.float32([1.2, 0.5, 0.5]), axis=1)
+            apart = np.linalg.norm(difference * np.array([1.2, 0.5, 0.5], np.float32), axis=1)
             enough = np.flatnonzero(apart >= contrast)
             chosen.append(tries[enough[0] if len(enough) else apart.argmax()])
         return np.stack(chosen)
@@ -160,7 +163,8 @@ class Canvas:
     def grid(self) -> tuple[np.ndarray, np.ndarray]:
         """Pixel centres x (to the right), y (down), each (size, size) float32 in [-1/2, 1/2]."""
         axis = (np.arange(self.size, dtype=np.float32) + 0.5) / self.size - 0.5
-        return tuple(np.meshgrid(axis, axis))
+        x, y = np.meshgrid(axis, axis)
+        return x, y
 
     def coordinates(
         self,

@@ -9,7 +9,7 @@ from math import tau
 import cv2
 import numpy as np
 
-from stages.core.painter.canvas import Canvas
+from stages.core.painter.canvas import Canvas, Real
 
 # --- random fields ----------------------------------------------------------------------------
 
@@ -24,7 +24,7 @@ def enlarge(grid: np.ndarray, size: int) -> np.ndarray:
 
 
 def noise(
-    canvas: Canvas, period: float | tuple[float, float], octaves: int = 1, gain: float = 0.5
+    canvas: Canvas, period: Real | tuple[Real, Real], octaves: int = 1, gain: float = 0.5
 ) -> np.ndarray:
     """Fractal value noise of zero mean and unit deviation; (period_x, period_y) stretches it.
 
@@ -56,9 +56,9 @@ def fibres(canvas: Canvas, fine: float, long: float) -> np.ndarray:
     columns, rows = min(int(1 / fine) + 2, 256), int(1 / long) + 2
     field = np.zeros((canvas.size, canvas.size), np.float32)
     for octave in (1, 2):
-        threads = canvas.rng.standard_normal((octave * rows, columns), dtype=np.float32)
+        drawn = canvas.rng.standard_normal((octave * rows, columns), dtype=np.float32)
         # Rows first: no single resize can both lengthen smoothly and average columns.
-        threads = cv2.resize(threads, (columns, canvas.size), interpolation=cv2.INTER_CUBIC)
+        threads = cv2.resize(drawn, (columns, canvas.size), interpolation=cv2.INTER_CUBIC)
         shrink = cv2.INTER_AREA if columns > canvas.size else cv2.INTER_CUBIC
         field += cv2.resize(threads, (canvas.size,) * 2, interpolation=shrink)
         columns = min(2 * columns, 256)
@@ -147,7 +147,7 @@ def cosine(t: np.ndarray) -> np.ndarray:
     return np.cos(np.float32(tau) * t)
 
 
-def arch(d: np.ndarray, radius: float = 1) -> np.ndarray:
+def arch(d: np.ndarray, radius: Real = 1) -> np.ndarray:
     """Height of a half circle over d in [-radius, radius], 0 beyond."""
     return np.sqrt(np.maximum(0, radius * radius - d * d))
 
@@ -175,12 +175,12 @@ def polar(u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return radius + 1e-4, angle / tau
 
 
-def headings(angles: np.ndarray) -> np.ndarray:
+def headings(angles: np.ndarray | Real) -> np.ndarray:
     """Unit vectors (..., 2) of angles (...) in radians."""
     return np.stack([np.cos(angles), np.sin(angles)], -1)
 
 
-def flow(canvas: Canvas, period: float, amount: float, octaves: int = 1) -> tuple:
+def flow(canvas: Canvas, period: float, amount: Real, octaves: int = 1) -> tuple:
     """A random displacement field du, dv of deviation `amount`, to add to coordinates."""
     return (
         np.float32(amount) * noise(canvas, period, octaves),

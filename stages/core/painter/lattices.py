@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stages.core.painter.canvas import Canvas
+from stages.core.painter.canvas import Canvas, Real
 from stages.core.painter.fields import noise, turned
 
 # --- points and cells -------------------------------------------------------------------------
@@ -52,7 +52,7 @@ def cells(
     canvas: Canvas,
     u: np.ndarray,
     v: np.ndarray,
-    period: float | tuple[float, float],
+    period: Real | tuple[Real, Real],
     jitter: float = 0.8,
     hexagonal: bool = False,
 ) -> Cells:

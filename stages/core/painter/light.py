@@ -18,7 +18,7 @@ def flat(canvas: Canvas, colour: np.ndarray) -> np.ndarray:
     return np.broadcast_to(np.float32(colour), (canvas.size, canvas.size, 3)).copy()
 
 
-def mix(below: np.ndarray, over: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def mix(below: np.ndarray, over: np.ndarray | float, mask: np.ndarray) -> np.ndarray:
     """`over` laid on `below` where the mask is 1; each an image or a colour (3,)."""
     return below + mask[..., None] * (over - below)
 
@@ -76,7 +76,7 @@ def relief(
     )
     lit = base * np.minimum(shade, np.float32(1.8))[..., None]
     if gloss:
-        half = canvas.light + np.float32([0, 0, 1])
+        half = canvas.light + np.array([0, 0, 1], np.float32)
         half /= np.linalg.norm(half)
         shine = np.maximum((half[2] - half[0] * gx - half[1] * gy) / length, 0)
         lit = lit + np.float32(gloss) * (shine**24)[..., None]

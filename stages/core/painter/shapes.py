@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from math import tau
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
-from stages.core.painter.canvas import Canvas
+from stages.core.painter.canvas import Canvas, Real
 from stages.core.painter.fields import headings, noise, turned, within
 from stages.core.painter.lattices import Spots, points, specks
 from stages.core.painter.light import mix, shadowed
@@ -42,8 +42,8 @@ def _average(canvas: Canvas, large: np.ndarray) -> np.ndarray:
 def strokes(
     canvas: Canvas,
     lines: Iterable[np.ndarray],
-    width: float | Sequence[float],
-    levels: Sequence[float] | None = None,
+    width: Real | Sequence[float] | np.ndarray,
+    levels: Sequence[float] | np.ndarray | None = None,
 ) -> np.ndarray:
     """Antialiased mask of polylines, each (k, 2) x, y; one width for all or one each.
 
@@ -60,15 +60,17 @@ def strokes(
     if thickness.ndim == shades.ndim == 0:
         groups = [(paths, int(thickness), int(shades))]
     else:
-        thickness, shades = (np.broadcast_to(a, len(lines)).tolist() for a in (thickness, shades))
-        groups = zip(([path] for path in paths), thickness, shades, strict=True)
+        each = (np.broadcast_to(a, len(lines)).tolist() for a in (thickness, shades))
+        groups = list(zip(([path] for path in paths), *each, strict=True))
     for group, thick, shade in groups:
         cv2.polylines(large, group, False, shade, thick, cv2.LINE_8, 4)
     return _average(canvas, large)
 
 
 def polygons(
-    canvas: Canvas, outlines: Iterable[np.ndarray], levels: Sequence[float] | None = None
+    canvas: Canvas,
+    outlines: Iterable[np.ndarray],
+    levels: Sequence[float] | np.ndarray | None = None,
 ) -> np.ndarray:
     """Antialiased mask of filled polygons, each (k, 2) x, y; `levels` as in `strokes`."""
     large = _large(canvas)
@@ -155,7 +157,7 @@ def strew(
     radius: tuple[float, float],
     soft: float = 0.0,
     faint: float = 0.6,
-    **shape,
+    **shape: Any,
 ) -> np.ndarray:
     """The image with specks in a colour, each at least `faint` opaque; `shape` as in `specks`."""
     depth, ids = specks(canvas, u, v, period, radius, **shape)

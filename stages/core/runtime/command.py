@@ -16,17 +16,19 @@ from pydantic.fields import FieldInfo
 
 from stages.core.runtime.errors import StudyError, one_line
 from stages.core.runtime.interruption import interruptible
-from stages.core.runtime.params import Section, read_params
+from stages.core.runtime.params import OneOf, Section, read_params
 from stages.core.runtime.paths import user_path
 
 INTERRUPTED = 128 + signal.SIGINT  # the exit code by which shells know it
 
 
-def stage(section: type[Section]) -> Callable[[Callable], click.Command]:
+def stage(section: type[Section], *others: type[Section]) -> Callable[[Callable], click.Command]:
     """Make a command of a function that takes `params`, and paths from click options.
 
     Each field of `section` becomes an option that overrides the value in params.yaml, so that
-    --help documents every setting. What goes wrong is said as `refusing` does.
+    --help documents every setting. others: sections of other stages whose settings this one reads
+    too, as they stand in params.yaml; the function takes them after `params`, in their order.
+    What goes wrong is said as `refusing` does.
     """
 
     def decorate(function: Callable) -> click.Command:
@@ -38,7 +40,8 @@ def stage(section: type[Section]) -> Callable[[Callable], click.Command]:
                 if (value := given.pop(f"set_{key}")) not in (None, ())
             }
             with refusing(section.name):
-                function(read_params(section, params_file, overrides), **given)
+                params = read_params(section, params_file, overrides)
+                function(params, *(read_params(other, params_file) for other in others), **given)
 
         for key, field in reversed(section.model_fields.items()):
             run = _option(key, field)(run)
@@ -85,7 +88,7 @@ def params_option(help: str) -> Callable:
     return path_option("--params", "params.yaml", help, "params_file")
 
 
-def path_option(flag: str, default: str, help: str, *name: str) -> Callable:
+def path_option(flag: str, default: str | None, help: str, *name: str) -> Callable:
     """An option that takes a path."""
     return click.option(
         flag, *name, type=_UserPath(), default=default, show_default=True, help=help
@@ -110,6 +113,8 @@ class _UserPath(click.Path):
 def _option(key: str, field: FieldInfo) -> Callable:
     """The option that overrides one field of a section."""
     kind, many = _type_on_the_command_line(field.annotation)
+    for choices in (each for each in field.metadata if isinstance(each, OneOf)):
+        kind = click.Choice(choices.names)
     flag = "--" + key.replace("_", "-")
     if kind is bool:
         flag += "/--no-" + key.replace("_", "-")

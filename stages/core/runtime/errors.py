@@ -1,6 +1,7 @@
 """The one exception for what a user can mend, and how a message quotes what a user wrote."""
 
 import reprlib
+from collections.abc import Collection
 
 _QUOTE = reprlib.Repr()
 _QUOTE.maxstring = _QUOTE.maxother = 250  # a path is to be found from the message: whole
@@ -17,6 +18,12 @@ class StudyError(Exception):
     The command line prints the message alone and exits with code 1. Anything else that is
     raised is a defect of the program and keeps its traceback.
     """
+
+
+def require_known(name: str, known: Collection[str], what: str) -> None:
+    """Raise StudyError where a name is none of the known ones; what: what it should name."""
+    if name not in known:
+        raise StudyError(f"{what}: {quoted(name)} is unknown; known are {', '.join(known)}")
 
 
 def can_be_written(name: str) -> bool:

@@ -8,8 +8,9 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, SupportsFloat
 
 from stages.core.runtime.errors import StudyError, one_line, quoted
 from stages.core.runtime.paths import home
@@ -282,7 +283,7 @@ def read_bytes(path: Path, stage: str, most_bytes: int) -> bytes:
         return stream.read()
 
 
-def open_regular(path: Path, stage: str, most_bytes: int) -> BinaryIO:
+def open_regular(path: Path, stage: str, most_bytes: int) -> BufferedReader:
     """Open a file that a stage wrote, to be read as bytes.
 
     Raises StudyError, which names the stage to run, unless it is a regular file (or a link to
@@ -334,6 +335,6 @@ def write_csv(path: Path, table: "pd.DataFrame") -> None:
         table.to_csv(unfinished, index=False, float_format="%.6g", lineterminator="\n")
 
 
-def rounded(value: float, digits: int = 6) -> float:
+def rounded(value: SupportsFloat, digits: int = 6) -> float:
     """`value` as a Python float of so many significant digits: what a metric states."""
     return float(f"{float(value):.{digits}g}")

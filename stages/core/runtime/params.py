@@ -5,11 +5,13 @@ Each stage defines its own section, so that a new setting makes that stage alone
 
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import CoreSchema, core_schema
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -30,6 +32,16 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 # In the form of Unicode (NFC) that the classes of a data set are in, whatever form a user typed.
 ClassName = Annotated[Text, AfterValidator(partial(unicodedata.normalize, "NFC"))]
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Marks a field, Annotated[str, OneOf(names)], whose choices are the names of a registry."""
+
+    names: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(self, *_: object) -> CoreSchema:
+        return core_schema.literal_schema(list(self.names))
 
 
 class Section(BaseModel):
@@ -120,7 +132,7 @@ class _Constructor(SafeConstructor):
         try:
             return super().construct_object(node, deep)
         except (ValueError, LookupError, ArithmeticError, TypeError, AttributeError):
-            kind = node.tag.rpartition(":")[2]
+            kind = str(node.tag).rpartition(":")[2]
             value = quoted(node.value) if isinstance(node, ScalarNode) else "this"
             problem = f"{value} is no {kind}"
             raise ConstructorError(problem=problem, problem_mark=node.start_mark) from None

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from open_clip.convert import convert_state_dict
-from open_clip.model import convert_to_custom_text_state_dict
+from open_clip.model import CLIP, CustomTextCLIP, convert_to_custom_text_state_dict
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -115,13 +115,15 @@ def _own_names(weights: dict[str, Tensor], where: str) -> dict[str, Tensor]:
         named = {name.removeprefix(shared[0]): tensor for name, tensor in named.items()}
 
 
-def load_weights(model: nn.Module, weights: dict[str, Tensor], where: str, name: str) -> None:
+def load_weights(
+    model: CLIP | CustomTextCLIP, weights: dict[str, Tensor], where: str, name: str
+) -> None:
     """Load weights into the model `name`; raises StudyError as `fitting_weights` does."""
     model.load_state_dict(fitting_weights(model, weights, where, name))
 
 
 def fitting_weights(
-    model: nn.Module, weights: dict[str, Tensor], where: str, name: str
+    model: CLIP | CustomTextCLIP, weights: dict[str, Tensor], where: str, name: str
 ) -> dict[str, Tensor]:
     """The weights by the names, in the shapes and number formats of the model `name`.
 
@@ -160,7 +162,7 @@ def fitting_weights(
 
 def _fitting(key: str, found: object, wanted: Tensor, where: str, name: str) -> Tensor:
     """One of the weights, in the number format of the model's."""
-    if type(found) not in (Tensor, nn.Parameter):
+    if not isinstance(found, Tensor) or type(found) not in (Tensor, nn.Parameter):
         raise StudyError(f"{where} holds no plain tensor as {key}; save the model's state_dict")
     if found.layout is not torch.strided or found.is_quantized or found.is_meta:
         raise StudyError(

@@ -9,7 +9,7 @@ import math
 import typing
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import timm
 from open_clip.coca_model import MultimodalCfg
@@ -88,7 +88,7 @@ NULLS = {"patch_size", "timm_pool", "timm_proj"}  # where open_clip's own config
 
 def _section_of(settings: type, ranges: dict[str, Any]) -> type[_Section]:
     """The schema of one of open_clip's dataclasses."""
-    fields = {}
+    fields: dict[str, Any] = {}
     for name, annotation in typing.get_type_hints(settings).items():
         default = getattr(settings, name)
         kinds = {annotation}
@@ -101,9 +101,16 @@ def _section_of(settings: type, ranges: dict[str, Any]) -> type[_Section]:
     return create_model(settings.__name__, __base__=_Section, **fields)
 
 
-VisionSettings = _section_of(CLIPVisionCfg, RANGES | RANGES_OF_VISION)
-TextSettings = _section_of(CLIPTextCfg, RANGES)
-MultimodalSettings = _section_of(MultimodalCfg, RANGES)
+if TYPE_CHECKING:  # what is made at run time is no type to a type checker
+    VisionSettings = Any
+    TextSettings = Any
+    MultimodalSettings = Any
+    SizeOrPair = int | tuple[int, int]
+else:
+    VisionSettings = _section_of(CLIPVisionCfg, RANGES | RANGES_OF_VISION)
+    TextSettings = _section_of(CLIPTextCfg, RANGES)
+    MultimodalSettings = _section_of(MultimodalCfg, RANGES)
+    SizeOrPair = _number_or_list(Size, tuple[Size, Size])
 
 
 class ModelSettings(_Section):
@@ -124,7 +131,7 @@ class ModelSettings(_Section):
 class PreprocessSettings(_Section):
     """How images are prepared: open_clip's PreprocessCfg."""
 
-    size: _number_or_list(Size, tuple[Size, Size]) | None = None
+    size: SizeOrPair | None = None
     mode: Literal["RGB"] = "RGB"
     mean: tuple[Mean, Mean, Mean] | None = None
     std: tuple[Deviation, Deviation, Deviation] | None = None
@@ -210,7 +217,8 @@ def _require_size(config: ModelConfig, file: Path) -> None:
 
 def as_pair(size: int | tuple[int, int] | list[int]) -> tuple[int, int]:
     """(height, width) of an image size, which open_clip writes as one number where it is square."""
-    return (size, size) if isinstance(size, int) else tuple(size)
+    height, width = (size, size) if isinstance(size, int) else size
+    return height, width
 
 
 def _sentence(fault: ErrorDetails) -> str:

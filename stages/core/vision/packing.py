@@ -9,7 +9,14 @@ Only open_clip's own vision transformers are touched, and of them only what is k
 """
 
 import torch
-from open_clip.transformer import QuickGELU, ResidualAttentionBlock, VisionTransformer
+from open_clip.modified_resnet import ModifiedResNet
+from open_clip.timm_model import TimmModel
+from open_clip.transformer import (
+    CustomResidualAttentionBlock,
+    QuickGELU,
+    ResidualAttentionBlock,
+    VisionTransformer,
+)
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,7 +34,7 @@ def can_pack() -> bool:
     )
 
 
-def pack(tower: nn.Module) -> None:
+def pack(tower: VisionTransformer | TimmModel | ModifiedResNet) -> None:
     """Swap the modules of an image tower in place; the tower must be in bfloat16, on the CPU."""
     if type(tower) is not VisionTransformer:
         return
@@ -130,7 +137,7 @@ def _cuts_patches(convolution: nn.Conv2d) -> bool:
     )
 
 
-def _can_pack_block(module: nn.Module) -> bool:
+def _can_pack_block(module: ResidualAttentionBlock | CustomResidualAttentionBlock) -> bool:
     """Whether a module is open_clip's plain block: self-attention, nothing scaled after it."""
     if type(module) is not ResidualAttentionBlock or hasattr(module, "ln_1_kv"):
         return False

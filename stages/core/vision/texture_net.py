@@ -8,10 +8,14 @@ compares it with networks of timm.
 """
 
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 from timm.models import register_model
 from torch import Tensor, nn
+
+# open_clip's configurations of the models that have this network as their image tower.
+ARCHITECTURES = Path(__file__).with_name("architectures")
 
 WIDTHS = (64, 128, 256)  # channels at a quarter, an eighth and a sixteenth of the image's side
 
@@ -27,7 +31,7 @@ class TextureNet(nn.Module):
         self.layers = nn.Sequential(*layers)
         # What open_clip asks of a network of timm.
         self.num_features = WIDTHS[-1]
-        self.default_cfg = {}
+        self.default_cfg: dict[str, object] = {}
 
     def reset_classifier(self, num_classes: int, **_: object) -> None:
         """There is no classifier to take off; open_clip puts its projection after forward()."""
@@ -51,7 +55,7 @@ class Residual(nn.Module):
         super().__init__()
         self.first = ConvNorm(channels, channels, kernel=3)
         self.second = ConvNorm(channels, channels, kernel=3)
-        nn.init.zeros_(self.second[1].weight)
+        nn.init.zeros_(self.second.get_parameter("1.weight"))
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(x + self.second(torch.relu(self.first(x))))

@@ -55,7 +55,7 @@ def _metal(canvas: Canvas, colour: np.ndarray, height: np.ndarray) -> np.ndarray
     gx, gy = gradient(height * canvas.size)
     lx, ly = lamp(canvas)
     lean = -(lx * gx + ly * gy) / np.sqrt(1 + gx * gx + gy * gy)
-    scale = np.float32([0.12, 0.3, 0.25, 0.75, 0.9, 1.1, 1.9, 1.0, 0.5])[:, None]
+    scale = np.array([0.12, 0.3, 0.25, 0.75, 0.9, 1.1, 1.9, 1.0, 0.5], np.float32)[:, None]
     return ramp(np.clip(scale * colour, 0, 1), (lean + 1) / 2)
 
 

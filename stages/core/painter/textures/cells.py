@@ -207,7 +207,7 @@ def _bees(canvas: Canvas, image: np.ndarray, period: float) -> np.ndarray:
     """A few bees on the comb, each a little longer than a cell is wide."""
     dark = canvas.colour("brown", "black", jitter=0.03)
     amber = canvas.colour("gold", "orange", jitter=0.04)
-    wing = np.float32([0.8, 0.78, 0.7])
+    wing = np.array([0.8, 0.78, 0.7], np.float32)
     # Along the body, to its side, half length, half width, turned by, colour; lengths in cells.
     parts = (
         (-0.2, 0, 0.55, 0.28, 0, dark),

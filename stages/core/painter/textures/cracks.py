@@ -277,7 +277,7 @@ def _leaf(canvas: Canvas) -> np.ndarray:
     puff = period * canvas.uniform(0.05, 0.25) * np.minimum(gap * 2, 0.7) + 0.0015 * mesh
     image = tinted(blade, 0.08 * noise(canvas, 0.3, 3))
     image = relief(canvas, image, puff, gloss=canvas.uniform(0, 0.25), ambient=0.5)
-    pale = blade + canvas.uniform(0.35, 0.8) * (np.float32([0.95, 0.95, 0.75]) - blade)
+    pale = blade + canvas.uniform(0.35, 0.8) * (np.array([0.95, 0.95, 0.75], np.float32) - blade)
     vein = pale if canvas.chance(0.75) else canvas.palette[1] * 0.6
     veins = np.maximum(ribs, canvas.uniform(0.15, 0.5) * fine)
     return np.clip(mix(image, vein, veins), 0, 1)
@@ -300,7 +300,7 @@ def _wing(canvas: Canvas) -> np.ndarray:
     veins = np.maximum(mesh, ribs)
     if leaf:
         blade = canvas.palette[0]
-        vein = (blade / 2 + np.float32([0.5, 0.5, 0.35])) * canvas.pick(1.0, 1.0, 0.25)
+        vein = (blade / 2 + np.array([0.5, 0.5, 0.35], np.float32)) * canvas.pick(1.0, 1.0, 0.25)
         film = tinted(blade, 0.1 * canvas.table(-1, 1)[c.ids])
         return np.clip(mix(film, vein, np.maximum(veins, contours(canvas, v, 0.03))), 0, 1)
     film = ramp(canvas.palette[:2], unit(noise(canvas, 0.5, 3)))

@@ -90,8 +90,8 @@ def _strewn_dots(canvas: Canvas) -> np.ndarray:
     canvas.rescale("fine", "medium")
     period = max(0.9 * canvas.period, 0.05)
     names = canvas.pick(BRIGHTS, GREYS, BRIGHTS, EARTHS)
-    ground, *palette = canvas.colours(canvas.integer(2, 6), *names, contrast=50)
-    palette = np.stack(palette)
+    colours = canvas.colours(canvas.integer(2, 6), *names, contrast=50)
+    ground, palette = colours[0], colours[1:]
     packed = canvas.chance(0.4)
     sheet = clear_sheet(canvas)
     for share in (0.5, 1.0) if packed else (1.0,):

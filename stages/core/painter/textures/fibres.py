@@ -14,7 +14,7 @@ from stages.core.painter.shapes import curls, strokes
 
 def _tones(colour: np.ndarray, dark: float) -> np.ndarray:
     """The colour (3, 3) in shadow, in half light and in full light."""
-    tones = lift(colour) * np.float32([[dark], [0.8], [1.25]])
+    tones = lift(colour) * np.array([[dark], [0.8], [1.25]], np.float32)
     tones[2] += np.float32(0.3) * (1 - tones[2])
     return np.clip(tones, 0, 1)
 

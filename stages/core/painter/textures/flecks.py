@@ -184,7 +184,7 @@ def _freckles(
     long: float = 1.3,
 ) -> np.ndarray:
     """The image under spots of two sizes, each of a strength of its own."""
-    clear = 1
+    clear = np.ones((canvas.size, canvas.size), np.float32)
     for scale in (0.8, 0.4):
         period = canvas.period * scale
         depth, ids = specks(canvas, u, v, period, (0.04, 0.28), long, 0.09, share, (-0.5, 0.5))
@@ -196,13 +196,14 @@ def _freckled_skin(canvas: Canvas) -> np.ndarray:
     """Cheeks, arms and shoulders, now and then a face."""
     canvas.rescale("fine", "medium")
     x, y = canvas.grid()
-    fair, tanned = np.float32([0.93, 0.76, 0.66]), np.float32([0.72, 0.48, 0.35])
+    fair = np.array([0.93, 0.76, 0.66], np.float32)
+    tanned = np.array([0.72, 0.48, 0.35], np.float32)
     skin = fair + canvas.uniform(0, 1) * (tanned - fair)
     skin = skin + canvas.rng.normal(0, 0.025, 3).astype(np.float32)
     rosy = smoothstep(noise(canvas, canvas.uniform(0.3, 0.6)), -0.3, 1.5)
-    image = mix(flat(canvas, skin), skin * np.float32([1.02, 0.78, 0.76]), 0.5 * rosy)
+    image = mix(flat(canvas, skin), skin * np.array([1.02, 0.78, 0.76], np.float32), 0.5 * rosy)
     share = canvas.uniform(0.55, 0.9) + 0.25 * noise(canvas, 0.4)
-    dark = skin * np.float32([0.7, 0.52, 0.4]) * canvas.uniform(0.75, 1.1)
+    dark = skin * np.array([0.7, 0.52, 0.4], np.float32) * canvas.uniform(0.75, 1.1)
     image = _freckles(canvas, image, x, y, dark, canvas.uniform(0.08, 0.25), share)
     height = canvas.uniform(0.01, 0.06) * noise(canvas, canvas.uniform(0.5, 1))
     image = relief(canvas, image, height + grain(canvas, 0.0006), canvas.uniform(0, 0.25), 0.5)
@@ -219,7 +220,7 @@ def _face(canvas: Canvas, image: np.ndarray) -> np.ndarray:
     lid = 0.05 * (1 - (across / 0.12) ** 2)
     iris = np.hypot(across, down)
     white, blue = (
-        np.float32([0.93, 0.91, 0.89]),
+        np.array([0.93, 0.91, 0.89], np.float32),
         canvas.colour("sky blue", "green", "brown", "teal"),
     )
     eye = mix(flat(canvas, white), blue, smoothstep(0.045 - iris, 0, 0.008))
@@ -357,8 +358,8 @@ def _strands(canvas: Canvas, image: np.ndarray, _light: bool) -> np.ndarray:
     rods = zip(fixed_point(canvas, ends).tolist(), inks(0.75 * colours), strict=True)
     lights = zip(fixed_point(canvas, lit_ends).tolist(), inks(1.1 * colours + 0.06), strict=True)
     for (rod, dark), (light, bright) in zip(rods, lights, strict=True):
-        cv2.line(sheet, *rod, dark, thick, cv2.LINE_8, 4)
-        cv2.line(sheet, *light, bright, max(1, thick // 2), cv2.LINE_8, 4)
+        cv2.line(sheet, rod[0], rod[1], dark, thick, cv2.LINE_8, 4)
+        cv2.line(sheet, light[0], light[1], bright, max(1, thick // 2), cv2.LINE_8, 4)
     return lay(canvas, image, sheet, width / 2)
 
 

@@ -29,7 +29,9 @@ def _pits(
     return depth
 
 
-def _hollow(canvas: Canvas, base: np.ndarray, depth: np.ndarray, full: float, floor: float):
+def _hollow(
+    canvas: Canvas, base: np.ndarray, depth: np.ndarray, full: float, floor: float
+) -> np.ndarray:
     """A surface eaten away to a depth, darker inside: as dark as `floor` well below `full`."""
     dark = (1 - floor) * (np.exp(-depth / full) - 1)
     height = -depth * canvas.uniform(0.8, 1.4) + 0.0015 * noise(canvas, 0.025, 2)
@@ -48,7 +50,7 @@ def perforated(canvas: Canvas) -> np.ndarray:
     shape = canvas.pick("round", "round", "round", "round", "square", "slot", "lozenge", "hexagon")
     long = canvas.uniform(1.8, 3) if shape == "slot" else 1.0
     spots = lattice(canvas, u, v / long, period, 0, canvas.chance(0.6))
-    radius = canvas.uniform(0.16, 0.36)
+    radius: float | np.ndarray = canvas.uniform(0.16, 0.36)
     if canvas.chance(0.12):
         radius = radius * np.clip(0.75 + 0.35 * noise(canvas, 0.5), 0.1, 1.2)
     top = radius - _hole_distance(shape, spots, long)

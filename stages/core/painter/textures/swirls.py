@@ -212,7 +212,7 @@ def _shell(canvas: Canvas) -> np.ndarray:
     tone = ramp(canvas.palette, across + canvas.uniform(0, 0.3) * ribs)
     image = relief(canvas, tone, height, gloss=canvas.uniform(0, 0.4))
     image = image * smoothstep(np.minimum(across, 1 - across), -0.02, 0.08)[..., None]
-    return mix(material(canvas, canvas.colour()), image, np.float32(t < 0))
+    return mix(material(canvas, canvas.colour()), image, (t < 0).astype(np.float32))
 
 
 def _stairs(canvas: Canvas) -> np.ndarray:

@@ -4,7 +4,7 @@ from math import tau
 
 import numpy as np
 
-from stages.core.painter.canvas import EARTHS, HAIRS, METALS, Canvas
+from stages.core.painter.canvas import EARTHS, HAIRS, METALS, Canvas, Real
 from stages.core.painter.fields import (
     arch,
     blur,
@@ -27,7 +27,7 @@ STRAWS = ("tan", "beige", "brown", "gold", "cream", "grey", "charcoal", "white")
 
 
 def _plait(
-    p: np.ndarray, q: np.ndarray, count: int, thick: float, swing: float, length: float
+    p: np.ndarray, q: np.ndarray, count: int, thick: float, swing: Real, length: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Strands that swing over one another along a figure of eight.
 
@@ -280,7 +280,7 @@ def knitted(canvas: Canvas) -> np.ndarray:
     du, dv = flow(canvas, 0.12, 0.1 * side)
     s, t = (u + du) / side, (v + dv) / (side * np.float32(canvas.uniform(0.6, 0.85)))
     colour = np.maximum(lift(canvas.colour()), np.float32(0.22))
-    ground = np.float32(0)
+    ground: np.ndarray | np.float32 = np.float32(0)
     if kind == "cable":
         canvas.rescale("coarse")
         side = np.float32(canvas.period * canvas.uniform(0.22, 0.3))

@@ -1,0 +1,220 @@
+"""Where images come from: procedurally generated, the official release, or a user's folder.
+
+Each function of `SOURCES` puts the images that params ask for into a new folder, by their ids.
+"""
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from stages.core.dataset.images import MOST_BYTES, decode
+from stages.core.dataset.layout import (
+    Layout,
+    class_of,
+    passed_over,
+    read_layout,
+    stratified_splits,
+)
+from stages.core.dataset.preview import chosen_classes
+from stages.core.dataset.reading import (
+    Fault,
+    Report,
+    Tally,
+    UnreadableFile,
+    read_bounded,
+    refuse,
+)
+from stages.core.dataset.release import extract, missing_of, obtain, official_release
+from stages.core.dataset.selection import choose, source_folder
+from stages.core.dataset.summary import Seen, digest_of
+from stages.core.painter import ATTRIBUTES, paint
+from stages.core.runtime.errors import printable
+from stages.core.runtime.parallel import parallel_map
+from stages.core.runtime.randomness import generator_for
+from stages.settings.checks import require_two_classes
+from stages.settings.fetch import NAMED_SOURCES, FetchParams
+
+JPEG_QUALITY = 92
+CHUNK = 20  # images to a piece of parallel work
+LISTED_IMAGES = 20
+
+
+@dataclass(frozen=True)
+class Places:
+    """The folders of a fetch.
+
+    new: where the data set is put together; images: where it goes at the end; downloads: where
+    archives are kept.
+    """
+
+    new: Path
+    images: Path
+    downloads: Path
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The images that a source gave.
+
+    tally: what a release disagrees with itself in; skipped: names that were passed over.
+    """
+
+    layout: Layout
+    seen: Seen
+    tally: Tally = field(default_factory=Tally)
+    skipped: Sequence[str] = ()
+
+
+def from_generator(params: FetchParams, places: Places) -> Fetched:
+    """Images of DTD's attributes, procedurally generated."""
+    return Fetched(*generate_textures(params, places.new / "images"))
+
+
+def from_release(params: FetchParams, places: Places) -> Fetched:
+    """Images of the official release of DTD, which is downloaded unless it has been."""
+    release, tally = official_release(), Tally()
+    archive = obtain(release, places.downloads)
+    source = extract(archive, places.new / "archive")
+    layout = read_layout(source, params.seed, tally)
+    tally(missing_of(layout, release, archive))
+    copied = copy_chosen(params, layout, source, places.new / "images", report=tally)
+    shutil.rmtree(places.new / "archive")
+    return Fetched(*copied, tally)
+
+
+def from_folder(params: FetchParams, places: Places) -> Fetched:
+    """Images of the folder that params name as the source."""
+    source = source_folder(params.source, places.images)
+    layout = read_layout(source, params.seed)
+    skipped = passed_over(source / "images")
+    return Fetched(*copy_chosen(params, layout, source, places.new / "images"), skipped=skipped)
+
+
+# By `FetchParams.kind`.
+SOURCES: dict[str, Callable[[FetchParams, Places], Fetched]] = {
+    "textures": from_generator,
+    "dtd": from_release,
+    "folder": from_folder,
+}
+
+
+# Generated images
+
+
+def generate_textures(
+    params: FetchParams, folder: Path, workers: int | None = None
+) -> tuple[Layout, Seen]:
+    """Generate the images into folder/<class>/; the same bytes for any number of workers."""
+    classes = chosen_classes(params.classes, ATTRIBUTES)
+    require_two_classes(classes, "fetch.classes")
+    count = params.images_per_class or NAMED_SOURCES["textures"].images_per_class
+    ids = [f"{name}/{name}_{i:04d}.jpg" for name in classes for i in range(1, count + 1)]
+    _make_class_folders(folder, classes)
+    generate_some = partial(_generate_some, folder, params.seed, params.image_size)
+    digests = _merged(parallel_map(generate_some, _chunks(ids), "generate", workers))
+    layout = Layout(stratified_splits(ids, params.seed), {name: [class_of(name)] for name in ids})
+    return layout, Seen(params.image_size, params.image_size, Counter(), digests)
+
+
+def _generate_some(folder: Path, seed: int, size: int, ids: Sequence[str]) -> dict[str, str]:
+    """Generate and save some images; return {id: digest}."""
+    digests = {}
+    for name in ids:
+        number = int(Path(name).stem.rpartition("_")[2])
+        painting = paint(class_of(name), generator_for(seed, "fetch", class_of(name), number), size)
+        image = Image.fromarray(painting.pixels)
+        image.save(folder / name, quality=JPEG_QUALITY)
+        digests[name] = digest_of(image)
+    return digests
+
+
+# Copied images
+
+
+class Checked(NamedTuple):
+    """An image that was read: its sides in pixels, its conversions to RGB, what it shows."""
+
+    sides: tuple[int, int]
+    conversions: tuple[str, ...]
+    digest: str
+
+
+def copy_chosen(
+    params: FetchParams,
+    layout: Layout,
+    source: Path,
+    folder: Path,
+    workers: int | None = None,
+    report: Report = refuse,
+) -> tuple[Layout, Seen]:
+    """Choose images as params say, decode each fully and copy it, bytes unchanged, to `folder`.
+
+    Reported are all the images that cannot be read; where that passes they are left out.
+    """
+    layout = choose(layout, params, source)
+    require_two_classes(layout.classes, source / "images")
+    _make_class_folders(folder, layout.classes)
+    copy_some = partial(_copy_some, source / "images", folder)
+    chunks = [[(name, layout.files.get(name, name)) for name in ids] for ids in _chunks(layout.ids)]
+    pieces = parallel_map(copy_some, chunks, "check and copy", workers)
+    faults = [f"{name} ({why})" for name, why in _merged([bad for _, bad in pieces]).items()]
+    if faults:
+        report([_unreadable(source / "images", faults)])
+    checked = _merged([good for good, _ in pieces])
+    sides = [side for image in checked.values() for side in image.sides]
+    return layout.keep(checked), Seen(
+        min(sides),
+        max(sides),
+        Counter(kind for image in checked.values() for kind in image.conversions),
+        {name: image.digest for name, image in checked.items()},
+    )
+
+
+def _copy_some(
+    source: Path, target: Path, names: Sequence[tuple[str, str]]
+) -> tuple[dict[str, Checked], dict[str, str]]:
+    """Copy some images, given as (id, path in `source`), to their ids in `target`.
+
+    Returns {id: what was seen}, and {id: why it cannot be read} of the others.
+    """
+    good, bad = {}, {}
+    for name, file in names:
+        try:
+            data = read_bounded(source / file, MOST_BYTES)
+            image, conversions = decode(data)
+        except UnreadableFile as error:
+            bad[name] = str(error)
+            continue
+        with (target / name).open("xb") as copy:  # where case does not count, two may be one
+            copy.write(data)
+        good[name] = Checked(image.size, conversions, digest_of(image))
+    return good, bad
+
+
+def _unreadable(folder: Path, faults: Sequence[str]) -> Fault:
+    more = len(faults) - LISTED_IMAGES
+    listed = "; ".join(map(printable, faults[:LISTED_IMAGES])) + (
+        f"; and {more:,} more" if more > 0 else ""
+    )
+    count = f"{len(faults):,} images" if len(faults) > 1 else "1 image"
+    what = f"{count} cannot be read: {listed}"
+    return Fault("images", str(folder), what, "repair or remove them", len(faults))
+
+
+def _make_class_folders(folder: Path, classes: Sequence[str]) -> None:
+    for name in classes:
+        (folder / name).mkdir(parents=True)
+
+
+def _chunks(ids: Sequence[str]) -> list[Sequence[str]]:
+    return [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
+
+
+def _merged(pieces: Sequence[dict]) -> dict:
+    return {key: value for piece in pieces for key, value in piece.items()}

@@ -1,0 +1,140 @@
+"""What the diagrams of clouds take, estimated before the work starts, and what is refused.
+
+From H1 on time is a matter of the data and not of the number of points alone, so that no cap on
+points would do: 480 points that are nearly equidistant, isotropic in 512 dimensions, take
+hundreds of times as long as 480 embeddings. A cap that lets the embeddings of a whole data set
+pass lets such a cloud run for hours. So samples of each cloud are timed.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from stages.core.artifacts.diagrams import ALL
+from stages.core.runtime.errors import StudyError
+from stages.core.runtime.parallel import parallel_map
+from stages.core.runtime.randomness import generator_for
+from stages.core.topology.clouds import Cloud
+from stages.core.topology.rips import distance_matrix, persistence_diagrams
+
+GIB = 2**30
+
+# Samples double in size, up to half of the cloud or until one takes so many seconds.
+SMALLEST_SAMPLE = 24
+SAMPLE_SECONDS = 0.1
+# Time grows with n at least as fast as the pairs do, from H1 on as the triangles that are looked
+# at; and more steeply beyond the samples than up to them.
+LEAST_EXPONENT = (2.0, 3.0, 3.0)
+EXTRA_EXPONENT = 0.5
+
+# Memory of the matrix, its copies and lists of its edges, per pair of points; and of the columns
+# that a reduction fills, which grow with the time that it takes. By highest dimension.
+BYTES_PER_PAIR = (16, 48, 48)
+BYTES_PER_SECOND = (0, 6 * 2**20, 35 * 2**20)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """An estimate: seconds of one core, bytes at the peak, and the power of n they grow with."""
+
+    seconds: float
+    memory_bytes: float
+    exponent: float
+
+
+def estimate_cost(
+    points: np.ndarray,
+    max_dim: int,
+    engine: str = "gudhi",
+    seconds_of: Callable[[np.ndarray], float] | None = None,
+) -> Cost:
+    """What `persistence_diagrams` of a cloud (n, d) will cost on this machine.
+
+    Samples of n / 2^k points are timed, the smallest first. The power law through the last two
+    is continued to n. This tells minutes from hours, and no more: see
+    `benchmarks.topology --estimates`. A cloud that is too small for two samples takes no time
+    worth an estimate.
+
+    seconds_of: times one sample; for tests.
+    """
+    n = len(points)
+    timed = seconds_of or (lambda sample: _seconds(sample, max_dim, engine))
+    order = generator_for("cost", n).permutation(n)
+    sizes = [n >> k for k in range(n.bit_length(), 0, -1) if n >> k >= SMALLEST_SAMPLE]
+    taken = []
+    for size in sizes:
+        taken.append(max(timed(points[order[:size]]), 1e-6))
+        if taken[-1] > SAMPLE_SECONDS:
+            break
+    seconds, exponent = 0.0, LEAST_EXPONENT[max_dim]
+    if len(taken) > 1:
+        exponent = max(exponent, np.log2(taken[-1] / taken[-2])) + EXTRA_EXPONENT
+        seconds = taken[-1] * (n / sizes[len(taken) - 1]) ** exponent
+    memory = BYTES_PER_PAIR[max_dim] * n**2 + BYTES_PER_SECOND[max_dim] * seconds
+    return Cost(seconds, memory, exponent)
+
+
+def estimate_costs(clouds: Sequence[Cloud], max_dim: int, engine: str) -> list[Cost]:
+    """`estimate_cost` of each cloud."""
+    return parallel_map(partial(_estimate, max_dim, engine), clouds, "estimating")
+
+
+def _estimate(max_dim: int, engine: str, cloud: Cloud) -> Cost:
+    return estimate_cost(cloud.points(), max_dim, engine)
+
+
+def _seconds(points: np.ndarray, max_dim: int, engine: str) -> float:
+    # Of this process, so that another one on the same core does not count.
+    start = time.process_time()
+    persistence_diagrams(distance_matrix(points), max_dim, engine)
+    return time.process_time() - start
+
+
+def require_affordable(
+    clouds: Sequence[Cloud],
+    costs: Sequence[Cost],
+    max_dim: int,
+    memory_gib: float,
+    minutes: float,
+    cores: int,
+) -> int:
+    """The number of clouds to compute at once, at most `cores`.
+
+    Raises StudyError where a diagram is estimated to need more memory than `memory_gib`, or all
+    of them more time than `minutes`.
+    """
+    heaviest = max(range(len(clouds)), key=lambda i: costs[i].memory_bytes)
+    needed = costs[heaviest].memory_bytes / GIB
+    if needed > memory_gib:
+        raise StudyError(
+            f"persistence.memory_gib: {_described(clouds[heaviest], max_dim)} would need about "
+            f"{needed:.2g} GiB, {memory_gib:g} are allowed; "
+            f"{_fix(clouds[heaviest], costs[heaviest], memory_gib / needed, max_dim)}"
+        )
+    workers = max(1, min(cores, int(memory_gib / needed)))
+    wanted = sum(cost.seconds for cost in costs) / 60 / workers
+    if wanted > minutes:
+        slowest = max(range(len(clouds)), key=lambda i: costs[i].seconds)
+        raise StudyError(
+            f"persistence.minutes: the diagrams would take about {wanted:.2g} minutes, "
+            f"{workers} at a time, {minutes:g} are allowed, the longest "
+            f"{_described(clouds[slowest], max_dim)} with {costs[slowest].seconds / 60:.2g}; "
+            f"{_fix(clouds[slowest], costs[slowest], minutes / wanted, max_dim)}"
+        )
+    return workers
+
+
+def _described(cloud: Cloud, max_dim: int) -> str:
+    key = cloud.key
+    return f"H{max_dim} of {key.group} at noise {key.noise:.2f} ({len(cloud.rows)} points)"
+
+
+def _fix(cloud: Cloud, cost: Cost, share: float, max_dim: int) -> str:
+    """What to change so that a cloud costs no more than a `share` of its estimate."""
+    setting = "points_overall" if cloud.key.group == ALL else "points_per_class"
+    points = max(4, int(0.9 * len(cloud.rows) * share ** (1 / cost.exponent)))
+    fewer_dims = " or persistence.max_dim" if max_dim > 0 else ""
+    return f"lower persistence.{setting} to {points}{fewer_dims}, or raise the limit"
