@@ -137,7 +137,7 @@ def _last_birth(distances: np.ndarray) -> float:
     nothing is born after t. The least such t is the longest edge of the relative neighbourhood
     graph (Toussaint, Pattern Recognition 12, 1980); it holds the minimum spanning tree, whose
     longest edge is thus a lower bound. Of unit vectors in hundreds of dimensions t leaves a
-    tenth to a third of the edges.
+    tenth to a half of the edges.
 
     Edges are struck off by witness: of the longest edge left, the point deepest between its
     ends is tried as the third point of every edge left. After n witnesses the longest edge
