@@ -81,7 +81,7 @@ def test_estimate_continues_a_power_law() -> None:
     assert cost.memory_bytes == pytest.approx(expected)
 
 
-def test_no_more_than_half_of_a_cloud_is_timed_and_growth_is_at_least_that_of_the_work() -> None:
+def test_no_more_than_half_of_a_cloud_is_timed_and_growth_is_at_least_that_of_the_pairs() -> None:
     sizes: list[int] = []
 
     def seconds(sample: np.ndarray) -> float:
@@ -90,7 +90,7 @@ def test_no_more_than_half_of_a_cloud_is_timed_and_growth_is_at_least_that_of_th
 
     cost = estimate_cost(np.zeros((400, 2)), 2, seconds_of=seconds)
     assert sorted(set(sizes)) == [25, 50, 100, 200]
-    assert cost.exponent == LEAST_EXPONENT[2] + EXTRA_EXPONENT
+    assert cost.exponent == LEAST_EXPONENT
 
 
 def test_estimate_of_a_steeper_law_is_higher() -> None:
@@ -126,4 +126,4 @@ def test_a_small_cloud_takes_no_time_worth_an_estimate() -> None:
 def test_estimate_times_a_real_cloud() -> None:
     cost = estimate_cost(np.random.default_rng(0).standard_normal((100, 8)), 1)
     assert 1e-5 < cost.seconds < 60
-    assert cost.exponent >= 3
+    assert cost.exponent >= LEAST_EXPONENT
