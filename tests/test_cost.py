@@ -18,6 +18,7 @@ from stages.core.topology.cost import (
     estimate_cost,
     require_affordable,
 )
+from tests.conftest import unit_rows
 
 
 def clouds_of_sizes(*sizes: int) -> list[Cloud]:
@@ -123,7 +124,13 @@ def test_a_small_cloud_takes_no_time_worth_an_estimate() -> None:
         assert cost.memory_bytes == BYTES_PER_PAIR[dim] * 40**2
 
 
-def test_estimate_times_a_real_cloud() -> None:
-    cost = estimate_cost(np.random.default_rng(0).standard_normal((100, 8)), 1)
-    assert 1e-5 < cost.seconds < 60
-    assert cost.exponent >= LEAST_EXPONENT
+def test_estimate_tells_hours_from_seconds() -> None:
+    """The same number of points, nearly equidistant in 512 dimensions, and not so in three."""
+    generator = np.random.default_rng(0)
+    hard, easy = (
+        estimate_cost(unit_rows(generator.standard_normal((3000, dimension))), 1)
+        for dimension in (512, 3)
+    )
+    assert hard.seconds > 3600
+    assert easy.seconds < 600
+    assert hard.memory_bytes > 10 * easy.memory_bytes
