@@ -215,7 +215,7 @@ def lacking_plots(errors: Iterable[dict]) -> Lacking:
 
     errors: of 'dvc plots diff --json', one or more for each plot and revision without data.
     """
-    revisions = defaultdict(dict)
+    revisions: defaultdict[str, dict[str, bool]] = defaultdict(dict)
     for error in errors:
         revisions[error["name"]][error["rev"]] = True
     lacking = defaultdict(list)
