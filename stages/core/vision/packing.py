@@ -2,9 +2,10 @@
 
 The weights are open_clip's and so is the mathematics; what changes is where time went besides
 the matrix products. A weight is laid out for oneDNN once instead of at every call; biases,
-residuals and the MLP's activation are computed within the product, before it is rounded;
-patches become the rows of one product instead of a convolution; and the last block computes the
-class token alone where nothing else of it is read.
+residuals and the MLP's activation are computed within the product, before it is rounded; and the
+last block computes the class token alone where nothing else of it is read. The products are
+private operators of torch, so that `can_pack` asks whether they are there. They pay: see the row
+"not packed" of `python -m benchmarks.encoding`.
 Only open_clip's own vision transformers are touched, and of them only what is known here.
 """
 
@@ -24,8 +25,6 @@ from torch.nn import functional
 # x sigmoid(1.702 x), oneDNN's swish x sigmoid(x).
 ACTIVATIONS = {nn.GELU: ("gelu", 1.0), QuickGELU: ("swish", 1.702)}
 
-CACHE_LINE = 32  # numbers of two bytes
-
 
 def can_pack() -> bool:
     """Whether this build of torch has the products that packed weights need."""
@@ -38,8 +37,6 @@ def pack(tower: VisionTransformer | TimmModel | ModifiedResNet) -> None:
     """Swap the modules of an image tower in place; the tower must be in bfloat16, on the CPU."""
     if type(tower) is not VisionTransformer:
         return
-    if _cuts_patches(tower.conv1):
-        tower.conv1 = PackedPatches(tower.conv1)
     blocks = tower.transformer.resblocks
     for i, block in enumerate(blocks):
         if _can_pack_block(block):
@@ -62,23 +59,6 @@ class PackedLinear(nn.Module):
         return torch.ops.mkldnn._linear_pointwise.binary(x, residual, self.weight, self.bias, "add")
 
 
-class PackedPatches(nn.Module):
-    """(B, C, H, W) -> (B, o, H / k, W / k): a convolution whose stride is its kernel's side."""
-
-    def __init__(self, convolution: nn.Conv2d) -> None:
-        super().__init__()
-        self.side = convolution.kernel_size
-        self.project = PackedLinear(convolution.weight.flatten(1), convolution.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        (batch, channels, height, width), (tall, wide) = x.shape, self.side
-        rows, columns = height // tall, width // wide
-        x = x[..., : rows * tall, : columns * wide]
-        patches = x.reshape(batch, channels, rows, tall, columns, wide).permute(0, 2, 4, 1, 3, 5)
-        projected = self.project(patches.reshape(batch * rows * columns, -1))
-        return projected.view(batch, rows, columns, -1).permute(0, 3, 1, 2)
-
-
 class PackedBlock(nn.Module):
     """(B, L, D) -> (B, L, D), or its first row (B, 1, D) alone: a residual attention block."""
 
@@ -96,16 +76,8 @@ class PackedBlock(nn.Module):
         # torch normalises bfloat16 faster by weights in float32.
         self.ln_1, self.ln_2 = block.ln_1.float(), block.ln_2.float()
         wide, narrow, (f, c) = block.mlp.c_fc, block.mlp.c_proj, ACTIVATIONS[type(block.mlp.gelu)]
-        # Rows that lie a multiple of many cache lines apart share few sets of the cache and drive
-        # each other out; zeros make the number odd, and have no effect, since f(0) = 0.
-        lines = -(-wide.out_features // CACHE_LINE)
-        zeros = (lines | 1) * CACHE_LINE - wide.out_features
-        self.widen = PackedLinear(
-            functional.pad(c * wide.weight, (0, 0, 0, zeros)),
-            functional.pad(c * wide.bias, (0, zeros)),
-            f,
-        )
-        self.narrow = PackedLinear(functional.pad(narrow.weight / c, (0, zeros)), narrow.bias)
+        self.widen = PackedLinear(c * wide.weight, c * wide.bias, f)
+        self.narrow = PackedLinear(narrow.weight / c, narrow.bias)
 
     def forward(self, x: Tensor, attn_mask: None = None) -> Tensor:
         normal = self.ln_1(x)
@@ -126,15 +98,6 @@ class PackedBlock(nn.Module):
 
 def _reads_the_class_token_alone(tower: VisionTransformer) -> bool:
     return tower.pool_type == "tok" and tower.attn_pool is None and not tower.output_tokens
-
-
-def _cuts_patches(convolution: nn.Conv2d) -> bool:
-    return (
-        convolution.stride == convolution.kernel_size
-        and convolution.padding in ((0, 0), "valid")
-        and convolution.dilation == (1, 1)
-        and convolution.groups == 1
-    )
 
 
 def _can_pack_block(module: ResidualAttentionBlock | CustomResidualAttentionBlock) -> bool:
