@@ -58,7 +58,7 @@ def estimate_cost(
     takes no time worth an estimate.
 
     This tells minutes from hours, and no more. For 73 clouds of thirteen kinds that take 0.1 to
-    34 s, the estimate was 0.13 to 4.2 times the true time in H1 and 0.27 to 2.2 times in H2, with
+    34 s, the estimate was 0.1 to 4.2 times the true time in H1 and 0.27 to 2.2 times in H2, with
     medians of 1.2; it is too low for isotropic clouds. See also `benchmarks.topology --estimates`.
 
     seconds_of: times one sample; for tests.
