@@ -102,7 +102,7 @@ def write_report(base: str) -> None:
     against = f"against {base}" if known else f"alone ({base}: no such revision)"
     click.echo(f"{FOLDER}: the workspace {against}; open {FOLDER}/page.html")
     if lacking:
-        click.echo(f"{FOLDER}: {left_out(lacking, repr)}")
+        click.echo(f"{FOLDER}: plots {missing(lacking, repr)}")
 
 
 def read_pipeline(file: Path) -> dict:
@@ -215,10 +215,10 @@ def lacking_plots(errors: Iterable[dict]) -> Lacking:
 
     errors: of 'dvc plots diff --json', one or more for each plot and revision without data.
     """
-    revisions = defaultdict(dict)
+    revisions: dict[str, dict[str, bool]] = defaultdict(dict)
     for error in errors:
         revisions[error["name"]][error["rev"]] = True
-    lacking = defaultdict(list)
+    lacking: Lacking = defaultdict(list)
     for name, of_plot in revisions.items():
         lacking[tuple(of_plot)].append(name)
     return lacking
@@ -320,7 +320,7 @@ def scalars(content: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
 
 
 def comment(tables: str, specs: dict[str, dict], lacking: Lacking) -> str:
-    """Markdown: a hidden marker, the tables, what is left out, then the pictures.
+    """Markdown: a hidden marker, the tables, which plots are missing, then the pictures.
 
     All pictures but the first are folded.
     """
@@ -375,18 +375,17 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def notes(lacking: Lacking) -> list[str]:
-    """A paragraph that says which plots are left out, if any are."""
-    return [f"Of some plots {left_out(lacking, code)}."] if lacking else []
+    """A paragraph that says which plots are missing, if any are."""
+    return [f"Plots {missing(lacking, code)}."] if lacking else []
 
 
-def left_out(lacking: Lacking, quote: Callable[[str], str]) -> str:
-    """Which plots are left out, and how to get them; quote: how the name of one is written."""
-    clauses = [
-        f"the cache lacks the data in {' and '.join(map(quote, revisions))}: "
-        f"{', '.join(map(quote, names))}"
+def missing(lacking: Lacking, quote: Callable[[str], str]) -> str:
+    """Which plots are missing, and how to get them; quote: how the name of one is written."""
+    groups = [
+        f"missing from the cache ({', '.join(revisions)}): {', '.join(map(quote, names))}"
         for revisions, names in lacking.items()
     ]
-    return f"{'; '.join(clauses)}; run 'dvc pull', or 'dvc repro' to make it again"
+    return f"{'; '.join(groups)}; run 'dvc pull' or 'dvc repro'"
 
 
 def folded(summary: str, content: str) -> str:

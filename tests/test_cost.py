@@ -18,6 +18,7 @@ from stages.core.topology.cost import (
     estimate_cost,
     require_affordable,
 )
+from tests.conftest import unit_rows
 
 
 def clouds_of_sizes(*sizes: int) -> list[Cloud]:
@@ -73,15 +74,15 @@ def test_estimate_continues_a_power_law() -> None:
         return timed[-1][1]
 
     cost = estimate_cost(np.zeros((3200, 2)), 1, seconds_of=seconds)
-    assert [size for size, _ in timed] == [25, 50, 100, 200]
-    assert timed[-1][1] > SAMPLE_SECONDS > timed[-2][1]
+    assert [size for size, _ in timed] == [25, 25, 50, 50, 100, 100, 200, 200]
+    assert timed[-1][1] > SAMPLE_SECONDS > timed[-3][1]
     assert cost.exponent == pytest.approx(4 + EXTRA_EXPONENT)
     assert cost.seconds == pytest.approx(timed[-1][1] * 16**cost.exponent)
     expected = 3200**2 * BYTES_PER_PAIR[1] + cost.seconds * BYTES_PER_SECOND[1]
     assert cost.memory_bytes == pytest.approx(expected)
 
 
-def test_no_more_than_half_of_a_cloud_is_timed_and_growth_is_at_least_that_of_the_work() -> None:
+def test_no_more_than_half_of_a_cloud_is_timed_and_growth_is_at_least_that_of_the_pairs() -> None:
     sizes: list[int] = []
 
     def seconds(sample: np.ndarray) -> float:
@@ -89,8 +90,8 @@ def test_no_more_than_half_of_a_cloud_is_timed_and_growth_is_at_least_that_of_th
         return 0.0
 
     cost = estimate_cost(np.zeros((400, 2)), 2, seconds_of=seconds)
-    assert sizes == [25, 50, 100, 200]
-    assert cost.exponent == LEAST_EXPONENT[2] + EXTRA_EXPONENT
+    assert sorted(set(sizes)) == [25, 50, 100, 200]
+    assert cost.exponent == LEAST_EXPONENT
 
 
 def test_estimate_of_a_steeper_law_is_higher() -> None:
@@ -103,6 +104,19 @@ def test_estimate_of_a_steeper_law_is_higher() -> None:
     assert steep.memory_bytes > mild.memory_bytes
 
 
+def test_a_busy_moment_changes_no_estimate() -> None:
+    """A first run that takes a second, as an import does, is not what a sample costs."""
+    runs: list[int] = []
+
+    def seconds(sample: np.ndarray) -> float:
+        runs.append(len(sample))
+        busy = runs.count(len(sample)) == 1
+        return 1e-9 * len(sample) ** 3 + busy
+
+    cost = estimate_cost(np.zeros((400, 2)), 1, seconds_of=seconds)
+    assert cost.seconds == pytest.approx(1e-9 * 200**3 * 2**cost.exponent)
+
+
 def test_a_small_cloud_takes_no_time_worth_an_estimate() -> None:
     for dim in range(3):
         cost = estimate_cost(np.zeros((40, 2)), dim, seconds_of=lambda sample: 1.0)
@@ -110,7 +124,13 @@ def test_a_small_cloud_takes_no_time_worth_an_estimate() -> None:
         assert cost.memory_bytes == BYTES_PER_PAIR[dim] * 40**2
 
 
-def test_estimate_times_a_real_cloud() -> None:
-    cost = estimate_cost(np.random.default_rng(0).standard_normal((100, 8)), 1)
-    assert 1e-5 < cost.seconds < 60
-    assert cost.exponent >= 3
+def test_estimate_tells_hours_from_seconds() -> None:
+    """The same number of points, nearly equidistant in 512 dimensions, and not so in three."""
+    generator = np.random.default_rng(0)
+    hard, easy = (
+        estimate_cost(unit_rows(generator.standard_normal((3000, dimension))), 1)
+        for dimension in (512, 3)
+    )
+    assert hard.seconds > 3600
+    assert easy.seconds < 600
+    assert hard.memory_bytes > 10 * easy.memory_bytes

@@ -214,12 +214,11 @@ def test_a_missing_cache_is_no_fault_and_what_it_lacks_is_named(
     assert result.exit_code == 0, result.output
     said, lacking = result.output.splitlines()
     assert said == "report: the workspace against HEAD; open report/page.html"
-    assert lacking == (
-        f"report: the cache lacks the data in 'workspace' and 'HEAD': {CACHED}; "
-        "run 'dvc pull', or 'dvc repro' to make it again"
+    told = f"lots missing from the cache (workspace, HEAD): {CACHED}; run 'dvc pull' or 'dvc repro'"
+    assert lacking == f"report: p{told}"
+    assert f"P{told}.".replace(CACHED, CACHED.replace("'", "`")) in (
+        (FOLDER / "comment.md").read_text().splitlines()
     )
-    told = "the cache lacks the data in `workspace` and `HEAD`: " + CACHED.replace("'", "`")
-    assert told in (FOLDER / "comment.md").read_text()
     assert "<code>drawn/classify/drawn.png</code>" in (FOLDER / "page.html").read_text()
     assert (FOLDER / "the-loss.png").exists()
     assert not (FOLDER / "points.png").exists()
@@ -229,7 +228,7 @@ def test_data_that_the_cache_lacks_of_the_base_alone(small: Path) -> None:
     shutil.rmtree(small / ".dvc" / "cache")
     result = make()
     assert result.exit_code == 0, result.output
-    assert f"the cache lacks the data in 'main': {CACHED}; run 'dvc pull'" in result.output
+    assert f"plots missing from the cache (main): {CACHED}; run 'dvc pull'" in result.output
     assert (FOLDER / "points.png").exists()
 
 

@@ -80,7 +80,7 @@ class Comparison:
     of_clean: bool = False
 
     def level(self, noise: float) -> float:
-        """The level in the table of the distance that stands beside those at `noise`."""
+        """The level at which the table holds this comparison for the noisy level `noise`."""
         return 0.0 if self.of_clean else noise
 
 

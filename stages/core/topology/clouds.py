@@ -1,4 +1,4 @@
-"""The clouds of a study: a class, a sample of all classes, or half of either; their diagrams."""
+"""The clouds of a study: each class, a sample of all classes, and halves of both."""
 
 from dataclasses import dataclass
 from functools import partial

@@ -1,4 +1,4 @@
-"""Which diagrams are compared, and the distances between them."""
+"""The comparisons that a study's diagrams allow, and the tables of their distances."""
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial

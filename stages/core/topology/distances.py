@@ -109,8 +109,9 @@ def _transport_cost(a: np.ndarray, b: np.ndarray) -> float:
     """1-Wasserstein distance of diagrams that are not empty, as optimal transport (POT).
 
     The diagonal is one more place on either side, with room for all bars of the other. Two bars
-    that are farther from each other than both are from the diagonal are never matched: bars of
-    H1 are short, most pairs are such, and to leave them out is ten times as fast.
+    that are farther from each other than the sum of their distances from the diagonal are never
+    matched. Bars of H1 are short, most pairs are such, and leaving them out is 6 times as fast for
+    940 points and 15 times for 1,880 (`benchmarks.topology --shortcuts`).
     """
     from_a, from_b = (bars @ (-1.0, 1.0) / np.sqrt(2) for bars in (a, b))
     costs = np.zeros((len(a) + 1, len(b) + 1))
@@ -124,12 +125,12 @@ def _transport_cost(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _sorting_is_optimal(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether the bars of a and b are best matched in order of death: (m, 2), (k, 2).
+    """Whether matching the bars of a and b in order of death is optimal: (m, 2), (k, 2).
 
-    Bars born at once, as many in a as in b, are, where any two bars, of lengths l and m, are
-    closer to each other than to the diagonal: |l - m| <= (l + m) / sqrt(2). For as many bars of
-    a as of b go to the diagonal, and to match those with each other costs no more; and an
-    assignment of points on a line is cheapest in order.
+    It is where all bars have one birth, a and b have as many bars, and any two bars, of lengths l
+    and m, are closer to each other than to the diagonal: |l - m| <= (l + m) / sqrt(2). As many
+    bars of a as of b would go to the diagonal then, and matching these with each other costs no
+    more. An assignment of points on a line is cheapest in order.
     """
     if len(a) != len(b) or np.ptp(np.concatenate([a[:, 0], b[:, 0]])) > 0:
         return False
