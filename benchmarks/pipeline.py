@@ -16,6 +16,8 @@ It needs Linux, whose /proc tells these.
 """
 
 import json
+import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -28,8 +30,8 @@ import click
 import psutil
 
 from benchmarks.measure import machine
-from tests.study import ROOT, dvc, environment, git
 
+ROOT = Path(__file__).parents[1]
 SAMPLE_S = 0.2
 
 
@@ -50,16 +52,18 @@ def main() -> None:
         raise click.ClickException("this machine has no /proc/<pid>/smaps_rollup; run it on Linux")
     with tempfile.TemporaryDirectory() as scratch:
         clone = Path(scratch, "study")
-        git(ROOT, "clone", "--quiet", str(ROOT), str(clone))
-        dvc(clone, "cache", "dir", "--local", str(clone / ".dvc" / "cache"))
-        if json.loads(dvc(clone, "status", "--json", "pretrain")):
+        printed(clone, "git", "clone", "--quiet", str(ROOT), str(clone), cwd=ROOT)
+        printed(clone, "dvc", "cache", "dir", "--local", str(clone / ".dvc" / "cache"))
+        if json.loads(printed(clone, "dvc", "status", "--json", "pretrain")):
             raise click.ClickException(
                 "data/model is not that of the committed code and settings, so that 'dvc repro' "
                 "would train it; run 'dvc repro pretrain' and commit what it writes"
             )
-        click.echo(f"Commit {git(clone, 'rev-parse', '--short', 'HEAD').strip()}; {machine()}\n")
+        click.echo(
+            f"Commit {printed(clone, 'git', 'rev-parse', '--short', 'HEAD').strip()}; {machine()}\n"
+        )
         stages, cold_s = repro(clone)
-        changed = [line[3:] for line in git(clone, "status", "--porcelain").splitlines()]
+        changed = [line[3:] for line in printed(clone, "git", "status", "--porcelain").splitlines()]
         again, idle_s = repro(clone)
     if again:
         raise click.ClickException(f"the second 'dvc repro' ran {', '.join(again)} again")
@@ -74,6 +78,20 @@ def main() -> None:
     click.echo(f"| `dvc repro`, cold | {cold_s:.1f} | | |")
     click.echo(f"| `dvc repro`, nothing to do | {idle_s:.1f} | | |")
     click.echo(f"\nCommitted files that the run changed: {', '.join(changed) or 'none'}")
+
+
+def environment(clone: Path) -> dict[str, str]:
+    """This process's environment with its own interpreter first, and a state of DVC's own."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"PATH": path, "DVC_SITE_CACHE_DIR": str(clone.parent / "state")}
+
+
+def printed(clone: Path, *command: str, cwd: Path | None = None) -> str:
+    """What a command prints that runs in the clone; raises CalledProcessError where it fails."""
+    done = subprocess.run(
+        command, cwd=cwd or clone, env=environment(clone), check=True, stdout=subprocess.PIPE
+    )
+    return done.stdout.decode()
 
 
 def repro(clone: Path) -> tuple[dict[str, Stage], float]:
