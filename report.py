@@ -206,8 +206,8 @@ def require_data(plots: dict, pipeline: dict) -> None:
             continue
         out = output_with(file, pipeline)
         if not (out and out.cached) or Path(file).exists():
-            mend = make_again(out.stage) if out else "run 'dvc repro'"
-            raise StudyError(f"plot '{name}': no data in {file}; {mend}")
+            fix = make_again(out.stage) if out else "run 'dvc repro'"
+            raise StudyError(f"plot '{name}': no data in {file}; {fix}")
 
 
 def lacking_plots(errors: Iterable[dict]) -> Lacking:

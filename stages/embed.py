@@ -30,7 +30,6 @@ from stages.settings.embed import EmbedParams
 
 SAMPLE = 16  # images on which the deviation of the precision is measured
 SHOWN = 5  # classes, and levels at the most, among the samples
-DIGITS = 4  # significant digits that an accelerator's batch size leaves alone
 
 
 @stage(EmbedParams)
@@ -81,7 +80,7 @@ def embed(
     shown = _spaced(table.drop_duplicates("class")["id"].tolist(), SHOWN)
     write_samples(samples, take_samples(encoder, images, shown, params))
     with whole_files(plots) as folder:
-        write_csv(folder / "drift.csv", drift.map(_rounded))
+        write_csv(folder / "drift.csv", drift)
     write_json(metrics, results)
     click.echo(
         f"{len(arrays)} arrays of {len(ids)} images x {text.shape[1]} dimensions in {precision}"
@@ -111,8 +110,8 @@ def description(encoder: Encoder, params: EmbedParams, dimension: int) -> dict:
         "trained": encoder.trained,
         "quick_gelu": encoder.quick_gelu,
         "dimension": dimension,
-        "logit_scale": rounded(encoder.logit_scale),
-        "logit_bias": None if encoder.logit_bias is None else rounded(encoder.logit_bias),
+        "logit_scale": encoder.logit_scale,
+        "logit_bias": encoder.logit_bias,
         "probabilities": encoder.probabilities,
         "precision": encoder.precision,
         "preprocessing": encoder.preprocessing,
@@ -140,21 +139,17 @@ def _metrics(
         "classes": len(text),
         "dimension": text.shape[1],
         "trained": int(encoder.trained),
-        "logit_scale": rounded(encoder.logit_scale, DIGITS),
-        "precision_deviation": rounded(deviation, DIGITS),
-        "cosine_between_class_prompts": rounded(cosine, DIGITS),
+        "logit_scale": rounded(encoder.logit_scale),
+        "precision_deviation": rounded(deviation),
+        "cosine_between_class_prompts": rounded(cosine),
         **{
             level_key(level): {
-                name: rounded(value, DIGITS)
+                name: rounded(value)
                 for name, value in drift_of_level(arrays, labels, level).items()
             }
             for level in params.noise_levels
         },
     }
-
-
-def _rounded(value: object) -> object:
-    return rounded(value, DIGITS) if isinstance(value, float) else value
 
 
 def _spaced(items: list, count: int) -> list:

@@ -51,7 +51,7 @@ def test_a_folder_stays_as_it_was_where_the_work_fails(tmp_path: Path) -> None:
     assert names(tmp_path) == ["out", f"out/{MARKER}", "out/a.txt"]
 
 
-def test_what_a_kill_leaves_between_two_renames_is_mended(tmp_path: Path) -> None:
+def test_what_a_kill_leaves_between_two_renames_is_put_right(tmp_path: Path) -> None:
     with whole_folder(tmp_path / "out", "embed") as folder:
         (folder / "a.txt").touch()
     (tmp_path / "out").rename(tmp_path / ".out.clip-texture-topology.replaced")

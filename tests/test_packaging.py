@@ -1,9 +1,11 @@
 """The lock, the metadata and the settings of the tools against one another."""
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
@@ -14,6 +16,7 @@ from packaging.version import Version
 from tests.study import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+ROOMS = sorted(file.parent for file in (ROOT / "stages" / "core").glob("*/__init__.py"))
 LOCK = (ROOT / "requirements.txt").read_text()
 DIRECT = [
     Requirement(text)
@@ -68,6 +71,26 @@ def test_the_guide_for_contributors_names_what_is_there() -> None:
     assert listed
     for name, file in listed:
         assert re.search(rf"^{name}\b", (ROOT / file).read_text(), re.MULTILINE), name
+
+
+def test_the_tree_in_the_readme_is_the_tree() -> None:
+    text = (ROOT / "README.md").read_text()
+    (tree,) = re.findall(r"^```\n(dvc\.yaml .*?)^```$", text, re.MULTILINE | re.DOTALL)
+    rooms = re.findall(r"^    (\w+)/ ", tree, re.MULTILINE)
+    assert sorted(rooms) == sorted(
+        folder.name
+        for folder in (ROOT / "stages" / "core").iterdir()
+        if (folder / "__init__.py").exists()
+    )
+    first = [line.split()[0].rstrip("/") for line in tree.splitlines() if line[0] != " "]
+    assert not [name for name in first if not (ROOT / name).exists()]
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
+def test_a_room_names_its_modules(room: Path) -> None:
+    text = ast.get_docstring(ast.parse((room / "__init__.py").read_text())) or ""
+    modules = {file.stem for file in room.glob("*.py")} - {"__init__"}
+    assert modules <= set(re.findall(r"\w+", text))
 
 
 def test_the_pythons_are_the_same_everywhere() -> None:

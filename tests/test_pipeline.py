@@ -142,7 +142,7 @@ def test_a_stage_without_a_model_does_not_import_torch(stage: str) -> None:
 
 
 def test_the_shipped_model_is_that_of_the_code_and_the_settings(tmp_path: Path) -> None:
-    """A clone would train else, which takes long; 'dvc repro pretrain' mends it.
+    """A clone would train else, which takes long; 'dvc repro pretrain' fixes it.
 
     After a change that makes no other model, 'dvc commit -f pretrain' does so at once.
     """

@@ -1,0 +1,1 @@
+"""What the stages share: pure functions, in rooms by subject."""

@@ -349,7 +349,7 @@ def test_short_values_are_quoted_whole() -> None:
 
 def test_a_message_is_one_line_of_printable_characters() -> None:
     assert one_line("a\nb\t\x1b[31mc\u200f é") == "a b \\x1b[31mc\\u200f é"
-    long = one_line("where: " + "x" * 10_000 + "; mend it", 100)
+    long = one_line("where: " + "x" * 10_000 + "; fix it", 100)
     assert len(long) <= 100
     assert long.startswith("where: xxx")
-    assert long.endswith("xxx; mend it")
+    assert long.endswith("xxx; fix it")

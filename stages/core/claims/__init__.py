@@ -1,6 +1,7 @@
 """What was once read off pictures, as numbers with an uncertainty and a verdict.
 
-registry  the claims in order; each is a module of this folder
+registry  the claims in order; each is a module of this folder: neighbours, closest_pairs, bars,
+          loops, growth, accuracy_steps, question
 sources   what the other stages wrote, read and checked to be of one run
 finding   an effect, its interval, and the rules by which a verdict follows
 verdicts  the words for what becomes of a claim

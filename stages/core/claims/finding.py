@@ -86,7 +86,7 @@ class Finding:
     units: what the effect is taken over, e.g. '47 classes'; detail: what else a reader wants.
     applicable: whether the data have what the claim is about; if not, `detail` says what lacks.
 
-    All numbers are kept as they are shown, to six significant digits: the verdict is about those.
+    All numbers are kept as they are shown, to few significant digits: the verdict is about those.
     """
 
     number: int

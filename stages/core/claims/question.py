@@ -33,7 +33,7 @@ CLASSIFIERS = {
     for key, classifier in classification.CLASSIFIERS.items()
     if classifier.questioned
 }
-# The plain measures that a sceptic would name, which are controlled for.
+# The plain measures of change, which are controlled for.
 CONTROLS = {
     "displacement": "mean displacement of the embeddings",
     "spread_change": "change of within-class spread",

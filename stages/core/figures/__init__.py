@@ -3,5 +3,6 @@
 style     figures, fonts, colours and names
 heatmaps  matrices of classes
 levels    curves against the noise level
-angles, claims, classify, ...  pictures of what the stage of that name found
+fetch, pretrain, embed, project, angles, persistence, classify, claims
+          pictures of what the stage of that name found
 """

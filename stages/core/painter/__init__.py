@@ -3,8 +3,8 @@
 `paint("woven", rng)` gives one random picture that a person would call woven. The attributes and
 what they mean follow Cimpoi et al., "Describing Textures in the Wild", CVPR 2014.
 
-A `Canvas` holds the randomness, a function of `textures` paints on it with `fields`, `lattices`,
-`light`, `materials` and `shapes`, and `photograph` takes the picture.
+A canvas (`canvas`) holds the randomness, a function of `textures` paints on it with `fields`,
+`lattices`, `light`, `materials` and `shapes`, and `photograph` takes the picture.
 """
 
 from dataclasses import dataclass

@@ -53,7 +53,7 @@ def stage(section: type[Section], *others: type[Section]) -> Callable[[Callable]
 
 @contextmanager
 def refusing(name: str) -> Iterator[None]:
-    """End the command `name` with one line and exit code 1 for what a user can mend.
+    """End the command `name` with one line and exit code 1 for what a user can fix.
 
     That is a StudyError, an operating system's refusal (a full disk, a missing permission) and
     memory that runs out. Ctrl-C ends it with one line and exit code 130.

@@ -1,4 +1,4 @@
-"""The one exception for what a user can mend, and how a message quotes what a user wrote."""
+"""The one exception for what a user can fix, and how a message quotes what a user wrote."""
 
 import reprlib
 from collections.abc import Collection
@@ -13,7 +13,7 @@ JOINERS = "\u200c\u200d"  # not printable by themselves; they shape letters and 
 
 
 class StudyError(Exception):
-    """Bad input or a limit of the machine, said in one line: where, what, and the mend.
+    """Bad input or a limit of the machine, said in one line: the error, its location and the fix.
 
     The command line prints the message alone and exits with code 1. Anything else that is
     raised is a defect of the program and keeps its traceback.

@@ -21,6 +21,10 @@ if TYPE_CHECKING:  # a stage without tables does not wait for it
 FULL_DISK_BYTES = 2**20
 MOST_JSON_BYTES = 2**24
 
+# Significant digits of metrics and of tables in git: all that carry meaning. What differs between
+# processors and batch sizes, the last bits of sums in float32, is then rarely seen there.
+DIGITS = 4
+
 PROJECT = "clip-texture-topology"
 MARKER = f".{PROJECT}"  # in every folder that a stage replaces as a whole
 
@@ -134,12 +138,12 @@ def require_replaceable(path: Path, stage: str) -> None:
     working folder, the home folder, what holds them, a folder without the stage's marker, and
     one with files that the marker does not list.
     """
-    mend = "give a folder of its own"
-    _require_folder_or_nothing(path, mend)
+    fix = "give a folder of its own"
+    _require_folder_or_nothing(path, fix)
     real = resolved(path)
     for kept in (Path.cwd(), home()):
         if kept and kept.resolve().is_relative_to(real):
-            raise StudyError(f"{path}: would be replaced as a whole, and holds {kept}; {mend}")
+            raise StudyError(f"{path}: would be replaced as a whole, and holds {kept}; {fix}")
     if not real.exists():
         return
     if real.is_mount():
@@ -150,7 +154,7 @@ def require_replaceable(path: Path, stage: str) -> None:
     if listed is None:
         raise StudyError(
             f"{path}: would be replaced as a whole, and holds files but no marker of {stage} "
-            f"({MARKER}); {mend}, or, where an earlier version of {stage} wrote it, remove it and "
+            f"({MARKER}); {fix}, or, where an earlier version of {stage} wrote it, remove it and "
             "run again"
         )
     foreign = sorted(set(_files_in(real)) - set(listed))
@@ -170,14 +174,14 @@ def resolved(path: Path) -> Path:
         raise StudyError(f"{path}: links that lead to one another; give another name") from None
 
 
-def _require_folder_or_nothing(path: Path, mend: str) -> None:
+def _require_folder_or_nothing(path: Path, fix: str) -> None:
     """Raise StudyError where something else than a folder, or than a link to one, is at `path`."""
     if path.is_dir():
         return
     if path.is_symlink() and not path.exists():
-        raise StudyError(f"{path}: a link to {path.readlink()}, which is not there; {mend}")
+        raise StudyError(f"{path}: a link to {path.readlink()}, which is not there; {fix}")
     if path.exists():
-        raise StudyError(f"{path}: is a file, where a folder has to go; {mend}")
+        raise StudyError(f"{path}: is a file, where a folder has to go; {fix}")
 
 
 def _files_in(folder: Path) -> list[str]:
@@ -326,15 +330,11 @@ def make_again(stage: str) -> str:
 
 
 def write_csv(path: Path, table: "pd.DataFrame") -> None:
-    """Write `table` without its index, floats with six significant digits.
-
-    Six digits are more than any figure here is good for, and keep the last bits of a
-    floating-point sum, which differ between machines, out of git.
-    """
+    """Write `table` without its index, floats with DIGITS significant digits."""
     with whole_file(path) as unfinished:
-        table.to_csv(unfinished, index=False, float_format="%.6g", lineterminator="\n")
+        table.to_csv(unfinished, index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
 
 
-def rounded(value: SupportsFloat, digits: int = 6) -> float:
-    """`value` as a Python float of so many significant digits: what a metric states."""
+def rounded(value: SupportsFloat, digits: int = DIGITS) -> float:
+    """`value` as a Python float of so many significant digits, as a metric states it."""
     return float(f"{float(value):.{digits}g}")
