@@ -1,5 +1,7 @@
 """What the tests share: a small embeddings artifact with known contents, and a small study."""
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,14 @@ import pytest
 from stages.core.artifacts.embeddings import array_name, write_manifest
 from stages.core.runtime.files import write_csv, write_json
 from tests.study import TINY, commit_all, copy_of_the_working_tree, dvc, settings
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_is_heard() -> Iterator[None]:
+    """As in a terminal: pytest-xdist's workers ignore it, and so would all that they start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def unit_rows(array: np.ndarray) -> np.ndarray:
