@@ -1,19 +1,23 @@
 """The claims stage over planted artifacts: what it writes, what it refuses; and its rules."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from matplotlib.text import Text
 
 from stages.angles import angles
 from stages.claims import claims
 from stages.classify import classify
-from stages.core.claims import question
+from stages.core.claims import figures, question
+from stages.core.claims.bars import loop_findings
 from stages.core.claims.finding import (
     AMONG_THE_CLOSEST,
     COMPARISONS,
@@ -269,6 +273,27 @@ def test_every_verdict_follows_from_the_columns_beside_it(study: Path) -> None:
 def test_the_shipped_verdicts_follow_from_the_columns_beside_them() -> None:
     table = pd.read_csv(ROOT / "plots" / "claims" / "claims.csv")
     assert [verdict_of_the_columns(row) for _, row in table.iterrows()] == table["verdict"].tolist()
+
+
+@pytest.mark.parametrize(("confidence", "said"), [(0.9, "90%"), (0.95, "95%"), (0.999, "99.9%")])
+def test_pictures_and_statements_name_the_confidence_that_is_set(
+    confidence: float, said: str
+) -> None:
+    tables = {file.stem: pd.read_csv(file) for file in (ROOT / "plots/claims").glob("*.csv")}
+    named = {}
+    for name, figure in figures.draw(tables, confidence):
+        texts = " ".join(text.get_text() for text in figure.findobj(Text))
+        named[name] = set(re.findall(r"\b9\d(?:\.\d)?%", texts))
+        plt.close(figure)
+    assert {name for name, found in named.items() if found == {said}} == {
+        "closest_pairs",
+        "bars",
+        "accuracy_steps",
+        "correlations",
+    }
+    assert not any(found - {said} for found in named.values())
+    band, _ = loop_findings(tables["bars"], confidence)
+    assert f"its cloud's {said} confidence band" in band.statement
 
 
 def test_a_percentile_rank_by_hand() -> None:

@@ -119,6 +119,18 @@ def layouts(levels: list[float], classes: list[str]) -> Figure:
     return layout_figure(title, "t-SNE", panels, names, class_styles(classes), classes)
 
 
+@pytest.mark.parametrize(("confidence", "said"), [(0.9, "90%"), (0.999, "99.9%")])
+def test_the_title_of_accuracies_names_the_confidence(confidence: float, said: str) -> None:
+    table = pd.DataFrame(
+        [(0.0, name, "top-1", 0.9, 0.8, 0.95) for name in CLASSIFIERS.values()],
+        columns=["noise", "classifier", "measure", "accuracy", "low", "high"],
+    )
+    figure = accuracy_curves(table, 0.5, confidence)
+    (axes, *_) = figure.axes
+    assert f"with {said} intervals" in axes.get_title()
+    plt.close(figure)
+
+
 FIGURES = [accuracies, confusions, by_class, calibration, angle_heatmap, closest, distributions]
 FIGURES += [diagrams, summaries, distance_curves, layouts]
 
