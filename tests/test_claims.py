@@ -1,21 +1,25 @@
 """The claims stage over planted artifacts: what it writes, what it refuses; and its rules."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from matplotlib.text import Text
 
 from stages.angles import angles
 from stages.claims import claims
 from stages.classify import classify
 from stages.core.artifacts.tables import read_parquet
 from stages.core.claims import question
+from stages.core.claims.bars import loop_findings
 from stages.core.claims.finding import (
     AMONG_THE_CLOSEST,
     COMPARISONS,
@@ -32,6 +36,7 @@ from stages.core.claims.finding import (
 from stages.core.claims.registry import CLAIMS, TABLES
 from stages.core.claims.sources import read_sources
 from stages.core.claims.verdicts import VERDICTS
+from stages.core.figures import claims as figures
 from stages.core.runtime.params import read_params
 from stages.distances import distances
 from stages.draw import draw
@@ -93,6 +98,15 @@ def study(inputs: Path, tmp_path: Path) -> Path:
     return shutil.copytree(inputs, tmp_path / "study")
 
 
+@pytest.fixture(scope="module")
+def decided(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The inputs with what `claims` writes of them, to be read."""
+    folder = shutil.copytree(inputs, tmp_path_factory.mktemp("decided") / "study")
+    done = invoke(claims, folder, *QUICK)
+    assert done.exit_code == 0, done.output
+    return folder
+
+
 def metrics_of(folder: Path) -> dict:
     return json.loads((folder / "metrics" / "claims.json").read_text())
 
@@ -112,14 +126,12 @@ def pictures_of(folder: Path) -> set[str]:
 PICTURES = {"neighbours", "closest_pairs", "bars", "loops", "growth", "accuracy_steps"}
 
 
-def test_what_is_planted_is_found(study: Path) -> None:
-    done = invoke(claims, study, *QUICK)
-    assert done.exit_code == 0, done.output
-    found = metrics_of(study)
-    table = pd.read_csv(study / "plots" / "claims" / "claims.csv").set_index("claim")
+def test_what_is_planted_is_found(decided: Path) -> None:
+    found = metrics_of(decided)
+    table = pd.read_csv(decided / "plots" / "claims" / "claims.csv").set_index("claim")
     assert (table.index == list(found)[4:]).all()
     assert found["holds"] == (table["verdict"] == "holds").sum()
-    ranks = table_of(study, "neighbours")
+    ranks = table_of(decided, "neighbours")
     assert set(ranks["space"]) == {"tsne", "umap", "embedding"}
     assert (ranks[["rank_of_polka_dotted", "rank_of_dotted"]] == 1).all(axis=None)
     assert table.loc["dotted_polka_dotted_closest", "verdict"] == "holds"
@@ -129,7 +141,7 @@ def test_what_is_planted_is_found(study: Path) -> None:
     # Ten classes are the least that decide the question; these are seven.
     assert set(table.loc[table["number"] == 8, "verdict"]) == {"undecided"}
     assert "holds" not in found["topology_follows_zero_shot"]
-    assert pictures_of(study) == PICTURES
+    assert pictures_of(decided) == PICTURES
 
 
 def test_a_claim_makes_the_tables_that_it_lists_and_no_others(study: Path) -> None:
@@ -325,9 +337,8 @@ def verdict_of_the_columns(row: pd.Series) -> str:
     return "undecided"
 
 
-def test_every_verdict_follows_from_the_columns_beside_it(study: Path) -> None:
-    assert invoke(claims, study, *QUICK).exit_code == 0
-    table = pd.read_csv(study / "plots" / "claims" / "claims.csv")
+def test_every_verdict_follows_from_the_columns_beside_it(decided: Path) -> None:
+    table = pd.read_csv(decided / "plots" / "claims" / "claims.csv")
     assert [verdict_of_the_columns(row) for _, row in table.iterrows()] == table["verdict"].tolist()
     assert len(set(table["verdict"])) > 1
     decided = table[table["verdict"].isin(["holds", "fails"])]
@@ -337,6 +348,22 @@ def test_every_verdict_follows_from_the_columns_beside_it(study: Path) -> None:
 def test_the_shipped_verdicts_follow_from_the_columns_beside_them() -> None:
     table = pd.read_csv(ROOT / "plots" / "claims" / "claims.csv")
     assert [verdict_of_the_columns(row) for _, row in table.iterrows()] == table["verdict"].tolist()
+
+
+@pytest.mark.parametrize(("confidence", "said"), [(0.9, "90%"), (0.95, "95%"), (0.999, "99.9%")])
+def test_pictures_and_statements_name_the_confidence_that_is_set(
+    decided: Path, confidence: float, said: str
+) -> None:
+    named = {}
+    for name, picture in figures.PICTURES.items():
+        figure = picture.figure_of(table_of(decided, name), said)
+        texts = " ".join(text.get_text() for text in figure.findobj(Text))
+        named[name] = set(re.findall(r"\b9\d(?:\.\d)?%", texts))
+        plt.close(figure)
+    with_intervals = {"closest_pairs", "bars", "accuracy_steps"}
+    assert named == {name: {said} if name in with_intervals else set() for name in named}
+    band, _ = loop_findings(table_of(decided, "bars"), confidence)
+    assert f"its cloud's {said} confidence band" in band.statement
 
 
 def test_a_percentile_rank_by_hand() -> None:
