@@ -9,8 +9,11 @@ import pandas as pd
 import pytest
 
 from stages.core.artifacts.embeddings import array_name, write_manifest
-from stages.core.runtime.files import write_csv, write_json
+from stages.core.runtime.files import DIGITS, write_csv, write_json
 from tests.study import TINY, commit_all, copy_of_the_working_tree, dvc, settings
+
+# How far, in relation to itself, a number lies at most from what is written of it in git.
+ROUNDING = 0.5 * 10.0 ** (1 - DIGITS)
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from stages.core.artifacts.embeddings import array_name, write_manifest
 from stages.core.artifacts.tables import read_parquet
 from stages.core.geometry.subspaces import ANGLES, ROTATIONS
 from stages.draw import draw
-from tests.conftest import unit_rows, write_embeddings
+from tests.conftest import ROUNDING, unit_rows, write_embeddings
 
 ROOT = Path(__file__).parents[1]
 
@@ -130,7 +130,7 @@ def test_the_closest_pairs_are_listed_closest_first(planted: Path, tmp_path: Pat
     pairs = pairs_in(tmp_path)
     for level, rows in closest.groupby("noise"):
         of_level = pairs.loc[pairs["noise"] == level, "smallest_deg"]
-        np.testing.assert_allclose(rows["smallest_deg"], sorted(of_level)[:3], rtol=1e-5)
+        np.testing.assert_allclose(rows["smallest_deg"], sorted(of_level)[:3], rtol=ROUNDING)
 
 
 def test_a_run_in_another_process_without_torch_writes_the_same_bytes(

@@ -15,15 +15,13 @@ from stages.core.artifacts.tables import read_parquet
 from stages.core.evaluation import classification
 from stages.core.evaluation.accuracy import PER_CLASS, PREDICTIONS
 from stages.core.evaluation.calibration import CALIBRATION, expected_calibration_error
-from stages.core.runtime.files import DIGITS, read_json, write_json
+from stages.core.runtime.files import read_json, write_json
 from stages.draw import draw
-from tests.conftest import write_embeddings
+from tests.conftest import ROUNDING, write_embeddings
 
 ROOT = Path(__file__).parents[1]
 TABLES = {"predictions": PREDICTIONS, "per_class": PER_CLASS, "calibration": CALIBRATION}
 OUTPUTS = ["accuracy.csv", "calibration.csv"]
-# How far, in relation to itself, a number lies at most from what is written of it.
-ROUNDING = 0.5 * 10.0 ** (1 - DIGITS)
 
 
 MISSING = object()
@@ -82,7 +80,7 @@ def test_separated_classes_are_told_apart_and_noise_mixes_them(
     for name in ("zero_shot", "probe", "knn"):
         assert clean[f"{name}_top1"] == 1.0
         # That of Wilson for 16 of 16, if widened by 16 / 13: means of four classes were fitted.
-        assert clean[f"{name}_top1_low"] == pytest.approx(1 / (1 + 1.959964**2 / 13), rel=1e-5)
+        assert clean[f"{name}_top1_low"] == pytest.approx(1 / (1 + 1.959964**2 / 13), rel=ROUNDING)
         assert clean[f"{name}_top1_high"] == 1.0
         assert noisy[f"{name}_top1_low"] < noisy[f"{name}_top1"] < 1.0
     assert clean["zero_shot_top5"] == noisy["zero_shot_top5"] == 1.0  # there are 4 classes

@@ -31,6 +31,7 @@ from stages.core.topology.distances import DIAGRAM_DISTANCES, Distance, bottlene
 from stages.core.topology.rips import distance_matrix, persistence_diagrams
 from stages.distances import distances
 from stages.persistence import persistence
+from tests.conftest import ROUNDING
 from tests.plots import filled
 
 ROOT = Path(__file__).parents[1]
@@ -155,9 +156,9 @@ def test_metrics_by_hand(tmp_path: Path) -> None:
     assert metrics["noise_1.00"]["h0"]["wasserstein"] == {
         "median": 1.5,
         "ratio_to_draws": 1.5,
-        "share_above_draws": pytest.approx(2 / 3, rel=1e-5),
+        "share_above_draws": pytest.approx(2 / 3, rel=ROUNDING),
         "ratio_to_halves": 1.0,
-        "share_above_halves": pytest.approx(1 / 3, rel=1e-5),
+        "share_above_halves": pytest.approx(1 / 3, rel=ROUNDING),
     }
     # The baselines of loops are all 0: no ratio, but every class lies above them.
     assert metrics["noise_1.00"]["h1"]["bottleneck"] == {

@@ -168,8 +168,8 @@ def test_a_stage_that_cannot_write_on_leaves_the_earlier_outputs(
 def outputs(study: Path, stage: str) -> list[Path]:
     """All files that a stage wrote, as dvc.yaml lists them."""
     listed = yaml.safe_load((study / "dvc.yaml").read_text())["stages"][stage]
-    kinds = [listed.get(kind, []) for kind in ("outs", "metrics", "plots")]
-    tops = [study / (out if isinstance(out, str) else next(iter(out))) for out in sum(kinds, [])]
+    outs = [out for kind in ("outs", "metrics", "plots") for out in listed.get(kind, [])]
+    tops = [study / (out if isinstance(out, str) else next(iter(out))) for out in outs]
     return [path for top in tops for path in (top, *top.rglob("*")) if path.is_file()]
 
 
