@@ -1,4 +1,4 @@
-"""Accuracy under noise: zero-shot, linear probe and k nearest neighbours, from embeddings.
+"""Accuracy under noise of zero-shot and of classifiers that learn from clean images.
 
 | output | holds |
 | --- | --- |
@@ -59,10 +59,10 @@ def classify(
 ) -> None:
     """Measure on the test split how well images are classified at each noise level (draw 0).
 
-    Zero-shot: the class whose prompts have the largest cosine. Linear probe and nearest
-    neighbours: fitted on clean training images, their hyper-parameters chosen on clean
-    validation images, which then join the training images, as in CLIP_benchmark. Fitted on
-    clean images alone, they tell what the features lose from what the alignment with text
+    Zero-shot: the class whose prompts have the largest cosine. Linear probe, nearest neighbours
+    and nearest class mean: fitted on clean training images, their hyper-parameters chosen on
+    clean validation images, which then join the training images, as in CLIP_benchmark. Fitted
+    on clean images alone, they tell what the features lose from what the alignment with text
     loses. Intervals are score intervals: of Wilson for one class, and over all classes their
     form for strata, since the number of test images of each class is fixed.
     """

@@ -22,6 +22,7 @@ from stages.core.claims import (
     question,
 )
 from stages.core.claims.finding import Finding
+from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.geometry.subspaces import class_bases, pair_table, principal_angles
 from stages.core.runtime.params import read_params
 from stages.core.topology.bars import NO_BARS
@@ -281,7 +282,7 @@ def test_growth_of_distances() -> None:
 # Claim 7: accuracy
 
 
-@pytest.mark.parametrize("classifier", ["zero_shot", "probe", "knn"])
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
 def test_accuracy_steps(classifier: str) -> None:
     """Under the null the second step keeps its accuracy, though the first one drops."""
 
@@ -298,7 +299,7 @@ def test_accuracy_steps(classifier: str) -> None:
             tables.append(
                 pd.DataFrame(
                     {"id": np.arange(400), "noise": level, "actual": actual}
-                    | dict.fromkeys(("zero_shot", "probe", "knn"), said)
+                    | dict.fromkeys(CLASSIFIERS, said)
                 )
             )
         steps = accuracy_steps.steps_table(pd.concat(tables), CONFIDENCE)

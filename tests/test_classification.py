@@ -13,6 +13,7 @@ from stages.core.evaluation.classification import (
     cosines,
     fit_neighbours,
     fit_probe,
+    fit_prototypes,
     margins,
     neighbour_votes,
     rank_of_truth,
@@ -251,6 +252,22 @@ def test_equal_references_tie_in_blocks_of_any_size(
     monkeypatch.setattr(classification, "SIMILARITIES_AT_ONCE", 74 * at_once)
     queries = unit_rows(generator.standard_normal((50, 512)))
     assert not neighbour_votes(references, labels, queries, [2, 4, 20]).any()
+
+
+def test_the_class_with_the_nearest_mean_direction_wins() -> None:
+    """The means of two classes point to 20 and to 80 degrees: the border is at 50."""
+    images = known(on_circle(0, 40, 80), np.array([0, 0, 1]), on_circle(60, 60), np.array([1, 1]))
+    alone, refitted = (fit_prototypes(images, refit) for refit in (False, True))
+    np.testing.assert_allclose(alone.means, on_circle(20, 80), atol=1e-7)
+    assert alone.predict(on_circle(-10, 49, 51, 170)).tolist() == [0, 0, 1, 1]
+    # With val the second class's mean is at 66.6 degrees, and the border at 43.3.
+    assert refitted.predict(on_circle(43, 44)).tolist() == [0, 1]
+
+
+def test_a_class_whose_embeddings_cancel_out_is_at_right_angles_to_all() -> None:
+    opposite = np.array([[1, 0], [-1, 0], [0, 1]], dtype=np.float32)
+    fitted = fit_prototypes(known(opposite, np.array([0, 0, 1]), opposite, np.zeros(3)), False)
+    assert fitted.scores(on_circle(30)).tolist() == [[0.0, 0.5]]
 
 
 # The registry

@@ -15,6 +15,7 @@ from stages.core.artifacts.tables import read_parquet
 from stages.core.evaluation import classification
 from stages.core.evaluation.accuracy import PER_CLASS, PREDICTIONS
 from stages.core.evaluation.calibration import CALIBRATION, expected_calibration_error
+from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.runtime.files import read_json, write_json
 from stages.draw import draw
 from tests.conftest import ROUNDING, write_embeddings
@@ -77,7 +78,7 @@ def test_separated_classes_are_told_apart_and_noise_mixes_them(
     assert metrics["zero_shot_probabilities"] == "softmax"
     assert metrics["knn_neighbours"] == 1
     clean, noisy = metrics["noise_0.00"], metrics["noise_2.00"]
-    for name in ("zero_shot", "probe", "knn"):
+    for name in CLASSIFIERS:
         assert clean[f"{name}_top1"] == 1.0
         # That of Wilson for 16 of 16, if widened by 16 / 13: means of four classes were fitted.
         assert clean[f"{name}_top1_low"] == pytest.approx(1 / (1 + 1.959964**2 / 13), rel=ROUNDING)
@@ -94,12 +95,12 @@ def test_tables_agree_with_one_another(planted: Path, tmp_path: Path) -> None:
     assert run(planted, tmp_path).exit_code == 0
     metrics = read_json(tmp_path / "classify.json")
     predictions, per_class = table(tmp_path, "predictions"), table(tmp_path, "per_class")
-    assert list(predictions) == ["id", "noise", "actual", "zero_shot", "probe", "knn", "margin"]
+    assert list(predictions) == ["id", "noise", "actual", *CLASSIFIERS, "margin"]
     assert len(predictions) == 3 * 16
     right = predictions["zero_shot"] == predictions["actual"]
     assert (right == (predictions["margin"] > 0)).all()
     accuracy = pd.read_csv(tmp_path / "plots/accuracy.csv")
-    assert len(per_class) == 4 * 3 * 3
+    assert len(per_class) == 4 * 3 * len(CLASSIFIERS)
     assert per_class["n"].eq(4).all()
     assert (accuracy["low"] <= accuracy["accuracy"]).all()
     assert (accuracy["accuracy"] <= accuracy["high"]).all()

@@ -14,7 +14,7 @@ class ClassifyParams(Section):
         ge=1, le=1000, description="number of bins of the expected calibration error"
     )
     refit: bool = Field(
-        description="fit the linear probe and the nearest neighbours on train and val together, "
+        description="fit what learns from images on train and val together, "
         "once their settings have been chosen on val; false: on train alone"
     )
     probe_strengths: list[Annotated[Number, Field(gt=0)]] = Field(

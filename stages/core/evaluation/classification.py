@@ -321,6 +321,32 @@ def neighbour_votes(
 
 
 @dataclass(frozen=True)
+class Prototypes(Scoring):
+    """A classifier by the cosine of an image with the mean of each class.
+
+    means: (C, d) unit rows, or rows of 0.
+    """
+
+    means: np.ndarray
+
+    def scores(self, images: np.ndarray) -> np.ndarray:
+        return cosines(images, self.means)
+
+
+def fit_prototypes(known: Known, refit: bool) -> Prototypes:
+    """Take the mean of each class, as its direction (Rocchio; Snell et al. 2017, by cosine).
+
+    refit: of train and val together; otherwise of train alone. Nothing is chosen on val.
+    A class whose embeddings cancel out has no direction, and a cosine of 0 with all images.
+    """
+    images, labels = known.all_images() if refit else (known.train, known.train_labels)
+    sums = np.zeros((labels.max() + 1, images.shape[1]))
+    np.add.at(sums, labels, images)
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    return Prototypes(sums / np.where(lengths > 0, lengths, 1))
+
+
+@dataclass(frozen=True)
 class Classifier:
     """A way to classify images, fitted on clean ones and tried at every noise level.
 
@@ -341,4 +367,5 @@ CLASSIFIERS = {
     "zero_shot": Classifier("zero-shot", fit_zero_shot, questioned=True),
     "probe": Classifier("linear probe", fit_probe, ("probe_strengths", "refit"), questioned=True),
     "knn": Classifier("nearest neighbours", fit_neighbours, ("knn_neighbours", "refit")),
+    "prototype": Classifier("nearest class mean", fit_prototypes, ("refit",)),
 }
