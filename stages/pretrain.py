@@ -113,12 +113,14 @@ def _metrics(params: PretrainParams, after: Comparison, encoder: Encoder) -> dic
         "guessing_loss": rounded(math.log(batch)),
         "image_to_text_recall_at_1": rounded(to_text),
         "text_to_image_recall_at_1": rounded(to_image),
-        "mean_cosine_real_pairs": rounded(matching.mean()),
-        "mean_cosine_fake_pairs": rounded(mismatched.mean()),
+        "mean_cosine_matching_pairs": rounded(matching.mean()),
+        "mean_cosine_mismatched_pairs": rounded(mismatched.mean()),
         "logit_scale": rounded(encoder.logit_scale),
         "held_out_pairs": len(after.captions),
         "million_weights": rounded(sum(p.numel() for p in encoder.model.parameters()) / 1e6),
-        "trained_on": "painted textures" if params.source == "textures" else "fetched train split",
+        "trained_on": "generated textures"
+        if params.source == "textures"
+        else "fetched train split",
     }
 
 

@@ -27,7 +27,12 @@ from click.testing import CliRunner
 
 from stages.core.runtime.command import stage as as_stage
 from stages.core.runtime.errors import StudyError
-from stages.core.runtime.interruption import deaf_children, interruptible, postponed_interrupt
+from stages.core.runtime.interruption import (
+    THREADS_OF_A_POOL,
+    deaf_children,
+    interruptible,
+    postponed_interrupt,
+)
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.params import Section
 from tests.study import (
@@ -195,10 +200,12 @@ def test_ctrl_c_in_a_stage_ends_it_with_one_line(lost: bool, tmp_path: Path) -> 
 
     before = signal.getsignal(signal.SIGINT), sys.unraisablehook
     (tmp_path / "params.yaml").write_text("nothing: {}")
+    parallel_map(abs, [-1, -2], "counting", workers=2)  # which leaves a pool for later work
     done = CliRunner().invoke(interrupted, ["--params", str(tmp_path / "params.yaml")])
     assert done.exit_code == 130
     assert done.output == "Interrupted; nothing half-made is left. Run the stage again\n"
     assert (signal.getsignal(signal.SIGINT), sys.unraisablehook) == before
+    assert not {thread.name for thread in threading.enumerate()} & set(THREADS_OF_A_POOL)
 
 
 @pytest.mark.parametrize("start", [deaf_children, postponed_interrupt])

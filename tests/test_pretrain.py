@@ -105,7 +105,8 @@ def test_training_draws_matching_pairs_together(tmp_path: Path) -> None:
     metrics = json.loads((tmp_path / "pretrain.json").read_text())
     assert metrics["guessing_loss"] == pytest.approx(math.log(47), rel=ROUNDING)
     assert metrics["held_out_loss"] < metrics["guessing_loss"] - 0.1
-    assert metrics["mean_cosine_real_pairs"] > metrics["mean_cosine_fake_pairs"] + 0.02
+    matching, mismatched = (f"mean_cosine_{pairs}_pairs" for pairs in ("matching", "mismatched"))
+    assert metrics[matching] > metrics[mismatched] + 0.02
     tables = {file.name for file in (tmp_path / "plots").iterdir()}
     assert tables == {"loss.csv", "cosines.csv"}
     assert not list((tmp_path / "checkpoints").iterdir())

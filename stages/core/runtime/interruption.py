@@ -42,14 +42,25 @@ def interruptible() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        # A pool's own threads clean up too; broken off by the end of the process they complain.
-        for thread in threading.enumerate():
-            if thread.name in THREADS_OF_A_POOL:
-                thread.join(timeout=5)
+        _end_pool()
         raise
     finally:
         sys.unraisablehook, threading.excepthook = hook, thread_hook
         signal.signal(signal.SIGINT, handler)
+
+
+def _end_pool() -> None:
+    """End the pool that processes are kept in for later work, if there is one.
+
+    Its threads clean up; broken off by the end of this process they would complain.
+    """
+    threads = [each for each in threading.enumerate() if each.name in THREADS_OF_A_POOL]
+    if threads:
+        from joblib.externals.loky import get_reusable_executor  # here, for it was imported then
+
+        get_reusable_executor(reuse=True).shutdown(kill_workers=True)
+    for thread in threads:
+        thread.join(timeout=5)
 
 
 def _interrupt_once(_number: int, _frame: FrameType | None) -> None:
