@@ -24,13 +24,13 @@ from threadpoolctl import threadpool_limits
 from stages.core.artifacts.embeddings import Embeddings, level_key, read_embeddings
 from stages.core.artifacts.tables import write_parquet
 from stages.core.evaluation.accuracy import (
-    IN_DETAIL,
     PER_CLASS,
     PREDICTIONS,
     TOP,
     Level,
     accuracies,
     class_accuracies,
+    in_detail,
     measure,
     predictions_table,
 )
@@ -95,13 +95,16 @@ def classify(
 
     probabilities = study.encoder["probabilities"]
     about = {"run": study.run}
-    write_parquet(predictions / "predictions.parquet", predicted, PREDICTIONS, about)
+    detailed = in_detail(fitted)
+    write_parquet(
+        predictions / "predictions.parquet", predicted, PREDICTIONS, about | {"detailed": detailed}
+    )
     write_parquet(predictions / "per_class.parquet", per_class, PER_CLASS, about)
     write_parquet(
         predictions / "calibration.parquet",
         calibration,
         CALIBRATION,
-        about | {"probabilities": probabilities},
+        about | {"probabilities": probabilities or ""},
     )
     labels = {key: classifier.label for key, classifier in CLASSIFIERS.items()}
     with whole_files(plots) as folder:
@@ -109,6 +112,7 @@ def classify(
         write_csv(folder / "accuracy.csv", named)
         write_csv(folder / "calibration.csv", calibration)
     chance = 1 / len(study.classes)
+    not_applicable = _not_applicable(study, fitted, confidence is not None)
     write_json(
         metrics,
         {
@@ -116,13 +120,16 @@ def classify(
             "classes": len(study.classes),
             "n_test": len(test),
             "chance": rounded(chance),
-            "zero_shot_probabilities": probabilities,
+            **({"zero_shot_probabilities": probabilities} if confidence else {}),
             **_fit_metrics(fitted),
+            **({"not_applicable": not_applicable} if not_applicable else {}),
             **_level_metrics(levels, accuracy),
         },
     )
     for line in _report(len(test), len(study.classes), accuracy):
         click.echo(line)
+    for what, why in not_applicable.items():
+        click.echo(f"{what}: not applicable, {why}")
     for warning in filter(None, (each.warning() for each in fitted.values())):
         click.echo(warning, err=True)
     if not study.encoder["trained"]:
@@ -144,17 +151,18 @@ def _require_classifiable(study: Embeddings) -> None:
                 "such in all; add images or leave the class out in fetch.classes"
             )
     dimension = study.array(0.0).shape[1]
-    if study.text.shape[1] != dimension:
+    if study.text is not None and study.text.shape[1] != dimension:
         raise StudyError(
             f"{study.folder}/text.npy: {study.text.shape[1]} dimensions for images of "
             f"{dimension}; run 'dvc repro --force embed'"
         )
 
 
-def _confidence(study: Embeddings) -> Callable[[np.ndarray], np.ndarray]:
+def _confidence(study: Embeddings) -> Callable[[np.ndarray], np.ndarray] | None:
     """Cosines with the prompts (n, C) -> (n,) the model's own probability of the best class.
 
-    Raises StudyError for what encoder.json should not say of that.
+    None where there are no prompts, or no logit scale that makes probabilities of cosines. Raises
+    StudyError for what encoder.json should not say of that.
     """
 
     def wrong(key: str, why: str) -> StudyError:
@@ -172,6 +180,8 @@ def _confidence(study: Embeddings) -> Callable[[np.ndarray], np.ndarray]:
         if key not in encoder:
             raise wrong(key, "is missing")
     scale, bias, name = (encoder[key] for key in ("logit_scale", "logit_bias", "probabilities"))
+    if study.text is None or scale is None:
+        return None
     if not is_number(scale) or scale <= 0:
         raise wrong("logit_scale", f"{scale!r} is not a positive number")
     if bias is not None and not is_number(bias):
@@ -189,7 +199,19 @@ def _fit(study: Embeddings, params: ClassifyParams) -> dict[str, Fitted]:
     return {
         key: classifier.fit(known, **{name: getattr(params, name) for name in classifier.settings})
         for key, classifier in CLASSIFIERS.items()
+        if study.text is not None or not classifier.reads_text
     }
+
+
+def _not_applicable(
+    study: Embeddings, fitted: Mapping[str, Fitted], calibrated: bool
+) -> dict[str, str]:
+    """{what was not measured: why}."""
+    no_text = "there are no text features"
+    found = {key: no_text for key in CLASSIFIERS if key not in fitted}
+    if not calibrated:
+        found["calibration"] = no_text if study.text is None else "the logit scale is not known"
+    return found
 
 
 def _fit_metrics(fitted: Mapping[str, Fitted]) -> dict:
@@ -210,13 +232,14 @@ def _level_metrics(levels: Mapping[float, Level], accuracy: pd.DataFrame) -> dic
             entry[f"{key}_top1"] = rounded(top1["accuracy"])
             entry[f"{key}_top1_low"] = rounded(top1["low"])
             entry[f"{key}_top1_high"] = rounded(top1["high"])
-        detailed = table.loc[(level, IN_DETAIL), "accuracy"]
-        entry[f"{IN_DETAIL}_top{TOP}"] = rounded(detailed[f"top-{TOP}"])
-        entry[f"{IN_DETAIL}_mean_per_class"] = rounded(detailed["mean per class"])
-        entry[f"{IN_DETAIL}_ece"] = rounded(expected_calibration_error(found.calibration))
+        key, detailed = found.detailed, table.loc[(level, found.detailed), "accuracy"]
+        entry[f"{key}_top{TOP}"] = rounded(detailed[f"top-{TOP}"])
+        entry[f"{key}_mean_per_class"] = rounded(detailed["mean per class"])
+        if len(found.calibration):
+            entry[f"{key}_ece"] = rounded(expected_calibration_error(found.calibration))
         if len(found.draw_accuracies) > 1:
             spread = max(found.draw_accuracies) - min(found.draw_accuracies)
-            entry[f"{IN_DETAIL}_top1_spread_of_draws"] = rounded(spread)
+            entry[f"{key}_top1_spread_of_draws"] = rounded(spread)
         metrics[level_key(level)] = entry
     return metrics
 

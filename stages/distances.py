@@ -43,7 +43,6 @@ from stages.core.artifacts.diagrams import ALL, BASELINES, COMPARISONS, DISTANCE
 from stages.core.artifacts.embeddings import level_key
 from stages.core.artifacts.tables import write_parquet
 from stages.core.runtime.command import path_option, stage
-from stages.core.runtime.errors import StudyError
 from stages.core.runtime.files import rounded, whole_files, write_csv, write_json
 from stages.core.topology.comparisons import distances_table, list_comparisons, summary_table
 from stages.settings.distances import DistancesParams
@@ -61,11 +60,6 @@ def distances(
     file = diagrams / "diagrams.parquet"
     source = read_diagrams(file)
     comparisons = list_comparisons(source.bars)
-    if not any(noise > 0 for _, noise, _ in comparisons):
-        raise StudyError(
-            f"{file}: no group has a clean and a noisy diagram; add a noise level above 0 to "
-            "embed.noise_levels"
-        )
     settings = {"engine": params.wasserstein_engine, "hera_delta": params.hera_delta}
     table = distances_table(source.bars, comparisons, **settings)
     of_classes = table[table["group"] != ALL]
@@ -76,11 +70,13 @@ def distances(
         write_csv(folder / "summary.csv", summary_table(of_classes))
     write_json(metrics, _metrics(of_classes))
 
-    classes = of_classes["group"].nunique()
+    classes, levels = of_classes["group"].nunique(), of_classes["noise"].nunique() - 1
     click.echo(
         f"{len(table)} distances of {classes} classes and of the sample across all, "
-        f"at {of_classes['noise'].nunique() - 1} noise levels"
+        f"at {levels} noise levels"
     )
+    if not levels:
+        click.echo("distances to noisy diagrams: not applicable, there is no noise level above 0")
 
 
 def _metrics(table: pd.DataFrame) -> dict:

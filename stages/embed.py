@@ -1,4 +1,4 @@
-"""Encode every image at every noise level, and the class prompts, with an open_clip model.
+"""Encode every image at every noise level, and the class prompts; or take features as they are.
 
 | output | holds |
 | --- | --- |
@@ -7,15 +7,20 @@
 | drift.csv | a row per noise level: how far images move; see stages/core/geometry/drift.py |
 """
 
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 import numpy as np
 import pandas as pd
 from scipy.spatial.distance import pdist
 
-from stages.core.artifacts.embeddings import level_key, write_manifest
-from stages.core.artifacts.samples import Samples, write_samples
+from stages.core.artifacts.embeddings import TEXT, array_name, level_key, write_manifest
+from stages.core.artifacts.samples import Samples, no_samples, write_samples
+from stages.core.dataset.feature_files import FOLDER
+from stages.core.dataset.features import read_kept
 from stages.core.dataset.layout import read_index
 from stages.core.geometry.drift import drift_of_level, drift_table
 from stages.core.runtime.command import path_option, stage
@@ -23,6 +28,7 @@ from stages.core.runtime.files import rounded, whole_files, whole_folder, write_
 from stages.core.vision.encoder import Encoder, encode_classes
 from stages.core.vision.hardware import choose_device, choose_precision
 from stages.core.vision.loading import load_encoder
+from stages.core.vision.model_files import PRECOMPUTED
 from stages.core.vision.noise import level_label, level_unit
 from stages.core.vision.precision import in_precision
 from stages.core.vision.sweep import Arrays, Noise, allocate, noisy_sample, sweep
@@ -32,8 +38,23 @@ SAMPLE = 16  # images on which the deviation of the precision is measured
 SHOWN = 5  # classes, and levels at the most, among the samples
 
 
+class Embedded(NamedTuple):
+    """What lies in the folder of the embeddings, and what goes beside it.
+
+    arrays: {(level, draw): (n, d)}; text: (C, d), or None for a model without text; about: the
+    contents of encoder.json; deviation: of the precision from float32; said: of it, for the user.
+    """
+
+    arrays: Arrays
+    text: np.ndarray | None
+    about: dict
+    samples: Samples
+    deviation: float
+    said: str
+
+
 @stage(EmbedParams)
-@path_option("--images", "data/images", "The images, in DTD's layout.")
+@path_option("--images", "data/images", "The images, in DTD's layout, or features.")
 @path_option("--index", "data/images.csv", "The table of the images to encode.")
 @path_option("--model-folder", "data/model", "The model that 'texture-clip' stands for.")
 @path_option("--embeddings", "data/embeddings", "Where the embeddings go.")
@@ -50,10 +71,41 @@ def embed(
     metrics: Path,
     plots: Path,
 ) -> None:
-    """Encode every image at every noise level, and the class prompts, with an open_clip model."""
-    noise = Noise(params.noise_kind, params.noise_space, params.seed)
+    """Encode every image at every noise level, and the class prompts, with a model."""
     table = read_index(index)
-    ids, classes = table["id"].tolist(), sorted(table["class"].unique())
+    classes = sorted(table["class"].unique())
+    with whole_folder(embeddings, "embed") as folder:
+        if params.model == PRECOMPUTED:
+            found = take_features(params, images / FOLDER, len(table), folder)
+        else:
+            found = encode(params, images, table, classes, model_folder, folder)
+        write_csv(folder / "images.csv", table[["id", "class", "split"]])
+        write_csv(folder / "classes.csv", pd.DataFrame({"class": classes}))
+        if found.text is not None:
+            np.save(folder / TEXT, found.text)
+        write_json(folder / "encoder.json", found.about)
+        write_manifest(folder)
+        drift = drift_table(found.arrays, table["class"])
+        results = _metrics(found, table["class"])
+    write_samples(samples, found.samples)
+    with whole_files(plots) as folder:
+        write_csv(folder / "drift.csv", drift)
+    write_json(metrics, results)
+    shape = f"{len(table)} images x {found.about['dimension']} dimensions"
+    click.echo(f"{len(found.arrays)} arrays of {shape}{found.said}")
+
+
+def encode(
+    params: EmbedParams,
+    images: Path,
+    table: pd.DataFrame,
+    classes: Sequence[str],
+    model_folder: Path,
+    folder: Path,
+) -> Embedded:
+    """Encode the images of an index with a model, into arrays in `folder`."""
+    noise = Noise(params.noise_kind, params.noise_space, params.seed)
+    ids = table["id"].tolist()
     device = choose_device(params.device)
     precision = choose_precision(params.precision, device)
     weights = f" with the weights {params.pretrained}" if params.pretrained else ""
@@ -65,31 +117,50 @@ def embed(
         click.echo(remark)
     sample = noisy_sample(encoder, images, _spaced(ids, SAMPLE), params.noise_levels, noise)
     encoder, deviation = in_precision(encoder, precision, sample)
-    text = encode_classes(encoder, classes, params.templates)
-
-    with whole_folder(embeddings, "embed") as folder:
-        arrays = allocate(folder, params.noise_levels, params.draws, len(ids), text.shape[1])
-        sweep(encoder, images, ids, noise, arrays, params.batch_size)
-        write_csv(folder / "images.csv", table[["id", "class", "split"]])
-        write_csv(folder / "classes.csv", pd.DataFrame({"class": classes}))
-        np.save(folder / "text.npy", text)
-        write_json(folder / "encoder.json", description(encoder, params, text.shape[1]))
-        write_manifest(folder)
-        drift = drift_table(arrays, table["class"])
-        results = _metrics(encoder, params, arrays, table["class"], text, deviation)
+    text = encode_classes(encoder, list(classes), params.templates)
+    arrays = allocate(folder, params.noise_levels, params.draws, len(ids), text.shape[1])
+    sweep(encoder, images, ids, noise, arrays, params.batch_size)
     shown = _spaced(table.drop_duplicates("class")["id"].tolist(), SHOWN)
-    write_samples(samples, take_samples(encoder, images, shown, params))
-    with whole_files(plots) as folder:
-        write_csv(folder / "drift.csv", drift)
-    write_json(metrics, results)
-    click.echo(
-        f"{len(arrays)} arrays of {len(ids)} images x {text.shape[1]} dimensions in {precision}"
-        + (
-            f", which deviates from fp32 by {deviation:.2%} of the mean distance between images"
-            if precision != "fp32"
-            else ""
-        )
+    of_precision = (
+        ""
+        if precision == "fp32"
+        else f", which deviates from fp32 by {deviation:.2%} of the mean distance between images"
     )
+    return Embedded(
+        arrays,
+        text,
+        description(encoder, params, text.shape[1]),
+        take_samples(encoder, images, shown, params),
+        deviation,
+        f" in {precision}{of_precision}",
+    )
+
+
+def take_features(params: EmbedParams, features: Path, count: int, folder: Path) -> Embedded:
+    """Take over the features of `count` images that `fetch` kept, as arrays in `folder`."""
+    kept = read_kept(features, count, params.noise_kind)
+    arrays = {}
+    for (level, draw), file in sorted(kept.files.items()):
+        name = shutil.copyfile(file, folder / array_name(level, draw))
+        arrays[level, draw] = np.load(name, mmap_mode="r")
+    about = kept.about
+    kinds = "softmax" if about.logit_bias is None else "sigmoid"
+    noise = {"kind": kept.kind, "draws": kept.draws} if kept.kind else None
+    described = {
+        "model": about.model,
+        "pretrained": about.pretrained,
+        "trained": True,
+        "dimension": arrays[0.0, 0].shape[1],
+        "logit_scale": about.logit_scale,
+        "logit_bias": about.logit_bias,
+        "probabilities": kinds if about.logit_scale else None,
+        "noise": noise,
+    }
+    levels = ", ".join(f"{level:.2f}" for level in kept.levels)
+    of_kind = f" ({kept.kind})" if kept.kind else ""
+    said = f", computed elsewhere; noise levels {levels}{of_kind}"
+    said += "" if kept.text is not None else "; no text features"
+    return Embedded(arrays, kept.text, described, no_samples(), 0.0, said)
 
 
 def take_samples(encoder: Encoder, images: Path, ids: list[str], params: EmbedParams) -> Samples:
@@ -125,31 +196,25 @@ def description(encoder: Encoder, params: EmbedParams, dimension: int) -> dict:
     }
 
 
-def _metrics(
-    encoder: Encoder,
-    params: EmbedParams,
-    arrays: Arrays,
-    labels: pd.Series,
-    text: np.ndarray,
-    deviation: float,
-) -> dict:
-    cosine = 1 - np.mean(pdist(text, "cosine")) if len(text) > 1 else 1.0
-    return {
+def _metrics(found: Embedded, labels: pd.Series) -> dict:
+    about, text = found.about, found.text
+    levels = dict.fromkeys(level for level, _ in found.arrays)
+    metrics = {
         "images": len(labels),
-        "classes": len(text),
-        "dimension": text.shape[1],
-        "trained": int(encoder.trained),
-        "logit_scale": rounded(encoder.logit_scale),
-        "precision_deviation": rounded(deviation),
-        "cosine_between_class_prompts": rounded(cosine),
-        **{
-            level_key(level): {
-                name: rounded(value)
-                for name, value in drift_of_level(arrays, labels, level).items()
-            }
-            for level in params.noise_levels
-        },
+        "classes": labels.nunique(),
+        "dimension": about["dimension"],
+        "trained": int(about["trained"]),
     }
+    if about["logit_scale"] is not None:
+        metrics["logit_scale"] = rounded(about["logit_scale"])
+    metrics["precision_deviation"] = rounded(found.deviation)
+    if text is not None:
+        cosine = 1 - np.mean(pdist(text, "cosine")) if len(text) > 1 else 1.0
+        metrics["cosine_between_class_prompts"] = rounded(cosine)
+    for level in levels:
+        of_level = drift_of_level(found.arrays, labels, level)
+        metrics[level_key(level)] = {name: rounded(value) for name, value in of_level.items()}
+    return metrics
 
 
 def _spaced(items: list, count: int) -> list:

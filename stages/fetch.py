@@ -2,7 +2,7 @@
 
 | output | holds |
 | --- | --- |
-| data/images | images, label files and imdb.mat; see stages/core/dataset |
+| data/images | images or features, label files and imdb.mat; see stages/core/dataset |
 | data/images.csv | the index: id, class and split of every image |
 | data/downloads | archives that were downloaded, which DVC does not know |
 """
@@ -42,15 +42,15 @@ def fetch(params: FetchParams, images: Path, index: Path, downloads: Path, metri
         write_layout(layout, folder)
         table = layout.index(params.split)
         identical = identical_images(table, fetched.seen.digests)
+        kind = "features" if fetched.of_features else params.kind
         write_csv(index, table)
         write_json(
-            metrics,
-            summary(params.kind, params.split, layout, fetched.seen, identical, fetched.tally),
+            metrics, summary(kind, params.split, layout, fetched.seen, identical, fetched.tally)
         )
 
     sizes = ", ".join(f"{count:,} {split}" for split, count in split_counts(table).items())
     click.echo(
-        f"{images}: {len(table):,} images of {len(layout.classes)} classes ({params.kind}), "
+        f"{images}: {len(table):,} images of {len(layout.classes)} classes ({kind}), "
         f"split {params.split}: {sizes}"
     )
     for line in remarks(fetched, identical):

@@ -2,6 +2,7 @@
 
 | metric | is |
 | --- | --- |
+| accuracy_of | the classifier whose accuracy follows: that of headline.classifier, if applicable |
 | accuracy@<level> | top-1 accuracy on the test images |
 | drift@<level> | 1 - cosine of an image's noisy and clean embedding, mean |
 | <distance>_h<dim>_over_draws@<level> | distance between a class's clean and noisy diagram, in |

@@ -19,6 +19,7 @@ from sqlite3 import Connection
 
 import click
 
+from stages.core.dataset.feature_files import holds_features, source_files
 from stages.core.dataset.preview import Counts, expected_counts
 from stages.core.geometry.spaces import SPACES
 from stages.core.runtime.checksums import File, checksum, file_at, files_below, known_checksums
@@ -27,7 +28,12 @@ from stages.core.runtime.errors import StudyError, quoted
 from stages.core.runtime.files import read_json, write_json
 from stages.core.runtime.params import read_yaml, validated
 from stages.core.runtime.paths import user_path
-from stages.core.vision.model_files import CONFIG_FILE, SHIPPED_MODEL, names_a_checkpoint
+from stages.core.vision.model_files import (
+    CONFIG_FILE,
+    PRECOMPUTED,
+    SHIPPED_MODEL,
+    names_a_checkpoint,
+)
 from stages.settings.angles import AnglesParams
 from stages.settings.checks import (
     possible_neighbours,
@@ -102,6 +108,7 @@ def preflight(params_file: Path, sources: Path, images: Path, model: Path, known
         }
         earlier = {stage: read_earlier(sources / f"{stage}.json") for stage in named}
         if not any(source.is_as_noted(earlier["fetch"]) for source in named["fetch"]):
+            require_same_source(study)
             counts = expected_counts(study.fetch, images)
             require_fitting(study, counts)
             total = sum(map(sum, counts.values()))
@@ -173,6 +180,22 @@ def require_possible(study: Study) -> None:
         )
 
 
+def require_same_source(study: Study) -> None:
+    """Raise StudyError unless features are taken from features, and images are encoded."""
+    source, model = study.fetch.source, study.embed.model
+    of_features = study.fetch.kind == "folder" and holds_features(user_path(source, "fetch.source"))
+    if of_features and model != PRECOMPUTED:
+        raise StudyError(
+            f"embed.model: {quoted(model)} encodes images, but fetch.source: {quoted(source)} "
+            f"holds features; set embed.model: {PRECOMPUTED}"
+        )
+    if model == PRECOMPUTED and not of_features:
+        raise StudyError(
+            f"embed.model: {PRECOMPUTED}, but fetch.source: {quoted(source)} gives images; set "
+            "fetch.source to a folder of features, or embed.model to a model"
+        )
+
+
 def require_fitting(study: Study, counts: Counts) -> None:
     """Raise StudyError for settings that ask more of the images than there will be."""
     where = "fetch.classes" if study.fetch.classes else f"fetch.source: {study.fetch.source}"
@@ -191,11 +214,14 @@ def require_fitting(study: Study, counts: Counts) -> None:
 
 
 def sources_of_fetch(params: FetchParams) -> list[Source]:
-    """The folder of images, of which fetch reads a data set's own folders alone."""
+    """The folder of images or features, of which fetch reads a data set's own files alone."""
     if params.kind != "folder":
         return []
     folder = user_path(params.source, "fetch.source").absolute()
-    files = chain.from_iterable(files_below(folder / name) for name in READ_BY_FETCH)
+    if holds_features(folder):
+        files: Iterable[File] = chain.from_iterable(map(file_at, source_files(folder)))
+    else:
+        files = chain.from_iterable(files_below(folder / name) for name in READ_BY_FETCH)
     return [Source("fetch.source", params.source, folder, folder.is_dir(), files)]
 
 
@@ -216,7 +242,8 @@ def sources_of_embed(params: EmbedParams, model: Path) -> list[Source]:
     """A model's folder or a file of weights; what pretrain makes is known to DVC anyway."""
     found = weights_file("embed.pretrained", params.pretrained)
     folder = user_path(params.model, "embed.model").absolute()
-    if params.model != SHIPPED_MODEL and (folder.is_dir() or params.model[0] in "/~."):
+    a_name = params.model in (SHIPPED_MODEL, PRECOMPUTED)
+    if not a_name and (folder.is_dir() or params.model[0] in "/~."):
         source = Source("embed.model", params.model, folder, folder.is_dir(), files_below(folder))
         found.append(source)
     return [each for each in found if not each.top.resolve().is_relative_to(model.resolve())]

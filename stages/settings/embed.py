@@ -13,7 +13,8 @@ class EmbedParams(Section):
     name = "embed"
     model: Text = Field(
         description="an open_clip architecture, 'texture-clip' for the model in data/model, a "
-        "folder that holds an open_clip model, or hf-hub:<organisation>/<name>",
+        "folder that holds an open_clip model, hf-hub:<organisation>/<name>, or 'precomputed' for "
+        "the features in fetch.source",
     )
     pretrained: Text | None = Field(
         description="weights: a pretrained tag of open_clip or a checkpoint file; null leaves an "
@@ -34,7 +35,8 @@ class EmbedParams(Section):
     )
     noise_levels: list[Annotated[Number, Field(ge=0)]] = Field(
         min_length=1,
-        description="noise levels, of at most two decimals; 0.0 (clean) must be one of them",
+        description="noise levels, of at most two decimals; 0.0 (clean) must be one of them; "
+        "of precomputed features those are taken that there are",
     )
     draws: int = Field(
         ge=1, le=10, description="independent draws of the noise at each level above 0"
@@ -72,8 +74,6 @@ class EmbedParams(Section):
                 raise ValueError(f"{level} is repeated; give each level once")
         if "0.00" not in written:
             raise ValueError("no level is 0.0; add it, the clean images are the reference")
-        if len(levels) < 2:
-            raise ValueError("0.0 is the only level; add one above it, to compare with")
         return sorted(float(text) for text in written)
 
     @model_validator(mode="after")

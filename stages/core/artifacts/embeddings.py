@@ -4,7 +4,8 @@
 | --- | --- |
 | images.csv | one row per image, in the order of the arrays: id (<class>/<file>), class, split |
 | noise_<level>_draw_<k>.npy | (n, d) float32, unit rows; draw 0 alone at level 0.00 |
-| classes.csv, text.npy | class names in order; (C, d) float32, unit rows |
+| classes.csv | class names in order |
+| text.npy | (C, d) float32, unit rows, of the class prompts; absent for a model without text |
 | encoder.json | model, pretrained, dimension, logit scale, precision, preprocessing, trained |
 | manifest.json | a hash of the rows of images.csv, and the size and hash of every other file |
 
@@ -31,7 +32,8 @@ from stages.core.runtime.files import make_again, open_regular, read_json, write
 UNIT_TOLERANCE = 1e-4
 
 CLASSES = Schema((name("class"),), key=("class",))
-BESIDE_THE_ARRAYS = ("classes.csv", "encoder.json", "text.npy")
+BESIDE_THE_ARRAYS = ("classes.csv", "encoder.json")
+TEXT = "text.npy"
 ARRAY = re.compile(r"noise_(\d{1,9}\.\d\d)_draw_(\d{1,9})\.npy")
 MOST_BYTES = 2**40  # of an array
 
@@ -79,10 +81,11 @@ def write_manifest(folder: Path) -> None:
     """Write manifest.json of an artifact of which all else lies in `folder`."""
     images = read_csv(folder / "images.csv", IMAGES, "embed")
     arrays = sorted(file.name for file in folder.iterdir() if ARRAY.fullmatch(file.name))
+    text = [TEXT] if (folder / TEXT).exists() else []
     manifest = Manifest(
         images=len(images),
         ids=content_id(images, IMAGES, {}),
-        files={file: _describe(folder / file) for file in (*BESIDE_THE_ARRAYS, *arrays)},
+        files={file: _describe(folder / file) for file in (*BESIDE_THE_ARRAYS, *text, *arrays)},
     )
     write_json(folder / "manifest.json", manifest.model_dump(exclude_none=True))
 
@@ -107,7 +110,7 @@ class Embeddings:
 
     images: DataFrame with columns id, class, split, one row per image.
     classes: class names, in the order of `text`.
-    text: (C, d) float32, unit rows: the class prompts.
+    text: (C, d) float32, unit rows: the class prompts; None for a model without text.
     encoder: the contents of encoder.json.
     levels: the noise levels, ascending, 0.0 first.
     draws: the number of noise draws at every level above 0.
@@ -117,7 +120,7 @@ class Embeddings:
     folder: Path
     images: pd.DataFrame
     classes: list[str]
-    text: np.ndarray
+    text: np.ndarray | None
     encoder: dict
     levels: list[float]
     draws: int
@@ -166,7 +169,7 @@ def read_embeddings(folder: Path) -> Embeddings:
         )
     for file, written in manifest.files.items():
         _require_size(folder / file, written)
-        if written.shape and file != "text.npy" and written.shape[0] != len(images):
+        if written.shape and file != TEXT and written.shape[0] != len(images):
             raise StudyError(
                 f"{folder / file}: shape {tuple(written.shape)} for {len(images)} images in "
                 f"images.csv; {make_again('embed')}"
@@ -181,7 +184,9 @@ def read_embeddings(folder: Path) -> Embeddings:
             f"{folder}/images.csv: class {min(unknown)} is not in classes.csv; "
             f"{make_again('embed')}"
         )
-    text = _read_rows(folder / "text.npy", manifest.files["text.npy"], classes)
+    text = None
+    if TEXT in manifest.files:
+        text = _read_rows(folder / TEXT, manifest.files[TEXT], classes)
     run = _hash(folder / "manifest.json")
     return Embeddings(folder, images, classes.tolist(), text, encoder, levels, draws, run, manifest)
 
@@ -197,7 +202,7 @@ def _read_manifest(file: Path) -> Manifest:
     unknown = [
         each
         for each in manifest.files
-        if each not in BESIDE_THE_ARRAYS and not ARRAY.fullmatch(each)
+        if each not in (*BESIDE_THE_ARRAYS, TEXT) and not ARRAY.fullmatch(each)
     ]
     missing = [each for each in BESIDE_THE_ARRAYS if each not in manifest.files]
     for names, what in ((missing, "no"), (unknown, "unknown file")):

@@ -21,7 +21,7 @@ STAGE = "embed"
 
 @dataclass(frozen=True)
 class Samples:
-    """A few images (ids) at a few levels of noise; label: what a level is, for a title.
+    """A few images (ids) at a few levels of noise, or none; label: what a level is, for a title.
 
     pixels: (levels, images, H, W, 3) uint8, RGB.
     """
@@ -30,6 +30,11 @@ class Samples:
     ids: list[str]
     label: str
     pixels: np.ndarray
+
+
+def no_samples() -> Samples:
+    """What there is to show where features were computed elsewhere: nothing."""
+    return Samples([], [], "", np.zeros((0, 0, 0, 0, 3), dtype=np.uint8))
 
 
 def write_samples(folder: Path, samples: Samples) -> None:
@@ -62,7 +67,7 @@ def read_samples(folder: Path) -> Samples:
 
 
 def _is_list_of(value: object, *kinds: type) -> TypeGuard[list]:
-    return isinstance(value, list) and bool(value) and all(isinstance(x, kinds) for x in value)
+    return isinstance(value, list) and all(isinstance(x, kinds) for x in value)
 
 
 def _read_pixels(file: Path) -> np.ndarray:

@@ -39,8 +39,8 @@ A_NAME = f"a printable name of 1 to {LONGEST_NAME:,} characters"
 class Column:
     """A column: its type; the range of its numbers, ends included; the names it may hold.
 
-    infinite, missing: whether a number may be infinite, or be missing, as NaN. choices: empty
-    where any name may be there.
+    infinite: whether a number may be infinite. missing: whether a value may be missing, as NaN or
+    None. choices: empty where any name may be there.
     """
 
     name: str
@@ -52,9 +52,9 @@ class Column:
     choices: tuple[str, ...] = ()
 
 
-def name(column: str, *choices: str) -> Column:
+def name(column: str, *choices: str, missing: bool = False) -> Column:
     """A column of names, of the choices where some are given."""
-    return Column(column, pa.string(), choices=choices)
+    return Column(column, pa.string(), missing=missing, choices=choices)
 
 
 def number(
@@ -177,7 +177,8 @@ def content_id(frame: pd.DataFrame, schema: Schema, about: Mapping[str, str]) ->
     for column in schema.columns:
         values = frame[column.name]
         if pa.types.is_string(column.type):
-            data = "\0".join(values).encode()  # in no name: it is not printable
+            # In no name, for it is not printable; and no name is empty.
+            data = "\0".join(values.fillna("")).encode()
         else:
             numbers = np.array(values, column.type.to_pandas_dtype())
             if pa.types.is_floating(column.type):

@@ -1,13 +1,16 @@
 """Claim 7: accuracy falls with noise, from every level to the next."""
 
+from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
 from stages.core.artifacts.tables import Schema, name, number, whole
-from stages.core.claims.finding import Decision, Finding, above
+from stages.core.claims.finding import NO_NOISE, NO_TEXT, Decision, Finding, above
 from stages.core.claims.sources import Sources
+from stages.core.evaluation.accuracy import classifiers_of
 from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.evaluation.statistics import score_intervals
 from stages.settings.claims import ClaimsParams
@@ -24,6 +27,7 @@ TABLES = {
             whole("images", low=1),
         ),
         key=("classifier", "from_noise"),
+        may_be_empty=True,
     )
 }
 
@@ -31,7 +35,7 @@ TABLES = {
 def decide(sources: Sources, params: ClaimsParams) -> Decision:
     """The claim, of every classifier."""
     steps = steps_table(sources.predictions, params.confidence)
-    return {"accuracy_steps": steps}, findings(steps)
+    return {"accuracy_steps": steps}, findings(steps, classifiers_of(sources.predictions))
 
 
 def correct_by_level(predictions: pd.DataFrame, classifier: str) -> pd.DataFrame:
@@ -55,9 +59,11 @@ def steps_table(predictions: pd.DataFrame, confidence: float) -> pd.DataFrame:
     hold jointly: each has a confidence of 1 - (1 - confidence) / steps (Bonferroni).
     """
     rows = []
-    for classifier in CLASSIFIERS:
+    for classifier in classifiers_of(predictions):
         right = correct_by_level(predictions, classifier)
         drops = -np.diff(right.to_numpy(dtype=np.int64), axis=1)  # (images, steps)
+        if not drops.shape[1]:
+            continue
         jointly = 1 - (1 - confidence) / drops.shape[1]
         actual = right.index.get_level_values("actual").to_numpy()
         intervals = score_intervals(drops, (-1, 0, 1), actual, jointly)
@@ -68,23 +74,33 @@ def steps_table(predictions: pd.DataFrame, confidence: float) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=TABLES["accuracy_steps"].names)
 
 
-def findings(steps: pd.DataFrame) -> list[Finding]:
+def findings(steps: pd.DataFrame, applicable: Sequence[str]) -> list[Finding]:
     """One finding per classifier, about its least certain step: if that one falls, all do.
 
-    A step that surely rises comes before it, since it alone makes the claim fail.
+    A step that surely rises comes before it, since it alone makes the claim fail. applicable: the
+    classifiers that there are.
     """
     found = []
     for key, classifier in CLASSIFIERS.items():
+        make = partial(
+            Finding,
+            7,
+            f"accuracy_falls_{key}",
+            f"{classifier.label} accuracy falls from every noise level to the next",
+            "drop of accuracy in the least certain step",
+            above(0.0),
+        )
+        if key not in applicable:
+            found.append(make(applicable=False, detail=NO_TEXT))
+            continue
         table = steps[steps["classifier"] == key]
+        if table.empty:
+            found.append(make(applicable=False, detail=NO_NOISE))
+            continue
         rises = table["high"] < 0
         decisive = table.loc[table["high"].idxmin() if rises.any() else table["low"].idxmin()]
         found.append(
-            Finding(
-                7,
-                f"accuracy_falls_{key}",
-                f"{classifier.label} accuracy falls from every noise level to the next",
-                "drop of accuracy in the least certain step",
-                above(0.0),
+            make(
                 effect=float(decisive["drop"]),
                 low=float(decisive["low"]),
                 high=float(decisive["high"]),

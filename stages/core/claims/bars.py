@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from stages.core.artifacts.tables import Schema, name, number, whole
-from stages.core.claims.finding import Decision, Finding, below
+from stages.core.claims.finding import NO_NOISE, Decision, Finding, below
 from stages.core.claims.sources import Sources
 from stages.core.evaluation.statistics import mean_intervals, percent, share_interval
 from stages.core.runtime.parallel import parallel_map
@@ -201,13 +201,16 @@ def component_findings(
         variation.to_numpy()[:, None], np.zeros(len(variation)), replicates, confidence, generator
     )
     units = f"{len(excess)} classes"
+    one_component = gap(
+        *share,
+        units=units,
+        detail=f"essential bars of a class at most {table['essential'].max()}, by definition; "
+        f"beyond all null clouds {excess.sum()} classes",
+    )
+    if table["noise"].nunique() < 2:
+        return [one_component, steady(applicable=False, detail=NO_NOISE)]
     return [
-        gap(
-            *share,
-            units=units,
-            detail=f"essential bars of a class at most {table['essential'].max()}, by definition; "
-            f"beyond all null clouds {excess.sum()} classes",
-        ),
+        one_component,
         # The mean of a single class has no uncertainty to state, and decides nothing.
         steady(mean.estimate, units=units) if len(excess) == 1 else steady(*mean, units=units),
     ]

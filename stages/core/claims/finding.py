@@ -15,6 +15,10 @@ import pandas as pd
 from stages.core.claims.verdicts import FAILS, HOLDS, NOT_APPLICABLE, UNDECIDED
 from stages.core.runtime.files import rounded
 
+# Why a claim is not applicable.
+NO_NOISE = "there is no noise level above 0"
+NO_TEXT = "there are no text features"
+
 NUMBERS = ("effect", "low", "high", "p_value", "largest_high")
 
 # Of the pairs of classes, those that count as the closest; also the level of that test.

@@ -12,7 +12,7 @@ import pandas as pd
 
 from stages.core.artifacts.diagrams import BASELINES, COMPARISONS, MOST_DIM
 from stages.core.artifacts.tables import Schema, name, number, whole
-from stages.core.claims.finding import Decision, Finding, above
+from stages.core.claims.finding import NO_NOISE, Decision, Finding, above
 from stages.core.claims.sources import Sources
 from stages.core.evaluation.statistics import Interval, share_interval
 from stages.core.topology.distances import DIAGRAM_DISTANCES
@@ -34,6 +34,7 @@ TABLES = {
             *map(_share, ABOVE),
         ),
         key=("metric", "dim", "noise"),
+        may_be_empty=True,
     )
 }
 
@@ -73,7 +74,7 @@ def growth_table(distances: pd.DataFrame) -> pd.DataFrame:
                     (table[comparison, level] > table[reference]).mean() if known else np.nan
                 )
             rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=TABLES["growth"].names)
 
 
 def findings(distances: pd.DataFrame, growth: pd.DataFrame, confidence: float) -> list[Finding]:
@@ -83,7 +84,8 @@ def findings(distances: pd.DataFrame, growth: pd.DataFrame, confidence: float) -
     """
     levels = sorted(growth["noise"].unique())
     found = []
-    for (metric, dim), by_level in growth.groupby(["metric", "dim"]):
+    for metric, dim in distances.groupby(["metric", "dim"]).groups:
+        by_level = growth[(growth["metric"] == metric) & (growth["dim"] == dim)]
         make = partial(
             Finding,
             6,
@@ -93,6 +95,9 @@ def findings(distances: pd.DataFrame, growth: pd.DataFrame, confidence: float) -
             f"(by chance {1 / factorial(len(levels)):.0%})",
             above(0.5),
         )
+        if not levels:
+            found.append(make(applicable=False, detail=NO_NOISE))
+            continue
         if len(levels) < 2:
             nothing = "one noisy level has nothing to grow from"
             found.append(make(applicable=False, detail=nothing))

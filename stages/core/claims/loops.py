@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from stages.core.artifacts.tables import Schema, name, number, whole
-from stages.core.claims.finding import Decision, Finding, above
+from stages.core.claims.finding import NO_NOISE, Decision, Finding, above
 from stages.core.claims.sources import Sources
 from stages.core.evaluation.statistics import share_interval, spearman
 from stages.core.geometry.drift import spread
@@ -55,7 +55,7 @@ def decide(sources: Sources, params: ClaimsParams) -> Decision:
     has_loops = sources.max_dim > 0
     of_h1 = sources.summaries[(sources.summaries["dim"] == 1) & (sources.summaries["draw"] == 0)]
     table = loops_table(of_h1, sources.diagrams)
-    return {"loops": table}, findings(table, has_loops, params.confidence)
+    return {"loops": table}, findings(table, has_loops, sources.noisy, params.confidence)
 
 
 def loops_table(
@@ -73,12 +73,14 @@ def loops_table(
     return table.assign(spread=spreads)[TABLES["loops"].names]
 
 
-def findings(table: pd.DataFrame, has_loops: bool, confidence: float) -> list[Finding]:
-    """One finding per quantity of TRENDS; not applicable where no H1 was computed."""
-    return [finding(table, quantity, has_loops, confidence) for quantity in TRENDS]
+def findings(table: pd.DataFrame, has_loops: bool, noisy: bool, confidence: float) -> list[Finding]:
+    """One finding per quantity of TRENDS; not applicable without H1, or without noise."""
+    return [finding(table, quantity, has_loops, noisy, confidence) for quantity in TRENDS]
 
 
-def finding(table: pd.DataFrame, quantity: str, has_loops: bool, confidence: float) -> Finding:
+def finding(
+    table: pd.DataFrame, quantity: str, has_loops: bool, noisy: bool, confidence: float
+) -> Finding:
     trend = TRENDS[quantity]
     make = partial(
         Finding,
@@ -90,6 +92,8 @@ def finding(table: pd.DataFrame, quantity: str, has_loops: bool, confidence: flo
     )
     if not has_loops:
         return make(applicable=False, detail="persistence.max_dim is 0")
+    if not noisy:
+        return make(applicable=False, detail=NO_NOISE)
     if table.empty:
         return make(detail=f"no class has {LEAST_BARS} loops at every level")
     wide = table.pivot_table(index="class", columns="noise", values=quantity)

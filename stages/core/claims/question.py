@@ -7,7 +7,7 @@ sceptic would name, so that topology is credited only with what they do not expl
 correlation disappears once displacement is controlled for, topology adds nothing to it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -15,9 +15,17 @@ import pandas as pd
 
 from stages.core.artifacts.tables import Schema, flag, name, number, whole
 from stages.core.claims.accuracy_steps import correct_by_level
-from stages.core.claims.finding import CORRELATED, SIGNIFICANCE, Decision, Finding
+from stages.core.claims.finding import (
+    CORRELATED,
+    NO_NOISE,
+    NO_TEXT,
+    SIGNIFICANCE,
+    Decision,
+    Finding,
+)
 from stages.core.claims.sources import Sources
-from stages.core.evaluation import classification
+from stages.core.evaluation.accuracy import classifiers_of
+from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.evaluation.statistics import holm, rank_correlation
 from stages.core.geometry.drift import displacements, spread
 from stages.core.geometry.similarity import linear_cka
@@ -27,17 +35,11 @@ from stages.core.topology.distances import DIAGRAM_DISTANCES
 from stages.core.topology.divergence import topology_divergence
 from stages.settings.claims import ClaimsParams
 
-# {classifier: its name for readers}
-CLASSIFIERS = {
-    key: classifier.label
-    for key, classifier in classification.CLASSIFIERS.items()
-    if classifier.questioned
-}
 # The plain measures of change, which are controlled for.
 CONTROLS = {
     "displacement": "mean displacement of the embeddings",
     "spread_change": "change of within-class spread",
-    "margin_loss": "loss of zero-shot margin",
+    "margin_loss": "loss of margin",
     "cka_loss": "1 - linear CKA, unbiased",
 }
 TOPOLOGICAL = {
@@ -57,6 +59,7 @@ TABLES = {
             number("value", missing=True),
         ),
         key=("class", "noise", "measure"),
+        may_be_empty=True,
     ),
     "drops": Schema(
         (
@@ -66,6 +69,7 @@ TABLES = {
             number("drop", -1, 1),
         ),
         key=("class", "noise", "classifier"),
+        may_be_empty=True,
     ),
     "correlations": Schema(
         (
@@ -82,12 +86,17 @@ TABLES = {
             number("p_holm", 0, 1, missing=True),
         ),
         key=("classifier", "noise", "measure", "controlled"),
+        may_be_empty=True,
     ),
 }
 
 
 def decide(sources: Sources, params: ClaimsParams) -> Decision:
     """The claim, of every classifier, with and without controls."""
+    applicable = classifiers_of(sources.predictions)
+    if not sources.noisy:
+        nothing = {name: pd.DataFrame(columns=schema.names) for name, schema in TABLES.items()}
+        return nothing, findings(nothing["correlations"], applicable)
     measures = pd.concat(
         [
             cloud_measures(sources.clouds, params.divergence_points, params.seed),
@@ -102,7 +111,7 @@ def decide(sources: Sources, params: ClaimsParams) -> Decision:
         measures, drops, params.bootstrap_replicates, params.confidence, params.seed
     )
     tables = {"measures": measures, "drops": drops, "correlations": correlations}
-    return tables, findings(correlations)
+    return tables, findings(correlations, applicable)
 
 
 def cloud_measures(
@@ -166,7 +175,10 @@ def _against_clean(by_level: pd.DataFrame) -> pd.DataFrame:
 
 
 def margin_measures(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Mean loss of zero-shot margin of each class's test images: as `cloud_measures`."""
+    """Mean loss of margin of each class's test images: as `cloud_measures`.
+
+    The margin is that of zero-shot or, without text, of the nearest class mean.
+    """
     margin = predictions.pivot_table(index="actual", columns="noise", values="margin")
     lost = (-_against_clean(margin)).melt(ignore_index=False, var_name="noise")
     table = lost.reset_index()
@@ -180,7 +192,7 @@ def accuracy_drops(predictions: pd.DataFrame) -> pd.DataFrame:
     From counts of right answers, so that classes that lose as many of as many images tie exactly.
     """
     tables = []
-    for classifier in CLASSIFIERS:
+    for classifier in classifiers_of(predictions):
         by_class = correct_by_level(predictions, classifier).groupby(level="actual")
         lost = -_against_clean(by_class.sum()).div(by_class.size(), axis=0)
         table = lost.melt(ignore_index=False, var_name="noise", value_name="drop").reset_index()
@@ -217,7 +229,7 @@ def correlations_table(
         wide = measures[measures["noise"] == noise].pivot_table(
             index="class", columns="measure", values="value"
         )
-        for classifier in CLASSIFIERS:
+        for classifier in drops["classifier"].unique():
             of_level = drops[(drops["noise"] == noise) & (drops["classifier"] == classifier)]
             table = wide.join(of_level.set_index("class")["drop"], how="inner").dropna()
             for measure in wide.columns:
@@ -262,28 +274,33 @@ def _correlate(
     }
 
 
-def findings(correlations: pd.DataFrame) -> list[Finding]:
+def findings(correlations: pd.DataFrame, applicable: Sequence[str]) -> list[Finding]:
     """The answer for each classifier, with and without the controls.
 
     The effect and its interval are those of the most certain topological test, the p-value is
-    corrected for all of them.
+    corrected for all of them. applicable: the classifiers that there are.
     """
     found = []
     for controlled in (False, True):
-        for classifier, label in CLASSIFIERS.items():
+        for key, classifier in CLASSIFIERS.items():
             beyond = ", beyond what plain measures explain" if controlled else ""
             make = partial(
                 Finding,
                 8,
-                f"topology_{'adds' if controlled else 'follows'}_{classifier}",
-                f"across classes, topological change follows the loss of {label} accuracy{beyond}",
+                f"topology_{'adds' if controlled else 'follows'}_{key}",
+                "across classes, topological change follows the loss of "
+                f"{classifier.label} accuracy{beyond}",
                 f"Spearman's rho{' (partial)' if controlled else ''} of the most certain test",
                 CORRELATED,
             )
+            why_not = NO_TEXT if key not in applicable else NO_NOISE
+            if key not in applicable or correlations.empty:
+                found.append(make(applicable=False, detail=why_not))
+                continue
             rows = correlations[
                 correlations["topological"]
                 & (correlations["controlled"] == controlled)
-                & (correlations["classifier"] == classifier)
+                & (correlations["classifier"] == key)
                 & correlations["rho"].notna()
             ]
             if rows.empty:

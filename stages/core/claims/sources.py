@@ -59,6 +59,11 @@ class Sources:
         return {name: by_level[0.0] for name, by_level in self.clouds.items()}
 
     @property
+    def noisy(self) -> bool:
+        """Whether there is a noise level above 0."""
+        return any(level > 0 for by_level in self.clouds.values() for level in by_level)
+
+    @property
     def max_dim(self) -> int:
         """The highest dimension in which diagrams were computed."""
         return int(self.summaries["dim"].max())

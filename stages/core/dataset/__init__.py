@@ -6,6 +6,7 @@
 | labels/{train,val,test}{1..10}.txt | ten splits, one `<class>/<file>` a line |
 | labels/labels_joint_anno.txt | an image and all its attributes a line |
 | imdb/imdb.mat | ids, names, classes and split 1 for MATLAB |
+| features/ | in place of images/: features that were computed elsewhere |
 
 | module | does |
 | --- | --- |
@@ -14,6 +15,7 @@
 | selection | choose classes and images as the settings say |
 | preview | tell the classes and counts that the settings lead to |
 | layout | read, check and write the label files |
+| features, feature_files | read, check and keep features that were computed elsewhere |
 | images | decode image files of any mode |
 | reading | read a user's files safely, and say what is wrong with them |
 | summary | count what a data set holds |

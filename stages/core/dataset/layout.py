@@ -170,6 +170,15 @@ def _fault_of_class(entry: Path, name: str, known: bool) -> tuple[str, str] | No
             return "a link to what is not there", "repair or remove it"
         where = f"{entry.parent}/<class>/"
         return "lies outside a class", f"move it into {where}, or away if it is no image"
+    if fault := fault_of_class_name(name):
+        return fault
+    if known:
+        return "differs from another class in its Unicode form alone (NFC, NFD)", "rename one"
+    return None
+
+
+def fault_of_class_name(name: str) -> tuple[str, str] | None:
+    """(what is wrong, how to fix it) of the name of a class."""
     if not can_be_written(name) or re.search(r"\s", name):
         return (
             "a class name holds no blanks, since they separate names in label files, and nothing "
@@ -178,8 +187,6 @@ def _fault_of_class(entry: Path, name: str, known: bool) -> tuple[str, str] | No
         )
     if name == SAMPLE_OF_ALL:
         return "the name of the sample of all classes", "rename the class"
-    if known:
-        return "differs from another class in its Unicode form alone (NFC, NFD)", "rename one"
     return None
 
 
@@ -188,14 +195,21 @@ def _fault_of_file(file: Path, known: bool) -> tuple[str, str] | None:
     if file.is_dir():
         folder = file.parent.parent
         return "a folder inside a class, which holds images alone", f"move it out of {folder}"
-    if not can_be_written(file.name) or file.name != file.name.strip():
+    if fault := fault_of_file_name(file.name):
+        return fault
+    if known:
+        return "differs from another file in its Unicode form alone (NFC, NFD)", "rename one"
+    return None
+
+
+def fault_of_file_name(name: str) -> tuple[str, str] | None:
+    """(what is wrong, how to fix it) of the name of an image's file."""
+    if not can_be_written(name) or name != name.strip():
         return (
             "a file name holds no line breaks or other unprintable characters and no blank at its "
             "end",
             "rename it",
         )
-    if known:
-        return "differs from another file in its Unicode form alone (NFC, NFD)", "rename one"
     return None
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+from stages.core.dataset.feature_files import holds_features
 from stages.core.painter import ATTRIBUTES
 from stages.core.runtime.errors import StudyError, quoted
 from stages.settings.fetch import NAMED_SOURCES, FetchParams
@@ -29,11 +30,17 @@ def expected_counts(params: FetchParams, images: Path) -> Counts:
 
 def _counts_in_folder(params: FetchParams, images: Path) -> Counts:
     # Imported here, since they take a second that the other sources need not wait for.
+    from stages.core.dataset.features import layout_of, read_image_table
     from stages.core.dataset.layout import SPLITS, read_layout
     from stages.core.dataset.selection import choose, source_folder
 
     source = source_folder(params.source, images)
-    index = choose(read_layout(source, params.seed), params, source).index(params.split)
+    layout = (
+        layout_of(read_image_table(source), params.seed, source)
+        if holds_features(source)
+        else read_layout(source, params.seed)
+    )
+    index = choose(layout, params, source).index(params.split)
     counts = index.groupby(["class", "split"]).size().unstack()[list(SPLITS)]
     return dict(zip(counts.index, counts.itertuples(index=False, name=None), strict=True))
 

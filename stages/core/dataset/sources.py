@@ -1,5 +1,7 @@
 """Where images come from: procedurally generated, the official release, or a user's folder.
 
+A folder may hold features that were computed elsewhere in place of images.
+
 Each function of `SOURCES` puts the images that params ask for into a new folder, by their ids.
 """
 
@@ -13,6 +15,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from stages.core.dataset import features
+from stages.core.dataset.feature_files import FOLDER, holds_features
 from stages.core.dataset.images import MOST_BYTES, decode
 from stages.core.dataset.layout import (
     Layout,
@@ -63,12 +67,14 @@ class Fetched:
     """The images that a source gave.
 
     tally: what a release disagrees with itself in; skipped: names that were passed over.
+    of_features: whether features stand for the images.
     """
 
     layout: Layout
     seen: Seen
     tally: Tally = field(default_factory=Tally)
     skipped: Sequence[str] = ()
+    of_features: bool = False
 
 
 def from_generator(params: FetchParams, places: Places) -> Fetched:
@@ -89,11 +95,21 @@ def from_release(params: FetchParams, places: Places) -> Fetched:
 
 
 def from_folder(params: FetchParams, places: Places) -> Fetched:
-    """Images of the folder that params name as the source."""
+    """Images, or features, of the folder that params name as the source."""
     source = source_folder(params.source, places.images)
+    if holds_features(source):
+        return _from_features(params, source, places.new)
     layout = read_layout(source, params.seed)
     skipped = passed_over(source / "images")
     return Fetched(*copy_chosen(params, layout, source, places.new / "images"), skipped=skipped)
+
+
+def _from_features(params: FetchParams, source: Path, new: Path) -> Fetched:
+    found = features.read_features(source)
+    layout = choose(features.layout_of(found.images, params.seed, source), params, source)
+    require_two_classes(layout.classes, source)
+    digests = features.keep(found, layout.ids, new / FOLDER)
+    return Fetched(layout, Seen(None, None, Counter(), digests), of_features=True)
 
 
 # By `FetchParams.kind`.

@@ -17,11 +17,12 @@ from stages.core.dataset.reading import Tally
 class Seen:
     """What was met when images were read or generated: sides in pixels, conversions to RGB.
 
-    digests: {id: digest of the image's size and pixels}, the same for identical images alone.
+    The sides are None where there are features and no images. digests: {id: digest of the image's
+    size and pixels, or of its features}, the same for identical ones alone.
     """
 
-    smallest_side_px: int
-    largest_side_px: int
+    smallest_side_px: int | None
+    largest_side_px: int | None
     conversions: Counter
     digests: dict[str, str]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from stages.core.artifacts.tables import Schema, name, number, whole
-from stages.core.evaluation.calibration import calibration_table
+from stages.core.evaluation.calibration import CALIBRATION, calibration_table
 from stages.core.evaluation.classification import (
     CLASSIFIERS,
     Fitted,
@@ -20,17 +20,14 @@ from stages.core.evaluation.statistics import accuracy_intervals, share_interval
 # Right answers are counted among so many best-scored classes, or all where there are fewer.
 TOP = 5
 
-# The classifier of which margins, confidence, the best TOP and every draw are looked at too.
-IN_DETAIL = "zero_shot"
-
 # The tables of `classify`. Every test image at every noise level, with the classes it is taken
-# for and the margin of IN_DETAIL: see `predictions_table`.
+# for, missing where a classifier is not applicable, and a margin: see `predictions_table`.
 PREDICTIONS = Schema(
     (
         name("id"),
         number("noise", low=0),
         name("actual"),
-        *(name(classifier) for classifier in CLASSIFIERS),
+        *(name(classifier, missing=True) for classifier in CLASSIFIERS),
         number("margin", -2, 2),
     ),
     key=("id", "noise"),
@@ -55,25 +52,39 @@ class Level:
     """What the classifiers say of the test images at one noise level.
 
     predicted: {classifier: (n,) labels}.
-    Of the classifier IN_DETAIL:
+    detailed: the classifier that the rest is of:
     in_top: (n,) bool, whether the true class is within the best TOP.
     margin: (n,) score of the true class less the best other.
-    calibration: its `calibration_table`.
+    calibration: its `calibration_table`, empty where it has no confidence.
     draw_accuracies: its top-1 accuracy at each noise draw.
     """
 
     predicted: dict[str, np.ndarray]
+    detailed: str
     in_top: np.ndarray
     margin: np.ndarray
     calibration: pd.DataFrame
     draw_accuracies: list[float]
 
 
+def classifiers_of(predictions: pd.DataFrame) -> list[str]:
+    """The classifiers whose predictions a table of `classify` holds."""
+    return [key for key in CLASSIFIERS if predictions[key].notna().all()]
+
+
+def in_detail(fitted: Mapping[str, Fitted]) -> str:
+    """The classifier of which margins, confidence, the best TOP and every draw are looked at too.
+
+    It is the first that scores classes: zero-shot, where there is text.
+    """
+    return next(key for key, each in fitted.items() if isinstance(each, Scoring))
+
+
 def measure(
     draws: Sequence[np.ndarray],
     actual: np.ndarray,
     fitted: Mapping[str, Fitted],
-    confidence: Callable[[np.ndarray], np.ndarray],
+    confidence: Callable[[np.ndarray], np.ndarray] | None,
     bins: int,
 ) -> Level:
     """Classify the test images at one noise level.
@@ -83,15 +94,21 @@ def measure(
     confidence: scores (n, C) -> (n,) probability of the class predicted; for so many `bins`.
     """
     images, *further = draws
-    detailed = fitted[IN_DETAIL]
+    key = in_detail(fitted)
+    detailed = fitted[key]
     assert isinstance(detailed, Scoring)
     scores = detailed.scores(images)
     rank = rank_of_truth(scores, actual)
     return Level(
-        predicted={key: each.predict(images) for key, each in fitted.items()},
+        predicted={each: fitted[each].predict(images) for each in fitted},
+        detailed=key,
         in_top=rank < TOP,
         margin=margins(scores, actual),
-        calibration=calibration_table(confidence(scores), rank == 0, bins),
+        calibration=(
+            calibration_table(confidence(scores), rank == 0, bins)
+            if confidence
+            else pd.DataFrame(columns=CALIBRATION.names)
+        ),
         draw_accuracies=[
             float((found == actual).mean())
             for found in (scores.argmax(axis=1), *map(detailed.predict, further))
@@ -105,7 +122,7 @@ def accuracies(
     """One row per level, classifier and measure: over all test images, with its interval.
 
     actual: (n,) labels. Columns: noise, classifier, measure, accuracy, low, high, chance. The
-    measures are top-1 and mean per class, and of the classifier IN_DETAIL the best TOP. Score
+    measures are top-1 and mean per class, and of the classifier in detail the best TOP. Score
     intervals for strata, since the number of test images of each class is fixed.
     """
     columns, correct = [], []
@@ -113,7 +130,7 @@ def accuracies(
         for classifier, labels in found.predicted.items():
             columns.append((level, classifier, "top-1"))
             correct.append(labels == actual)
-        columns.append((level, IN_DETAIL, f"top-{TOP}"))
+        columns.append((level, found.detailed, f"top-{TOP}"))
         correct.append(found.in_top)
     right = np.stack(correct, axis=1)  # (n, columns)
 
@@ -162,6 +179,7 @@ def predictions_table(
                 "id": ids,
                 "noise": level,
                 "actual": names[actual],
+                **dict.fromkeys(CLASSIFIERS, None),
                 **{key: names[labels] for key, labels in found.predicted.items()},
                 "margin": found.margin,
             }

@@ -20,6 +20,7 @@ CALIBRATION = Schema(
         number("accuracy", 0, 1),
     ),
     key=("noise", "from"),
+    may_be_empty=True,
 )
 
 

@@ -62,7 +62,8 @@ def margins(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 class Known:
     """What classifiers learn from: clean images whose classes are known, and the class prompts.
 
-    train, val: (n, d), (m, d), and text: (C, d), all unit rows, one of text for each class.
+    train, val: (n, d), (m, d), and text: (C, d), all unit rows, one of text for each class; text is
+        None for a model without text.
     train_labels, val_labels: (n,), (m,) int in 0 .. C - 1; at least two classes in train.
     """
 
@@ -70,7 +71,7 @@ class Known:
     train_labels: np.ndarray
     val: np.ndarray
     val_labels: np.ndarray
-    text: np.ndarray
+    text: np.ndarray | None
 
     def all_images(self) -> tuple[np.ndarray, np.ndarray]:
         """The images of train and val, (n + m, d), and their labels."""
@@ -122,6 +123,7 @@ class ZeroShot(Scoring):
 
 def fit_zero_shot(known: Known) -> ZeroShot:
     """The classifier by the class prompts, which learns from no image."""
+    assert known.text is not None
     return ZeroShot(known.text)
 
 
@@ -353,19 +355,19 @@ class Classifier:
     label: its name for readers.
     fit: (known, **settings) -> what predicts.
     settings: those of section classify in params.yaml that `fit` takes, by their names.
-    questioned: whether claim 8 asks if topology follows its loss of accuracy.
+    reads_text: whether it needs the class prompts.
     """
 
     label: str
     fit: Callable[..., Fitted]
     settings: tuple[str, ...] = ()
-    questioned: bool = False
+    reads_text: bool = False
 
 
 # {its name in metrics, in params.yaml and in the columns of the predictions: classifier}
 CLASSIFIERS = {
-    "zero_shot": Classifier("zero-shot", fit_zero_shot, questioned=True),
-    "probe": Classifier("linear probe", fit_probe, ("probe_strengths", "refit"), questioned=True),
+    "zero_shot": Classifier("zero-shot", fit_zero_shot, reads_text=True),
+    "probe": Classifier("linear probe", fit_probe, ("probe_strengths", "refit")),
     "knn": Classifier("nearest neighbours", fit_neighbours, ("knn_neighbours", "refit")),
     "prototype": Classifier("nearest class mean", fit_prototypes, ("refit",)),
 }

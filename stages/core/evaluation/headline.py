@@ -24,23 +24,24 @@ def gather(
     """{name: value} of the headline, from the metrics of four stages.
 
     Raises StudyError for a value that is missing, and for a dimension of which no diagrams were
-    computed. The verdict on the question is that of the classifier that the headline is about,
-    or of the first of which the question is asked where it is not asked of that one.
+    computed. Where the classifier that params name is not applicable, the first that is stands in.
     """
     levels = classify.levels()
     noisy = {key: level for key, level in levels.items() if level > 0}
     dim = f"h{params.dim}"
-    for key in distances.levels():
+    for key in distances.levels() if noisy else ():
         if dim not in distances.names(key):
             raise StudyError(
                 f"headline.dim: {params.dim}, but {distances.file} has no {dim}: "
                 "persistence.max_dim is lower; lower the one or raise the other"
             )
-    questioned = [key for key, classifier in CLASSIFIERS.items() if classifier.questioned]
-    asked = params.classifier if params.classifier in questioned else questioned[0]
+    measured = classify.names(next(iter(levels)))
+    there = [key for key in CLASSIFIERS if f"{key}_top1" in measured]
+    classifier = params.classifier if params.classifier in there or not there else there[0]
     return {
+        "accuracy_of": classifier,
         **{
-            f"accuracy@{level:g}": classify.share(key, f"{params.classifier}_top1")
+            f"accuracy@{level:g}": classify.share(key, f"{classifier}_top1")
             for key, level in levels.items()
         },
         **{
@@ -54,7 +55,7 @@ def gather(
         },
         **{name: claims.count(verdict_key(verdict)) for name, verdict in COUNTS.items()},
         **{
-            f"topology_{does}": claims.word(f"topology_{does}_{asked}", "verdict")
+            f"topology_{does}": claims.word(f"topology_{does}_{classifier}", "verdict")
             for does in ("follows", "adds")
         },
     }

@@ -24,6 +24,7 @@ from stages.core.figures.style import (
     MARKERS,
     homology_group,
     new_figure,
+    not_applicable,
     pair_names,
     save_figure,
 )
@@ -48,7 +49,7 @@ def draw(claims: Path, folder: Path) -> None:
     for name, picture in PICTURES.items():
         table, about = read_parquet(claims / f"{name}.parquet", TABLES[name], "claims")
         figure = (
-            _message(picture.nothing)
+            not_applicable(picture.nothing)
             if table.empty
             else picture.figure_of(table, percent(float(about["confidence"])))
         )
@@ -226,13 +227,6 @@ def accuracy_steps(table: pd.DataFrame, confidence: str) -> Figure:
         f"Claim 7. Does accuracy fall at every step? {table['images'].max():,} test images"
     )
     figure.legend(loc="outside right upper")
-    return figure
-
-
-def _message(text: str) -> Figure:
-    figure, axes = new_figure(6, 1.2)
-    axes.set_axis_off()
-    axes.text(0.5, 0.5, f"Not applicable: {text}.", ha="center", va="center")
     return figure
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from stages.core.artifacts.tables import read_parquet
-from stages.core.evaluation.accuracy import IN_DETAIL, PER_CLASS, PREDICTIONS
+from stages.core.evaluation.accuracy import PER_CLASS, PREDICTIONS
 from stages.core.evaluation.calibration import (
     CALIBRATION,
     PROBABILITIES,
@@ -18,6 +18,7 @@ from stages.core.figures.style import (
     COLOURS,
     level_colours,
     new_figure,
+    not_applicable,
     room_for,
     save_figure,
     short_name,
@@ -31,16 +32,20 @@ def draw(data: Path, folder: Path) -> None:
 
     A confusion is a row per test image at one noise level: noise, actual, predicted.
     """
-    predictions, _ = read_parquet(data / "predictions.parquet", PREDICTIONS, "classify")
+    predictions, of = read_parquet(data / "predictions.parquet", PREDICTIONS, "classify")
     per_class, _ = read_parquet(data / "per_class.parquet", PER_CLASS, "classify")
     calibration, about = read_parquet(data / "calibration.parquet", CALIBRATION, "classify")
     save_figure(per_class_accuracy(per_class), folder / "per_class.png")
-    label = PROBABILITIES[about["probabilities"]].label
-    save_figure(reliability(calibration, label), folder / "calibration.png")
+    if calibration.empty:
+        picture = not_applicable("the model's own probabilities are not known")
+    else:
+        picture = reliability(calibration, PROBABILITIES[about["probabilities"]].label)
+    save_figure(picture, folder / "calibration.png")
+    detailed = of["detailed"]
     for name, level in (("clean", 0.0), ("noisiest", predictions["noise"].max())):
-        table = predictions.loc[predictions["noise"] == level, ["noise", "actual", IN_DETAIL]]
+        table = predictions.loc[predictions["noise"] == level, ["noise", "actual", detailed]]
         # The level goes with its rows: the noisiest one of another run may be another.
-        write_csv(folder / f"confusion_{name}.csv", table.rename(columns={IN_DETAIL: "predicted"}))
+        write_csv(folder / f"confusion_{name}.csv", table.rename(columns={detailed: "predicted"}))
 
 
 def per_class_accuracy(per_class: pd.DataFrame) -> Figure:

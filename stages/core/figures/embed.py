@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from stages.core.artifacts.samples import Samples, read_samples
-from stages.core.figures.style import new_figure, save_figure, short_name
+from stages.core.figures.style import new_figure, not_applicable, save_figure, short_name
 
 
 def draw(samples: Path, folder: Path) -> None:
@@ -16,6 +16,8 @@ def draw(samples: Path, folder: Path) -> None:
 
 def sample_figure(samples: Samples) -> Figure:
     """Some images at some noise levels, as the encoder sees them, in display colours."""
+    if not samples.ids:
+        return not_applicable("there are features and no images")
     levels, count, tall, wide, _ = samples.pixels.shape
     width, height = max(1.7 * levels + 1.2, 5.0), 1.75 * count + 1.0
     figure, axes = new_figure(width, height, count, levels, squeeze=False)

@@ -9,12 +9,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import ImageOps
 
+from stages.core.dataset.feature_files import FOLDER
 from stages.core.dataset.images import read_image
 from stages.core.dataset.layout import list_images
 from stages.core.dataset.reading import some
 from stages.core.figures.style import (
     characters_without_font,
     new_figure,
+    not_applicable,
     save_figure,
     short_name,
 )
@@ -26,6 +28,9 @@ SHEET_INCHES = 4.4  # wide enough for its title
 
 def draw(data: Path, folder: Path) -> None:
     """Draw, from the data set that `fetch` wrote, the first image of each class."""
+    if (data / FOLDER).exists():
+        nothing = not_applicable("there are features and no images")
+        return save_figure(nothing, folder / "contact_sheet.png")
     classes = {name: list(files.values()) for name, files in list_images(data / "images").items()}
     save_figure(contact_sheet(classes, data / "images"), folder / "contact_sheet.png")
     boxes = characters_without_font(classes)

@@ -97,6 +97,14 @@ plt.rcParams.update(
 )
 
 
+def not_applicable(why: str) -> Figure:
+    """A line in place of a picture of which there is nothing to draw."""
+    figure, axes = new_figure(6, 1.2)
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, f"Not applicable: {why}.", ha="center", va="center")
+    return figure
+
+
 def level_colours(levels: list[float]) -> dict[float, tuple]:
     """{noise level: colour}, from dark (clean) to light, ordered for any colour vision."""
     positions = np.linspace(0.0, 0.85, len(levels))

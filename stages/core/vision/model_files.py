@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SHIPPED_MODEL = "texture-clip"
+PRECOMPUTED = "precomputed"  # no model: features that were computed elsewhere
 CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
