@@ -37,6 +37,7 @@ from stages.core.claims.finding import (
 from stages.core.claims.registry import CLAIMS, TABLES
 from stages.core.claims.sources import read_sources
 from stages.core.claims.verdicts import VERDICTS
+from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.figures import claims as figures
 from stages.core.runtime.params import read_params
 from stages.distances import distances
@@ -391,7 +392,8 @@ def test_classes_that_lose_as_many_images_tie() -> None:
         for level, count in ((0.0, right), (0.5, right - 2)):
             said = [name] * count + ["wrong"] * (40 - count)
             rows += [
-                {"id": f"{name}/{i}", "noise": level, "actual": name, "zero_shot": s, "probe": s}
+                {"id": f"{name}/{i}", "noise": level, "actual": name}
+                | dict.fromkeys(CLASSIFIERS, s)
                 for i, s in enumerate(said)
             ]
     drops = question.accuracy_drops(pd.DataFrame(rows))
