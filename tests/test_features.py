@@ -177,6 +177,16 @@ def test_rows_of_any_float_type_and_length_are_the_same(folder: Path, tmp_path: 
         np.testing.assert_allclose(kept[0], other, atol=1e-7)
 
 
+def test_what_the_readme_writes_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    section = (ROOT / "README.md").read_text().partition("## Features of your own")[2]
+    code = section.partition("```python\n")[2].partition("```")[0]
+    monkeypatch.chdir(tmp_path)
+    exec(code, {"features": features_of(table_of()), "names": list(table_of()["id"])})
+    run_fetch(tmp_path / "features", tmp_path / "study")
+    found = read_embeddings(tmp_path / "study" / "data" / "embeddings")
+    assert found.images["id"].tolist() == sorted(table_of()["id"])
+
+
 # The whole study
 
 
@@ -254,7 +264,7 @@ def table_with(**cells: object) -> Callable[[Path], None]:
             if value is None:
                 table = table.drop(columns=column)
             else:
-                table[column] = table[column] if column in table else "train"
+                table[column] = table.get(column, "train")
                 table.loc[1, column] = value
         table.to_csv(folder / "images.csv", index=False)
 
