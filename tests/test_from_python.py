@@ -179,6 +179,17 @@ def test_the_question_takes_controls_of_one_s_own() -> None:
     assert name_of("loops") == "loops"
 
 
+def test_nothing_is_controlled_for_by_a_measure_without_values() -> None:
+    """As linear CKA is in a study of three images a class: no class counts."""
+    measures, drops = _tables()
+    found = _asked(
+        measures.assign(value=measures["value"].mask(measures["measure"] == "moved")), drops
+    )
+    assert found["classes"].eq(0).all()
+    assert found["rho"].isna().all()
+    assert found["p_value"].eq(1).all()
+
+
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
@@ -196,8 +207,7 @@ def test_the_question_takes_controls_of_one_s_own() -> None:
         ),
         (
             lambda measures, drops: _asked(measures, drops.assign(**{"class": "other"})),
-            "measures: at noise 1.00 no class has every measure and a drop of probe; use the same "
-            "names of classes in both tables",
+            "drops: no class of measures is in it; use the same names in both",
         ),
     ],
 )

@@ -225,7 +225,8 @@ def correlations_table(
     measures: class, noise, measure, value; drops: class, noise, classifier, drop; a row of either
     is a class at a level. controls: the plain measures among `measures`, here those of the study;
     all others are topological. Only these are also correlated while the plain ones are
-    controlled for. A class counts at a level where it has every measure and a drop.
+    controlled for. A class counts at a level where it has every measure and a drop; where none
+    does, rho is NaN.
 
     Columns: classifier, noise, measure, topological, controlled, classes, rho, low, high,
     p_value (one-sided: of so large a rho), p_holm: corrected within the topological tests, plain
@@ -233,7 +234,7 @@ def correlations_table(
     There are `replicates` resamples, or as many as a significant p-value needs after Holm.
 
     Raises StudyError for a table without one of its columns, a control that is no measure, and
-    a level at which no class has all.
+    tables that have no class in common.
     """
     _require_columns(measures, "measures")
     _require_columns(drops, "drops")
@@ -243,19 +244,16 @@ def correlations_table(
             f"controls: {unknown[0]} is no measure; give some of "
             f"{', '.join(sorted(measures['measure'].unique()))}"
         )
+    if not set(measures["class"]) & set(drops["class"]):
+        raise StudyError("drops: no class of measures is in it; use the same names in both")
     jobs = []
     for noise in sorted(measures["noise"].unique()):
         wide = measures[measures["noise"] == noise].pivot_table(
-            index="class", columns="measure", values="value"
+            index="class", columns="measure", values="value", dropna=False
         )
         for classifier in drops["classifier"].unique():
             of_level = drops[(drops["noise"] == noise) & (drops["classifier"] == classifier)]
             table = wide.join(of_level.set_index("class")["drop"], how="inner").dropna()
-            if table.empty:
-                raise StudyError(
-                    f"measures: at noise {noise:.2f} no class has every measure and a drop of "
-                    f"{classifier}; use the same names of classes in both tables"
-                )
             for measure in wide.columns:
                 also_controlled = bool(controls) and measure not in controls
                 for controlled in (False, True) if also_controlled else (False,):
