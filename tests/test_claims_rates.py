@@ -303,7 +303,7 @@ def test_accuracy_steps(classifier: str) -> None:
                 )
             )
         steps = accuracy_steps.steps_table(pd.concat(tables), CONFIDENCE)
-        return accuracy_steps.findings(steps)
+        return accuracy_steps.findings(steps, list(CLASSIFIERS))
 
     assert_tells(
         f"accuracy_falls_{classifier}",
@@ -344,7 +344,7 @@ def question_findings(driver: str, seed: int) -> list[Finding]:
     correlations = question.correlations_table(
         pd.DataFrame(rows), pd.DataFrame(drops), 499, CONFIDENCE, seed
     )
-    return question.findings(correlations)
+    return question.findings(correlations, list(CLASSIFIERS))
 
 
 def test_the_question() -> None:

@@ -20,7 +20,11 @@ ROOMS = sorted(file.parent for file in (ROOT / "stages" / "core").glob("*/__init
 LOCK = (ROOT / "requirements.txt").read_text()
 DIRECT = [
     Requirement(text)
-    for text in PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["dev"]
+    for text in (
+        *PROJECT["project"]["dependencies"],
+        *PROJECT["dependency-groups"]["dev"],
+        *PROJECT["build-system"]["requires"],  # which tests of the package need
+    )
 ]
 PINS = {
     canonicalize_name(pin.name): pin

@@ -7,7 +7,7 @@ sceptic would name, so that topology is credited only with what they do not expl
 correlation disappears once displacement is controlled for, topology adds nothing to it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -29,6 +29,7 @@ from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.evaluation.statistics import holm, rank_correlation
 from stages.core.geometry.drift import displacements, spread
 from stages.core.geometry.similarity import linear_cka
+from stages.core.runtime.errors import StudyError
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
 from stages.core.topology.distances import DIAGRAM_DISTANCES
@@ -201,43 +202,65 @@ def accuracy_drops(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def name_of(measure: str) -> str:
-    """A measure's name for readers: 'bottleneck_h1' -> 'bottleneck distance, H1'."""
+    """A measure's name for readers: 'bottleneck_h1' -> 'bottleneck distance, H1'.
+
+    One that the study does not have keeps its name.
+    """
     stem, _, dim = measure.rpartition("_h")
     if stem in TOPOLOGICAL:
         return f"{TOPOLOGICAL[stem]}, H{dim}"
-    return (TOPOLOGICAL | CONTROLS)[measure]
-
-
-def is_topological(measure: str) -> bool:
-    return measure not in CONTROLS
+    return (TOPOLOGICAL | CONTROLS).get(measure, measure)
 
 
 def correlations_table(
-    measures: pd.DataFrame, drops: pd.DataFrame, replicates: int, confidence: float, seed: int
+    measures: pd.DataFrame,
+    drops: pd.DataFrame,
+    replicates: int,
+    confidence: float,
+    seed: int,
+    controls: Collection[str] = tuple(CONTROLS),
 ) -> pd.DataFrame:
     """One row per classifier, level, measure and whether the plain measures are controlled for.
 
-    measures: class, noise, measure, value; drops: class, noise, classifier, drop. Only the
-    topological measures are also correlated while the plain ones are controlled for.
+    measures: class, noise, measure, value; drops: class, noise, classifier, drop; a row of either
+    is a class at a level. controls: the plain measures among `measures`, here those of the study;
+    all others are topological. Only these are also correlated while the plain ones are
+    controlled for. A class counts at a level where it has every measure and a drop; where none
+    does, rho is NaN.
+
     Columns: classifier, noise, measure, topological, controlled, classes, rho, low, high,
     p_value (one-sided: of so large a rho), p_holm: corrected within the topological tests, plain
     and controlled ones apart; NaN for the plain measures, which are no tests of the question.
     There are `replicates` resamples, or as many as a significant p-value needs after Holm.
+
+    Raises StudyError for a table without one of its columns, a control that is no measure, and
+    tables that have no class in common.
     """
+    _require_columns(measures, "measures")
+    _require_columns(drops, "drops")
+    unknown = [each for each in controls if each not in set(measures["measure"])]
+    if unknown:
+        raise StudyError(
+            f"controls: {unknown[0]} is no measure; give some of "
+            f"{', '.join(sorted(measures['measure'].unique()))}"
+        )
+    if not set(measures["class"]) & set(drops["class"]):
+        raise StudyError("drops: no class of measures is in it; use the same names in both")
     jobs = []
     for noise in sorted(measures["noise"].unique()):
         wide = measures[measures["noise"] == noise].pivot_table(
-            index="class", columns="measure", values="value"
+            index="class", columns="measure", values="value", dropna=False
         )
         for classifier in drops["classifier"].unique():
             of_level = drops[(drops["noise"] == noise) & (drops["classifier"] == classifier)]
             table = wide.join(of_level.set_index("class")["drop"], how="inner").dropna()
             for measure in wide.columns:
-                for controlled in (False, True) if is_topological(measure) else (False,):
+                also_controlled = bool(controls) and measure not in controls
+                for controlled in (False, True) if also_controlled else (False,):
                     jobs.append((classifier, noise, measure, controlled, table))
-    tests = sum(controlled for *_, controlled, _ in jobs)
+    tests = sum(measure not in controls and not controlled for _, _, measure, controlled, _ in jobs)
     enough = max(replicates, round(RESOLUTION * tests / SIGNIFICANCE))
-    correlate = partial(_correlate, enough, confidence, seed)
+    correlate = partial(_correlate, enough, confidence, seed, list(controls))
     found = pd.DataFrame(parallel_map(correlate, jobs, "correlations"))
     found["p_holm"] = np.nan
     for controlled in (False, True):
@@ -246,14 +269,23 @@ def correlations_table(
     return found
 
 
+def _require_columns(table: pd.DataFrame, of: str) -> None:
+    lacking = [each for each in TABLES[of].names if each not in table]
+    if lacking:
+        raise StudyError(
+            f"{of}: no column {lacking[0]}; give the columns {', '.join(TABLES[of].names)}"
+        )
+
+
 def _correlate(
     replicates: int,
     confidence: float,
     seed: int,
+    plain: list[str],
     job: tuple[str, float, str, bool, pd.DataFrame],
 ) -> dict:
     classifier, noise, measure, controlled, table = job
-    controls = table[list(CONTROLS)].to_numpy() if controlled else np.empty((len(table), 0))
+    controls = table[plain].to_numpy() if controlled else np.empty((len(table), 0))
     generator = generator_for(seed, "correlation", classifier, noise, measure, int(controlled))
     found = rank_correlation(
         table[measure].to_numpy(),
@@ -267,7 +299,7 @@ def _correlate(
         "classifier": classifier,
         "noise": noise,
         "measure": measure,
-        "topological": is_topological(measure),
+        "topological": measure not in plain,
         "controlled": controlled,
         "classes": len(table),
         **found._asdict(),

@@ -69,7 +69,7 @@ class Level:
 
 def classifiers_of(predictions: pd.DataFrame) -> list[str]:
     """The classifiers whose predictions a table of `classify` holds."""
-    return [key for key in CLASSIFIERS if predictions[key].notna().all()]
+    return [key for key in CLASSIFIERS if key in predictions and predictions[key].notna().all()]
 
 
 def in_detail(fitted: Mapping[str, Fitted]) -> str:

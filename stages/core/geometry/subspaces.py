@@ -72,11 +72,14 @@ class PairAngles:
 
 
 def class_bases(
-    clouds: Mapping[str, np.ndarray], rank: int | None, explained_variance: float, centre: bool
+    clouds: Mapping[str, np.ndarray],
+    rank: int | None = None,
+    explained_variance: float = 0.9,
+    centre: bool = False,
 ) -> list[np.ndarray]:
     """An orthonormal basis of the subspace of each class.
 
-    clouds: {class: (n, d) embeddings}.
+    clouds: {class: (n, d) embeddings, of any float type}.
     rank: dimension of every subspace; None takes, class by class, the fewest directions that
         hold the share `explained_variance` of the squared norm.
     centre: subtract the class mean first. Without it the subspaces share the mean direction

@@ -97,12 +97,13 @@ DIAGRAM_DISTANCES = {
 def diagram_distance(name: str, a: np.ndarray, b: np.ndarray, **settings: object) -> float:
     """The distance `name` of DIAGRAM_DISTANCES, of diagrams (m, 2) and (k, 2) of finite bars.
 
-    settings: of any of the distances; each takes its own. Raises StudyError for an unknown
-    name, and as `wasserstein` does.
+    settings: of any of the distances; each takes its own, or its default where that is not among
+    them. Raises StudyError for an unknown name, and as `wasserstein` does.
     """
     require_known(name, DIAGRAM_DISTANCES, "distance of diagrams")
     distance = DIAGRAM_DISTANCES[name]
-    return distance.between(a, b, **{key: settings[key] for key in distance.settings})
+    own = {key: settings[key] for key in distance.settings if key in settings}
+    return distance.between(a, b, **own)
 
 
 def _transport_cost(a: np.ndarray, b: np.ndarray) -> float:
