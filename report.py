@@ -427,7 +427,7 @@ def is_drawn(plot: list[dict]) -> bool:
 
 
 def file_name(name: str) -> str:
-    """Of a plot's picture: 'Zero-shot confusion, clean' -> 'zero-shot-confusion-clean.png'."""
+    """Of a plot's picture: 'Confusion, clean' -> 'confusion-clean.png'."""
     words = "".join(c if c.isalnum() or c == "-" else " " for c in name.lower()).split()
     return f"{'-'.join(words)}.png"
 

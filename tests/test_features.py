@@ -141,7 +141,8 @@ def test_noise_text_and_the_logit_scale_are_taken(with_all: Path, tmp_path: Path
 def test_one_parquet_file_says_the_same(folder: Path, tmp_path: Path, kind: pa.DataType) -> None:
     run_fetch(folder, tmp_path / "npy")
     table, rows = table_of(), np.load(folder / "image_features.npy").astype(np.float64)
-    columns = {"id": table["id"], "class": table["class"], "rows": pa.array(rows.tolist(), kind)}
+    ids, classes = pa.array(table["id"]), pa.array(table["class"]).dictionary_encode()
+    columns = {"id": ids, "class": classes, "rows": pa.array(rows.tolist(), kind)}
     for file in folder.iterdir():
         file.unlink()
     pq.write_table(pa.table(columns), folder / "images.parquet")
@@ -175,6 +176,16 @@ def test_rows_of_any_float_type_and_length_are_the_same(folder: Path, tmp_path: 
         kept.append(np.load(tmp_path / str(i) / "image_features.npy"))
     for other in kept[1:]:
         np.testing.assert_allclose(kept[0], other, atol=1e-7)
+
+
+def test_what_the_readme_writes_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    section = (ROOT / "README.md").read_text().partition("## Features of your own")[2]
+    code = section.partition("```python\n")[2].partition("```")[0]
+    monkeypatch.chdir(tmp_path)
+    exec(code, {"features": features_of(table_of()), "names": list(table_of()["id"])})
+    run_fetch(tmp_path / "features", tmp_path / "study")
+    found = read_embeddings(tmp_path / "study" / "data" / "embeddings")
+    assert found.images["id"].tolist() == sorted(table_of()["id"])
 
 
 # The whole study
@@ -254,7 +265,7 @@ def table_with(**cells: object) -> Callable[[Path], None]:
             if value is None:
                 table = table.drop(columns=column)
             else:
-                table[column] = table[column] if column in table else "train"
+                table[column] = table.get(column, "train")
                 table.loc[1, column] = value
         table.to_csv(folder / "images.csv", index=False)
 

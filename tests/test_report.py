@@ -319,7 +319,7 @@ def test_a_comment_stays_below_the_limit_of_github() -> None:
 
 
 def test_names_of_pictures() -> None:
-    assert file_name("Zero-shot confusion, clean") == "zero-shot-confusion-clean.png"
+    assert file_name("Confusion, clean") == "confusion-clean.png"
 
 
 def test_data_cannot_end_the_script_of_the_page() -> None:
