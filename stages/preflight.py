@@ -11,7 +11,7 @@ sizes and times alone.
 """
 
 import typing
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -24,7 +24,7 @@ from stages.core.dataset.preview import Counts, expected_counts
 from stages.core.geometry.spaces import SPACES
 from stages.core.runtime.checksums import File, checksum, file_at, files_below, known_checksums
 from stages.core.runtime.command import params_option, path_option, refusing
-from stages.core.runtime.errors import StudyError, quoted
+from stages.core.runtime.errors import StudyError, printable, quoted
 from stages.core.runtime.files import read_json, write_json
 from stages.core.runtime.params import read_yaml, validated
 from stages.core.runtime.paths import user_path
@@ -113,6 +113,8 @@ def preflight(params_file: Path, sources: Path, images: Path, model: Path, known
             require_fitting(study, counts)
             total = sum(map(sum, counts.values()))
             click.echo(f"{total:,} images of {len(counts)} classes are to be expected")
+            for line in pairs_without_classes(study.claims, counts):
+                click.echo(line)
         with known_checksums(outside_experiments(known)) as database:
             found = {
                 stage: {source.key: noted(source, earlier[stage], database) for source in of_stage}
@@ -208,6 +210,22 @@ def require_fitting(study: Study, counts: Counts) -> None:
     require_room_for_kept(list(counts), project.kept_classes, project.sampled_classes)
     train = sum(train for train, _, _ in counts.values())
     possible_neighbours(study.classify.knn_neighbours, train)
+
+
+def pairs_without_classes(claims: ClaimsParams, classes: Collection[str]) -> list[str]:
+    """A line for each setting that names pairs which are not both among the classes."""
+    lines = []
+    for key, number, pairs in (
+        ("claims.neighbours", 1, claims.neighbours),
+        ("claims.pairs", 2, claims.pairs),
+    ):
+        absent = [" and ".join(pair) for pair in pairs if not set(pair) <= set(classes)]
+        if absent:
+            lines.append(
+                f"{key}: {printable(', '.join(absent))} are not both among the {len(classes)} "
+                f"classes; claim {number} will be not applicable to them"
+            )
+    return lines
 
 
 # Sources

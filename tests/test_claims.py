@@ -135,7 +135,8 @@ def test_what_is_planted_is_found(decided: Path) -> None:
     assert found["holds"] == (table["verdict"] == "holds").sum()
     ranks = table_of(decided, "neighbours")
     assert set(ranks["space"]) == {"tsne", "umap", "embedding"}
-    assert (ranks[["rank_of_polka_dotted", "rank_of_dotted"]] == 1).all(axis=None)
+    assert set(zip(ranks["class_a"], ranks["class_b"], strict=True)) == {("polka-dotted", "dotted")}
+    assert (ranks[["rank_of_a", "rank_of_b"]] == 1).all(axis=None)
     assert table.loc["dotted_polka_dotted_closest", "verdict"] == "holds"
     assert found["dotted_polka_dotted_closest"]["holds"] == 1
     assert table.loc["accuracy_falls_zero_shot", "effect"] > 0
@@ -214,10 +215,58 @@ def test_without_the_classes_a_claim_is_not_applicable_and_all_is_written(tmp_pa
         assert verdicts[key] == "not applicable", key
     assert "bottleneck_h0_grows" in verdicts
     assert "bottleneck_h1_grows" not in verdicts
+    detail = pd.read_csv(folder / "plots" / "claims" / "claims.csv").set_index("claim")["detail"]
+    neither = "neither polka-dotted nor dotted is among the 4 classes"
+    assert detail["polka_dotted_near_dotted_umap"] == neither
     empty = {name for name in TABLES if table_of(folder, name).empty}
     assert empty == {"neighbours", "closest_pairs", "loops"}
     assert table_of(folder, "bars")["longest_bar"].isna().all()
     assert pictures_of(folder) == PICTURES
+
+
+def test_pairs_of_ones_own_are_decided(study: Path) -> None:
+    chosen = ["--neighbours", "dotted", "polka-dotted", "--neighbours", "woven", "wooven"]
+    chosen += ["--pairs", "zigzagged", "woven", "--pairs", "polka-dotted", "dotted"]
+    done = invoke(claims, study, *QUICK, *chosen)
+    assert done.exit_code == 0, done.output
+    table = pd.read_csv(study / "plots" / "claims" / "claims.csv").set_index("claim")
+    assert list(table.index[table["number"] <= 2]) == [
+        "dotted_near_polka_dotted_tsne",
+        "dotted_near_polka_dotted_umap",
+        "dotted_near_polka_dotted_embedding",
+        "woven_near_wooven_tsne",
+        "woven_near_wooven_umap",
+        "woven_near_wooven_embedding",
+        "zigzagged_woven_closest",
+        "polka_dotted_dotted_closest",
+        "zero_angles",
+    ]
+    # Planted: no two classes are nearer. Of seven, one pair in 21 is tested, neighbours are not.
+    assert table.loc["polka_dotted_dotted_closest", "verdict"] == "holds"
+    assert table.loc["polka_dotted_dotted_closest", "effect"] == 0.04762
+    assert table.loc["zigzagged_woven_closest", "effect"] > 0.05
+    missing = table.loc["woven_near_wooven_tsne"]
+    assert missing["verdict"] == "not applicable"
+    assert missing["detail"] == "wooven is not among the 7 classes"
+    ranks = table_of(study, "neighbours")
+    assert set(zip(ranks["class_a"], ranks["class_b"], strict=True)) == {("dotted", "polka-dotted")}
+    assert pictures_of(study) == PICTURES
+
+
+def test_without_pairs_there_is_nothing_to_decide_of_them(study: Path) -> None:
+    file = study / "params.yaml"
+    lines = [
+        f"{line.partition(':')[0]}: []" if line.startswith(("  neighbours:", "  pairs:")) else line
+        for line in (ROOT / "params.yaml").read_text().splitlines()
+    ]
+    file.write_text("\n".join(lines))
+    done = invoke(claims, study, "--params", str(file), *QUICK)
+    assert done.exit_code == 0, done.output
+    table = pd.read_csv(study / "plots" / "claims" / "claims.csv")
+    assert table.loc[table["number"] <= 2, "claim"].tolist() == ["zero_angles"]
+    assert table_of(study, "neighbours").empty
+    assert table_of(study, "closest_pairs").empty
+    assert pictures_of(study) == PICTURES
 
 
 def test_the_usual_mistake_leaves_no_angle_to_judge(study: Path) -> None:

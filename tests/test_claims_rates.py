@@ -28,6 +28,7 @@ from stages.core.runtime.params import read_params
 from stages.core.topology.bars import NO_BARS
 from stages.core.topology.null_models import persistence_band
 from stages.core.topology.rips import distance_matrix, persistence_diagrams
+from stages.settings.claims import ClaimsParams
 from stages.settings.project import ProjectParams
 from tests.conftest import unit_rows
 from tests.study import ROOT
@@ -36,6 +37,7 @@ pytestmark = pytest.mark.slow
 
 REPEATS = int(os.environ.get("REPEATS", "10"))
 CONFIDENCE = 0.95
+DEFAULT = read_params(ClaimsParams, ROOT / "params.yaml")
 PROJECTION = read_params(ProjectParams, ROOT / "params.yaml")
 CLASSES = [f"class {i:02d}" for i in range(17)] + ["crosshatched", "dotted", "grid", "polka-dotted"]
 CLASSES += ["striped", "woven", "zigzagged"]
@@ -74,14 +76,15 @@ def test_neighbours(space: str) -> None:
     def simulate(near: bool, seed: int) -> list[Finding]:
         centres = np.random.default_rng(seed).standard_normal((len(CLASSES), 10))
         if near:
-            a, b = (CLASSES.index(name) for name in neighbours.PAIR)
+            a, b = map(CLASSES.index, DEFAULT.neighbours[0])
             centres[a] = centres[b] + 0.3 * centres[a]
         drawn = neighbours.samples(clouds_about(centres, seed), 10, 3, seed)
-        ranks = {space: neighbours.ranks_in_space(PROJECTION, (space, drawn))}
-        return [neighbours.finding(ranks, space, CLASSES, CONFIDENCE)]
+        ranks = neighbours.ranks_in_space(PROJECTION, (space, drawn))
+        pair = DEFAULT.neighbours[0]
+        return [neighbours.finding(ranks, space, pair, "near", CLASSES, CONFIDENCE)]
 
     assert_tells(
-        f"polka_dotted_near_dotted_{space}",
+        "near",
         lambda seed: simulate(True, seed),
         lambda seed: simulate(False, seed),
     )
@@ -96,7 +99,7 @@ def subspace_clouds(seed: int, shared: bool) -> dict[str, np.ndarray]:
     generator = np.random.default_rng(seed)
     planes = {name: generator.standard_normal((2, 24)) for name in CLASSES}
     if shared:
-        for a, b in closest_pairs.PAIRS:
+        for a, b in DEFAULT.pairs:
             planes[b] = np.vstack([planes[b], planes[a][:1]])
     clouds = {}
     for name, plane in planes.items():
@@ -111,9 +114,9 @@ def pair_findings(seed: int, shared: bool) -> list[Finding]:
     bases = class_bases(clouds, 3, 1.0, False)
     pairs = pair_table(principal_angles(bases), list(clouds))
     halves = closest_pairs.half_sample_angles(clouds, ranks, False, 10, seed)
-    shuffled = {pair: np.zeros(1) for pair in closest_pairs.PAIRS}
+    shuffled = {pair: np.zeros(1) for pair in DEFAULT.pairs}
     table = closest_pairs.ranks_table(pairs, halves, shuffled, CONFIDENCE)
-    return closest_pairs.pair_findings(table)
+    return closest_pairs.pair_findings(table, DEFAULT.pairs, clouds)
 
 
 @pytest.mark.parametrize("pair", ["crosshatched_striped", "dotted_grid", "dotted_polka_dotted"])

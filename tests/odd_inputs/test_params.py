@@ -11,6 +11,7 @@ import yaml
 from click.testing import CliRunner
 
 from stages.angles import angles
+from stages.claims import claims
 from stages.core.geometry.spaces import SPACES
 from stages.core.runtime.errors import StudyError, one_line, quoted
 from stages.core.runtime.params import read_yaml
@@ -194,6 +195,24 @@ def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
         ("fetch.source", '"a\\0b"', "holds control characters; remove them"),
         ("embed.templates", '["a\\nb {}"]', "holds control characters; remove them"),
         ("embed.model", '"\\ud800"', "input should be a valid string, unable to parse"),
+        # pairs of classes
+        ("claims.pairs", "dotted", "claims.pairs: 'dotted': input should be a valid list"),
+        ("claims.pairs", "null", "claims.pairs: None: input should be a valid list"),
+        ("claims.pairs", "[a, b]", "claims.pairs.0: 'a': a pair is a list of two classes; write"),
+        ("claims.pairs", "[[a, b], [c]]", "claims.pairs.1: ['c']: a pair is a list of two classes"),
+        ("claims.pairs", "[[a, b, c]]", "claims.pairs.0: ['a', 'b', 'c']: a pair is a list of two"),
+        ("claims.pairs", "[{a: b}]", "claims.pairs.0: {'a': 'b'}: a pair is a list of two classes"),
+        ("claims.pairs", "[[a, 1]]", "claims.pairs.0.1: 1: input should be a valid string; put it"),
+        ("claims.pairs", "[[a, [b]]]", "claims.pairs.0.1: ['b']: input should be a valid string"),
+        ("claims.pairs", "[[a, '']]", "claims.pairs.0.1: '': string should have at least 1 char"),
+        ("claims.pairs", f"[[a, {'x' * 5000}]]", "string should have at most 1000 characters"),
+        ("claims.pairs", '[[a, "b\\n"]]', "'b\\n' holds control characters; remove them"),
+        ("claims.pairs", "[[a, a]]", "claims.pairs.0: ['a', 'a']: a class and itself; name two"),
+        ("claims.pairs", '[[é, "e\\u0301"]]', "a class and itself; name two classes"),
+        ("claims.pairs", "[[a, b], [a, b]]", "]: a and b are named twice; name each pair once"),
+        ("claims.pairs", "[[a, b], [b, a]]", "]: a and b are named twice; name each pair once"),
+        ("claims.neighbours", "[[b, a], [c, a], [a, b]]", "a and b are named twice; name each pai"),
+        ("claims.neighbours", "[[a, a]]", "claims.neighbours.0: ['a', 'a']: a class and itself"),
         # keys
         ("fetch.seed", "0\n  7: 8", "fetch.7: 7: keys should be strings"),
         ("fetch.seed", "0\n  null: 8", "fetch.None: None: keys should be strings"),
@@ -222,6 +241,16 @@ def test_a_value_that_is_none(key: str, value: str, line: str, tmp_path: Path) -
         (angles, ("--explained-variance", "1e400"), "explained_variance: inf: input should be a"),
         (angles, ("--rank", "0"), "the command line: angles.rank: 0: input should be greater"),
         (angles, ("--embeddings", "nowhere"), "nowhere/"),
+        (
+            claims,
+            ("--pairs", "a", "a"),
+            "the command line: claims.pairs.0: ('a', 'a'): a class and",
+        ),
+        (
+            claims,
+            ("--neighbours", "a", "b", "--neighbours", "b", "a"),
+            "command line: claims.neighbours: [('a', 'b'), ('b', 'a')]: a and b are named twice",
+        ),
         (headline, ("--params", "nowhere"), "nowhere: not found; run from the project's top"),
         (headline, ("--embed", "nowhere"), "nowhere: not found; run 'dvc repro embed'"),
     ],
@@ -258,6 +287,12 @@ def test_options_of_another_type_are_errors_of_use(
     assert done.exit_code == 2
     assert done.stderr.startswith("Usage: ")
     assert said in done.stderr
+
+
+def test_a_pair_of_one_class_is_an_error_of_use() -> None:
+    done = CliRunner().invoke(claims, ("--pairs", "a"))
+    assert done.exit_code == 2
+    assert done.stderr == "Error: Option '--pairs' requires 2 arguments.\n"
 
 
 def test_the_choices_of_an_option_are_the_names_of_its_registry() -> None:

@@ -148,6 +148,50 @@ def test_what_the_settings_lead_to(
     assert done.output == f"{total:,} images of 47 classes are to be expected\n"
 
 
+ABSENT = "are not both among the 3 classes; claim {} will be not applicable to them"
+
+
+@pytest.mark.parametrize(
+    ("values", "lines"),
+    [
+        (
+            {},
+            [
+                "claims.neighbours: polka-dotted and dotted " + ABSENT.format(1),
+                "claims.pairs: crosshatched and striped, dotted and grid, dotted and polka-dotted "
+                + ABSENT.format(2),
+            ],
+        ),
+        ({"claims__neighbours": "[]", "claims__pairs": "[[c, a], [b, c]]"}, []),
+        (
+            {"claims__neighbours": "[[b, a], [a, d]]", "claims__pairs": "[]"},
+            ["claims.neighbours: a and d " + ABSENT.format(1)],
+        ),
+    ],
+    ids=str,
+)
+def test_pairs_that_are_not_among_the_classes_are_named(
+    values: dict[str, object], lines: list[str], tmp_path: Path
+) -> None:
+    source = data_set(tmp_path / "own", {"a": 12, "b": 12, "c": 12})
+    file = params_file(tmp_path, fetch__source=source, classify__knn_neighbours="[1]", **values)
+    done = CliRunner().invoke(preflight, options(file))
+    assert done.exit_code == 0, done.output
+    said = [line for line in done.output.splitlines() if line.startswith("claims.")]
+    assert said == lines
+
+
+def test_a_line_about_many_pairs_is_short(tmp_path: Path) -> None:
+    source = data_set(tmp_path / "own", {"a": 12, "b": 12, "c": 12})
+    many = ", ".join(f"[a, {'x' * 60}{i}]" for i in range(200))
+    file = params_file(tmp_path, fetch__source=source, claims__pairs=f"[{many}]")
+    done = CliRunner().invoke(preflight, options(file))
+    assert done.exit_code == 0, done.output
+    (line,) = (line for line in done.output.splitlines() if line.startswith("claims.pairs: "))
+    assert len(line) < 400
+    assert line.endswith(ABSENT.format(2))
+
+
 def test_a_folder_is_counted_as_fetch_counts_it(tmp_path: Path) -> None:
     source = data_set(tmp_path / "own", {"a": 4, "b": 11, "c": 5})
     file = params_file(tmp_path, fetch__source=source, fetch__images_per_class=6)

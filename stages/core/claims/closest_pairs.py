@@ -1,11 +1,12 @@
-"""Claim 2: three pairs are among the closest by subspace angle, and many angles are 0.0.
+"""Claim 2: some pairs are among the closest by subspace angle, and many angles are 0.0.
 
 The percentile rank of a pair among all pairs is its p-value against names dealt at random; its
 interval comes from halves of the images of every class. Beside it stands the angle that remains
-where the labels of the pair's own images are shuffled: two samples of one and the same class.
+where the labels of the pair's own images are shuffled: two samples of one and the same class. The
+pairs come from the settings.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -20,6 +21,7 @@ from stages.core.claims.finding import (
     counted_above,
     percentile_rank,
 )
+from stages.core.claims.pairs import missing, pair_keys
 from stages.core.claims.sources import Sources
 from stages.core.geometry.subspaces import (
     ZERO_ANGLE_RAD,
@@ -30,9 +32,8 @@ from stages.core.geometry.subspaces import (
 )
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
-from stages.settings.claims import ClaimsParams
+from stages.settings.claims import ClaimsParams, Pair
 
-PAIRS = (("crosshatched", "striped"), ("dotted", "grid"), ("dotted", "polka-dotted"))
 MANY = 0.05  # share of pairs
 
 TABLES = {
@@ -58,19 +59,22 @@ def decide(sources: Sources, params: ClaimsParams) -> Decision:
     if not sources.in_feature_space:
         why_not = "angles.space is 'sample', the usual mistake"
         nothing = pd.DataFrame(columns=TABLES["closest_pairs"].names)
-        return {"closest_pairs": nothing}, findings_without_angles(why_not)
+        return {"closest_pairs": nothing}, findings_without_angles(params.pairs, why_not)
     of_all = (sources.clean, sources.ranks, sources.centred)
     halves = half_sample_angles(*of_all, params.half_samples, params.seed)
     shuffled = {
         pair: shuffled_angles(*of_all, pair, params.half_samples, params.seed)
-        for pair in PAIRS
-        if set(pair) <= set(sources.clean)
+        for pair in params.pairs
+        if not missing(pair, sources.clean)
     }
     table = ranks_table(sources.pairs, halves, shuffled, params.confidence)
     by_orientation = zero_pairs_by_orientation(sources.clean)
     return (
         {"closest_pairs": table},
-        [*pair_findings(table), zero_finding(sources.pairs, by_orientation)],
+        [
+            *pair_findings(table, params.pairs, sources.clean),
+            zero_finding(sources.pairs, by_orientation),
+        ],
     )
 
 
@@ -106,11 +110,15 @@ def shuffled_angles(
     clouds: Mapping[str, np.ndarray],
     ranks: Mapping[str, int],
     centre: bool,
-    pair: tuple[str, str],
+    pair: Pair,
     replicates: int,
     seed: int,
 ) -> np.ndarray:
-    """(replicates,) degrees: smallest angles of a pair whose images have swapped labels."""
+    """(replicates,) degrees: smallest angles of a pair whose images have swapped labels.
+
+    They are the same in whichever order the pair is named.
+    """
+    pair = min(pair), max(pair)
     pooled = np.concatenate([clouds[of] for of in pair])
     first = len(clouds[pair[0]])
     found = []
@@ -130,20 +138,20 @@ def zero_pairs_by_orientation(clouds: Mapping[str, np.ndarray]) -> int:
 def ranks_table(
     pairs: pd.DataFrame,
     halves: np.ndarray,
-    shuffled: Mapping[tuple[str, str], np.ndarray],
+    shuffled: Mapping[Pair, np.ndarray],
     confidence: float,
 ) -> pd.DataFrame:
-    """One row per claimed pair whose classes exist.
+    """One row per claimed pair whose classes exist, those of `shuffled`.
 
     pairs: the clean rows of the table of `angles`, in the order of the columns of `halves`.
     Columns: class_a, class_b, smallest_deg, percentile_rank (share of pairs at most as far) with
     low and high over the halves, shuffled_deg (median angle with shuffled labels), pairs.
     """
-    names = list(zip(pairs["class_a"], pairs["class_b"], strict=True))
+    names = list(map(frozenset, zip(pairs["class_a"], pairs["class_b"], strict=True)))
     smallest = pairs["smallest_deg"].to_numpy()
     rows = []
-    for pair in (pair for pair in PAIRS if pair in names):
-        which = names.index(pair)
+    for pair, angles in shuffled.items():
+        which = names.index(frozenset(pair))
         ends = np.quantile(
             [percentile_rank(half, which) for half in halves],
             [(1 - confidence) / 2, (1 + confidence) / 2],
@@ -156,27 +164,32 @@ def ranks_table(
                 "percentile_rank": percentile_rank(smallest, which),
                 "low": ends[0],
                 "high": ends[1],
-                "shuffled_deg": np.median(shuffled[pair]),
+                "shuffled_deg": np.median(angles),
                 "pairs": len(names),
             }
         )
     return pd.DataFrame(rows, columns=TABLES["closest_pairs"].names)
 
 
-def pair_findings(table: pd.DataFrame) -> list[Finding]:
-    """One finding per claimed pair; not applicable where the table has no row for it."""
+def pair_findings(
+    table: pd.DataFrame, pairs: Sequence[Pair], classes: Collection[str]
+) -> list[Finding]:
+    """One finding per claimed pair; not applicable where a class is missing.
+
+    table: as of `ranks_table`, with a row for every other pair.
+    """
     rows = {(row.class_a, row.class_b): row for row in table.itertuples()}
     found = []
-    for pair in PAIRS:
-        if pair not in rows:
-            found.append(_pair(pair)(applicable=False, detail="not both classes are there"))
+    for pair, make in _pairs(pairs).items():
+        if lack := missing(pair, classes):
+            found.append(make(applicable=False, detail=lack))
             continue
         row = rows[pair]
         # Among few pairs even the closest is no exception: nothing is tested.
         enough = 1 / row.pairs <= CLOSEST_SHARE
         tested = {"low": row.low, "high": row.high, "p_value": row.percentile_rank}
         found.append(
-            _pair(pair)(
+            make(
                 row.percentile_rank,
                 **(tested if enough else {}),
                 units=f"{row.pairs:,} pairs",
@@ -187,20 +200,25 @@ def pair_findings(table: pd.DataFrame) -> list[Finding]:
     return found
 
 
-def findings_without_angles(why_not: str) -> list[Finding]:
+def findings_without_angles(pairs: Sequence[Pair], why_not: str) -> list[Finding]:
     """Claim 2 where there are no angles to judge it by."""
-    return [make(applicable=False, detail=why_not) for make in (*map(_pair, PAIRS), _zero())]
+    of_all = (*_pairs(pairs).values(), _zero())
+    return [make(applicable=False, detail=why_not) for make in of_all]
 
 
-def _pair(pair: tuple[str, str]) -> Callable[..., Finding]:
-    return partial(
-        Finding,
-        2,
-        "_".join(pair).replace("-", "_") + "_closest",
-        f"{pair[0]} and {pair[1]} are among the closest pairs by subspace angle",
-        "share of pairs with a smaller or equal smallest angle",
-        AMONG_THE_CLOSEST,
-    )
+def _pairs(pairs: Sequence[Pair]) -> dict[Pair, Callable[..., Finding]]:
+    """{pair: what makes its finding of its numbers}."""
+    return {
+        pair: partial(
+            Finding,
+            2,
+            key,
+            f"{pair[0]} and {pair[1]} are among the closest pairs by subspace angle",
+            "share of pairs with a smaller or equal smallest angle",
+            AMONG_THE_CLOSEST,
+        )
+        for pair, key in pair_keys(pairs, "{}_{}_closest").items()
+    }
 
 
 def _zero() -> Callable[..., Finding]:

@@ -1,11 +1,13 @@
-"""Claim 1: in t-SNE and UMAP polka-dotted lies with dotted.
+"""Claim 1: in t-SNE and UMAP one class lies with another, as polka-dotted with dotted.
 
 Measured by rank: which one is polka-dotted among the classes nearest to dotted, and dotted
 among those nearest to polka-dotted? In a picture by `set_distances`, in the embedding space by
 the cosine of the class means. Both methods start from principal components, so that a seed alone
-would change little: each seed also draws its own images, as another sample would.
+would change little: each seed also draws its own images, as another sample would. The pairs come
+from the settings, and all are looked up in the same layouts.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from itertools import combinations
 
@@ -20,6 +22,7 @@ from stages.core.claims.finding import (
     Finding,
     percentile_rank,
 )
+from stages.core.claims.pairs import missing, pair_keys
 from stages.core.claims.sources import Sources
 from stages.core.geometry.layouts import EMBEDDING, IN_ONE_PROCESS, METHODS, methods_of
 from stages.core.geometry.projections import (
@@ -29,23 +32,24 @@ from stages.core.geometry.projections import (
     set_distances,
 )
 from stages.core.runtime.parallel import parallel_map
-from stages.settings.claims import ClaimsParams
+from stages.settings.claims import ClaimsParams, Pair
 from stages.settings.project import ProjectParams
 
-PAIR = ("dotted", "polka-dotted")
 SPACES = {**METHODS, EMBEDDING: "the embedding space"}  # {name: label for readers}
 
 TABLES = {
     "neighbours": Schema(
         (
+            name("class_a"),
+            name("class_b"),
             name("space", *SPACES),
             whole("seed", low=0),
-            whole("rank_of_polka_dotted", low=1),
-            whole("rank_of_dotted", low=1),
+            whole("rank_of_a", low=1),
+            whole("rank_of_b", low=1),
             whole("others", low=1),
             number("percentile_rank", 0, 1),
         ),
-        key=("space", "seed"),
+        key=("class_a", "class_b", "space", "seed"),
         may_be_empty=True,
     )
 }
@@ -55,15 +59,19 @@ Sample = tuple[int, np.ndarray, np.ndarray]
 
 
 def decide(sources: Sources, params: ClaimsParams) -> Decision:
-    """The claim, of the clean images."""
+    """The claim, of the clean images; nothing is laid out where no pair is among the classes."""
     classes = list(sources.clean)
-    ranks = None
-    if set(PAIR) <= set(classes):
+    pairs = params.neighbours
+    ranks = {}
+    if not all(missing(pair, classes) for pair in pairs):
         drawn = samples(
             sources.clean, params.images_per_class, params.projection_seeds, params.seed
         )
         ranks = ranks_by_space(drawn, sources.projection)
-    return {"neighbours": ranks_table(ranks, classes)}, findings(ranks, classes, params.confidence)
+    return (
+        {"neighbours": ranks_table(ranks, pairs, classes)},
+        findings(ranks, pairs, classes, params.confidence),
+    )
 
 
 def samples(
@@ -115,27 +123,32 @@ def _class_distances(
     return set_distances(methods_of(projection, seed)[space](points), labels)
 
 
-def ranks_table(ranks: dict[str, np.ndarray] | None, classes: list[str]) -> pd.DataFrame:
-    """One row per space and seed: both ranks of the pair, and its percentile rank among all pairs.
+def ranks_table(
+    ranks: dict[str, np.ndarray], pairs: Sequence[Pair], classes: list[str]
+) -> pd.DataFrame:
+    """One row per pair whose classes exist, space and seed: both ranks, and the percentile rank.
 
-    That is the share of pairs whose two ranks have a mean no larger. Empty where `ranks` is None.
+    rank_of_a is that of class_a by nearness to class_b, rank_of_b the reverse; the percentile rank
+    is the share of all pairs of classes whose two ranks have a mean no larger.
     """
-    if ranks is None:
-        return pd.DataFrame(columns=TABLES["neighbours"].names)
-    a, b = map(classes.index, PAIR)
-    rows = [
-        {
-            "space": space,
-            "seed": seed,
-            "rank_of_polka_dotted": int(of_seed[a, b]),
-            "rank_of_dotted": int(of_seed[b, a]),
-            "others": len(classes) - 1,
-            "percentile_rank": percentile_rank(mutual(of_seed), pair_number(classes, PAIR)),
-        }
-        for space, of_space in ranks.items()
-        for seed, of_seed in enumerate(of_space)
-    ]
-    return pd.DataFrame(rows)
+    rows = []
+    for pair in (pair for pair in pairs if not missing(pair, classes)):
+        a, b = map(classes.index, pair)
+        rows += [
+            {
+                "class_a": pair[0],
+                "class_b": pair[1],
+                "space": space,
+                "seed": seed,
+                "rank_of_a": int(of_seed[b, a]),
+                "rank_of_b": int(of_seed[a, b]),
+                "others": len(classes) - 1,
+                "percentile_rank": percentile_rank(mutual(of_seed), pair_number(classes, pair)),
+            }
+            for space, of_space in ranks.items()
+            for seed, of_seed in enumerate(of_space)
+        ]
+    return pd.DataFrame(rows, columns=TABLES["neighbours"].names)
 
 
 def mutual(ranks: np.ndarray) -> np.ndarray:
@@ -144,47 +157,59 @@ def mutual(ranks: np.ndarray) -> np.ndarray:
     return (ranks[..., first, second] + ranks[..., second, first]) / 2
 
 
-def pair_number(classes: list[str], pair: tuple[str, str]) -> int:
-    """Where a pair stands among all pairs of classes, in their order."""
-    return list(combinations(classes, 2)).index(pair)
+def pair_number(classes: list[str], pair: Pair) -> int:
+    """Where a pair, named in either order, stands among all pairs of classes, in their order."""
+    first, second = sorted(map(classes.index, pair))
+    return list(combinations(range(len(classes)), 2)).index((first, second))
 
 
 def findings(
-    ranks: dict[str, np.ndarray] | None, classes: list[str], confidence: float
+    ranks: dict[str, np.ndarray], pairs: Sequence[Pair], classes: list[str], confidence: float
 ) -> list[Finding]:
-    """One finding per space; not applicable where `ranks` is None, for want of the two classes."""
-    return [finding(ranks, space, classes, confidence) for space in SPACES]
+    """One finding per pair and space; ranks: as of `ranks_by_space`, empty where no pair exists."""
+    keys = {space: pair_keys(pairs, f"{{}}_near_{{}}_{space}") for space in SPACES}
+    return [
+        finding(ranks.get(space), space, pair, keys[space][pair], classes, confidence)
+        for pair in pairs
+        for space in SPACES
+    ]
 
 
 def finding(
-    ranks: dict[str, np.ndarray] | None, space: str, classes: list[str], confidence: float
+    ranks: np.ndarray | None,
+    space: str,
+    pair: Pair,
+    key: str,
+    classes: list[str],
+    confidence: float,
 ) -> Finding:
+    """What the ranks (seeds, C, C) in a space say of a pair; not applicable for want of a class."""
+    near, to = pair
     make = partial(
         Finding,
         1,
-        f"polka_dotted_near_dotted_{space}",
-        f"in {SPACES[space]} polka-dotted lies with dotted",
+        key,
+        f"in {SPACES[space]} {near} lies with {to}",
         "share of pairs of classes that are mutually at least as near",
         AMONG_THE_CLOSEST,
     )
-    if ranks is None:
-        return make(applicable=False, detail="not both classes are there")
-    of_space, which = mutual(ranks[space]), pair_number(classes, PAIR)
-    overall = percentile_rank(of_space.mean(axis=0), which)
-    a, b = map(classes.index, PAIR)
-    there, back = ranks[space][:, a, b].mean(), ranks[space][:, b, a].mean()
+    if ranks is None or missing(pair, classes):
+        return make(applicable=False, detail=missing(pair, classes))
+    of_pairs, which = mutual(ranks), pair_number(classes, pair)
+    overall = percentile_rank(of_pairs.mean(axis=0), which)
+    a, b = map(classes.index, pair)
+    there, back = ranks[:, b, a].mean(), ranks[:, a, b].mean()
     make = partial(
         make,
         overall,
-        units=f"{len(of_space)} seeds, {len(classes)} classes",
-        detail=f"mean rank of polka-dotted from dotted {there:.1f}, back {back:.1f}, "
-        f"of {len(classes) - 1}",
+        units=f"{len(ranks)} seeds, {len(classes)} classes",
+        detail=f"mean rank of {near} from {to} {there:.1f}, back {back:.1f}, of {len(classes) - 1}",
     )
     # Half of the classes may pair up with ranks of 1 on both sides, all at one percentile rank.
     if 1 / (len(classes) - 1) > CLOSEST_SHARE:
         return make()  # among so few classes no pair could be an exception: nothing is tested
     low, high = np.quantile(
-        [percentile_rank(of_seed, which) for of_seed in of_space],
+        [percentile_rank(of_seed, which) for of_seed in of_pairs],
         [(1 - confidence) / 2, (1 + confidence) / 2],
     )
     return make(low=float(low), high=float(high), p_value=overall)

@@ -31,7 +31,7 @@ class Claim(Protocol):
 
 
 CLAIMS: tuple[Claim, ...] = (
-    neighbours,  # 1: in t-SNE and UMAP polka-dotted lies with dotted
+    neighbours,  # 1: which classes lie with which in t-SNE and UMAP
     closest_pairs,  # 2: which pairs of classes are closest by angle, and how many angles are 0
     bars,  # 3: H0 has one persistent component; 4: H1 has no highly persistent loop
     loops,  # 5: loops clump together and die sooner

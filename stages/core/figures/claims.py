@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -26,9 +27,14 @@ from stages.core.figures.style import (
     new_figure,
     not_applicable,
     pair_names,
+    room_for,
     save_figure,
+    short_name,
+    wrapped,
 )
 from stages.core.topology.bars import UNIT
+
+MOST_PAIRS = 20  # in a picture; the tables hold all
 
 _by_class = partial(by_level, of="class")
 
@@ -57,42 +63,52 @@ def draw(claims: Path, folder: Path) -> None:
 
 
 def neighbours(table: pd.DataFrame, confidence: str) -> Figure:
-    """Claim 1: both ranks at every seed, a column per space and direction."""
-    figure, axes = new_figure(10.5, 4.6)
-    names, place = [], 0
-    for space, title in SPACES.items():
-        of_space = table[table["space"] == space]
-        for column, direction in (
-            ("rank_of_polka_dotted", "polka-dotted\nfrom dotted"),
-            ("rank_of_dotted", "dotted from\npolka-dotted"),
-        ):
-            spread = place + np.linspace(-0.22, 0.22, len(of_space))
-            colour = COLOURS[place // 2]
-            axes.plot(spread, of_space[column], "o", color=colour, alpha=0.6, markersize=4)
-            axes.hlines(of_space[column].mean(), place - 0.32, place + 0.32, color=colour)
-            names.append(f"{direction}\n{title.removeprefix('the ')}")
-            place += 1
+    """Claim 1: both ranks of each pair at every seed, a panel per space, a line per direction."""
+    table = table.set_index(["class_a", "class_b"])
+    pairs = list(dict.fromkeys(table.index))
+    drawn = [(pair, rank) for pair in pairs[:MOST_PAIRS] for rank in ("rank_of_a", "rank_of_b")]
+    names = [map(short_name, pair if rank == "rank_of_a" else pair[::-1]) for pair, rank in drawn]
+    labels = [f"{name}\nfrom {other}" for name, other in names]
+    width = 8.5 + room_for(line for label in labels for line in label.splitlines())
+    figure, grid = new_figure(width, 1.7 + 0.42 * len(drawn), 1, len(SPACES), sharey=True)
     others = int(table["others"].iloc[0])
-    axes.axhline(
-        (others + 1) / 2, color=COLOURS[7], linestyle="--", label="mean rank of a class by chance"
+    for axes, (space, title), colour in zip(grid, SPACES.items(), COLOURS, strict=False):
+        of_space = table[table["space"] == space]
+        for row, (pair, rank) in enumerate(drawn):
+            ranks = of_space.loc[[pair], rank].to_numpy()
+            spread = row + np.linspace(-0.22, 0.22, len(ranks))
+            axes.plot(ranks, spread, "o", color=colour, alpha=0.6, markersize=4)
+            axes.vlines(ranks.mean(), row - 0.32, row + 0.32, color=colour, linewidth=2)
+        for row in range(2, len(drawn), 2):  # between two pairs
+            axes.axhline(row - 0.5, color=plt.rcParams["grid.color"], linewidth=1)
+        axes.axvline((others + 1) / 2, color=COLOURS[7], linestyle="--")
+        axes.set(title=title.removeprefix("the "), xlim=(0, others + 1))
+        axes.set_xticks(np.unique(np.linspace(1, others, min(others, 5)).round()))
+        axes.grid(False, axis="y")
+    grid[0].set_yticks(range(len(drawn)), labels, fontsize=9)
+    grid[0].set_ylim(len(drawn) - 0.5, -0.5)
+    said = (
+        f"rank among the {others} other classes, 1 is nearest; a point for each of "
+        f"{table['seed'].nunique()} seeds, bar: their mean, dashed: mean rank by chance"
     )
-    axes.set_xticks(range(len(names)), names, fontsize=9)
-    axes.set_ylim(others + 1, 0)
-    axes.set_yticks([1, *range(10, others + 1, 10)])
-    axes.grid(False, axis="x")
-    axes.set_ylabel(f"rank among {others} other classes, 1 is nearest")
-    axes.set_title(
-        f"Claim 1. Does polka-dotted lie with dotted? A point for each of "
-        f"{table['seed'].nunique()} seeds, lines: means"
-    )
-    figure.legend(loc="outside lower right")
+    figure.supxlabel(wrapped(said, width, 10), fontsize=10)
+    title = "Claim 1. Do these classes lie with each other? Clean images"
+    figure.suptitle(wrapped(title + _how_many(len(pairs)), width), fontsize=11)
     return figure
+
+
+def _how_many(pairs: int) -> str:
+    """What a title adds where not all pairs are drawn."""
+    return f"; the first {MOST_PAIRS} of {pairs:,} pairs" if pairs > MOST_PAIRS else ""
 
 
 def closest_pairs(table: pd.DataFrame, confidence: str) -> Figure:
     """Claim 2: where the claimed pairs stand among all, by smallest angle."""
-    figure, axes = new_figure(9, 1.6 + 0.7 * len(table))
-    for row, found in enumerate(table.itertuples()):
+    drawn = table.head(MOST_PAIRS)
+    names = pair_names(drawn)
+    width = 7.2 + room_for(names, 10)
+    figure, axes = new_figure(width, 1.9 + 0.7 * len(drawn))
+    for row, found in enumerate(drawn.itertuples()):
         axes.plot([100 * found.low, 100 * found.high], [row, row], color=COLOURS[0], linewidth=2)
         axes.plot(100 * found.percentile_rank, row, "o", color=COLOURS[0])
         axes.annotate(
@@ -108,15 +124,16 @@ def closest_pairs(table: pd.DataFrame, confidence: str) -> Figure:
     axes.text(
         100 * CLOSEST_SHARE, -0.62, f" the closest {percent(CLOSEST_SHARE)}", fontsize=9, va="top"
     )
-    axes.set_yticks(range(len(table)), pair_names(table))
-    axes.set_ylim(len(table) - 0.4, -0.8)
+    axes.set_yticks(range(len(drawn)), names)
+    axes.set_ylim(len(drawn) - 0.4, -0.8)
     axes.set_xlim(-1, 101)
     axes.grid(False, axis="y")
     axes.set_xlabel(
         f"share of the {table['pairs'].iloc[0]:,} pairs that are at least as close (%); "
         f"line: {confidence} over halves of the images"
     )
-    axes.set_title("Claim 2. Are these the closest pairs by smallest principal angle? Clean images")
+    title = "Claim 2. Are these among the closest pairs by smallest principal angle? Clean images"
+    figure.suptitle(wrapped(title + _how_many(len(table)), width), fontsize=11)
     return figure
 
 
@@ -231,8 +248,8 @@ def accuracy_steps(table: pd.DataFrame, confidence: str) -> Figure:
 
 
 PICTURES = {
-    "neighbours": Picture(neighbours, "dotted and polka-dotted are not both there"),
-    "closest_pairs": Picture(closest_pairs, "none of the claimed pairs is there"),
+    "neighbours": Picture(neighbours, "claims.neighbours names no pair of these classes"),
+    "closest_pairs": Picture(closest_pairs, "no pair of claims.pairs has angles in feature space"),
     "bars": Picture(bars, "no class has enough images"),
     "loops": Picture(loops, f"{NO_NOISE}, or no class has enough loops of H1 at every level"),
     "growth": Picture(growth, NO_NOISE),

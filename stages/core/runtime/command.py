@@ -124,10 +124,15 @@ def _option(key: str, field: FieldInfo) -> Callable:
 
 
 def _type_on_the_command_line(annotation: object) -> tuple[object, bool]:
-    """(type of one value, whether the option may be repeated) for a field's annotation."""
+    """(type of one value, whether the option may be repeated) for a field's annotation.
+
+    A value that is a tuple, as a pair is, takes so many words after the option.
+    """
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is list:
         return _type_on_the_command_line(arguments[0])[0], True
+    if origin is tuple:
+        return tuple(_type_on_the_command_line(each)[0] for each in arguments), False
     if origin is typing.Literal:
         return click.Choice(arguments), False
     if origin is typing.Annotated:

@@ -4,9 +4,10 @@ Each stage defines its own section, so that a new setting makes that stage alone
 """
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -53,10 +54,18 @@ class Section(BaseModel):
     @field_validator("*")
     @classmethod
     def _without_control_characters(cls, value: Any) -> Any:
-        for text in value if isinstance(value, list) else [value]:
-            if isinstance(text, str) and any(unicodedata.category(c) == "Cc" for c in text):
+        for text in _texts(value):
+            if any(unicodedata.category(c) == "Cc" for c in text):
                 raise ValueError(f"{quoted(text)} holds control characters; remove them")
         return value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts in a value, at any depth of its lists."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | tuple):
+        yield from chain.from_iterable(map(_texts, value))
 
 
 SectionT = TypeVar("SectionT", bound=Section)
