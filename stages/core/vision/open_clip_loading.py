@@ -18,7 +18,6 @@ import stages.core.vision.texture_net  # noqa: F401, makes the architecture know
 from stages.core.runtime.errors import StudyError, quoted
 from stages.core.runtime.paths import user_path
 from stages.core.vision.checkpoints import fitting_weights, load_weights
-from stages.core.vision.encoder import Encoder
 from stages.core.vision.messages import nearest, quiet, reason
 from stages.core.vision.model_config import (
     ModelConfig,
@@ -33,6 +32,7 @@ from stages.core.vision.model_files import (
     WEIGHTS_FILES,
     Keys,
 )
+from stages.core.vision.open_clip_encoder import OpenClipEncoder
 from stages.core.vision.pretrained import (
     PREPARATION,
     find_weights,
@@ -45,14 +45,14 @@ from stages.core.vision.tokens import load_tokeniser, vocabulary_of, whole_texts
 HUB = "hf-hub:"
 
 
-def load_encoder(
+def load_open_clip(
     model: str,
     pretrained: str | None,
     model_folder: Path,
     seed: int,
     device: torch.device,
     keys: Keys = EMBED_KEYS,
-) -> Encoder:
+) -> OpenClipEncoder:
     """Load a model in fp32.
 
     model: an architecture of open_clip; 'texture-clip', which is the model in `model_folder`;
@@ -94,7 +94,7 @@ def load_encoder(
 
 def _load_folder(
     model: str, pretrained: str | None, folder: Path, device: torch.device, keys: Keys
-) -> Encoder:
+) -> OpenClipEncoder:
     """Load a folder in the layout that open_clip publishes models in."""
     _require_no_other_weights(model, pretrained, keys)
     file = folder / CONFIG_FILE
@@ -111,7 +111,9 @@ def _load_folder(
     )
 
 
-def _load_from_hub(model: str, pretrained: str | None, device: torch.device, keys: Keys) -> Encoder:
+def _load_from_hub(
+    model: str, pretrained: str | None, device: torch.device, keys: Keys
+) -> OpenClipEncoder:
     """Load a model from the Hugging Face hub, or from the cache of what came from there."""
     _require_no_other_weights(model, pretrained, keys)
     repository = model.removeprefix(HUB)
@@ -140,7 +142,7 @@ def _load_configured(
     where: str,
     device: torch.device,
     keys: Keys,
-) -> Encoder:
+) -> OpenClipEncoder:
     """Load the model that a configuration describes, by open_clip's name `source` for it."""
     settings = config.model_cfg.model_dump(exclude_unset=True)
     _require_transformers(model, settings, keys)
@@ -182,7 +184,7 @@ def _build(
     Raises StudyError that begins with `problem`.
     """
     try:
-        with _seeded(seed), torch.device(device):
+        with seeded(seed), torch.device(device):
             return open_clip.create_model(
                 source,
                 load_weights=False,
@@ -197,7 +199,7 @@ def _build(
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
     """Draw from torch's global generator as of `seed`, and leave it as it was."""
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -213,13 +215,13 @@ def _encoder(
     config: dict,
     device: torch.device,
     keys: Keys,
-) -> Encoder:
+) -> OpenClipEncoder:
     """The encoder of a built model; `source` is open_clip's name for where its tokeniser is."""
     settings = PreprocessCfg(**model.visual.preprocess_cfg)
     steps = image_transform_v2(settings, is_train=False).transforms
     normalise = next(step for step in steps if isinstance(step, Normalize))
     tokenise = load_tokeniser(source, name, config, keys)
-    return Encoder(
+    return OpenClipEncoder(
         name=name,
         pretrained=pretrained,
         trained=trained,
@@ -237,7 +239,7 @@ def _encoder(
     )
 
 
-def _with_remark(encoder: Encoder, where: str, known: dict) -> Encoder:
+def _with_remark(encoder: OpenClipEncoder, where: str, known: dict) -> OpenClipEncoder:
     """The encoder with a remark on what of the preparation of images had to be assumed."""
     assumed = []
     for key in PREPARATION:
@@ -254,7 +256,7 @@ def _with_remark(encoder: Encoder, where: str, known: dict) -> Encoder:
     return replace(encoder, remarks=(remark,))
 
 
-def _require_embeddings(encoder: Encoder, problem: str) -> None:
+def _require_embeddings(encoder: OpenClipEncoder, problem: str) -> None:
     """Raise StudyError unless images and texts get embeddings of one dimension."""
     height, width = as_pair(encoder.preprocessing["size"])
     try:
