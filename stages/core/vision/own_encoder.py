@@ -169,8 +169,8 @@ def checked_encoder(
         for key in ("prepare", "encode_images", "encode_texts"):
             method = getattr(found, key, None)
             if not callable(method) and not (method is None and key == "encode_texts"):
-                what = "is not callable" if hasattr(found, key) else "is missing"
-                raise StudyError(f"{where}: {key} {what} of {_kind(found)}; {PROTOCOL}")
+                lacks = f"whose {key} is no method" if hasattr(found, key) else f"which lacks {key}"
+                raise StudyError(f"{where}: {called} returned {_kind(found)}, {lacks}; {PROTOCOL}")
         mean, std = (_of_channels(found, key, where) for key in ("mean", "std"))
         scale, bias = (_number(found, key, where) for key in ("logit_scale", "logit_bias"))
         trained = getattr(found, "trained", True)
@@ -208,11 +208,11 @@ def _of_channels(found: object, key: str, where: str) -> np.ndarray:
     except (TypeError, ValueError):
         numbers = np.empty(0, dtype=np.float32)
     if numbers.shape != (3,) or not ((lowest <= numbers) & (numbers <= 1)).all():
-        above = "in [0, 1]" if key == "mean" else "above 0, at most 1,"
+        bounds = "in [0, 1]" if key == "mean" else "above 0 and at most 1"
         what = f"is {quoted(value)}" if hasattr(found, key) else "is missing"
         raise StudyError(
-            f"{where}: {key} {what}; give three numbers {above} one for each channel of pixels "
-            "in [0, 1]"
+            f"{where}: {key} {what}; give three numbers {bounds}, one for each channel of "
+            "pixels in [0, 1]"
         )
     return numbers
 
@@ -253,7 +253,8 @@ def _fault_of_pixels(found: object) -> str | None:
 def _kind(value: object) -> str:
     """What a value is, in a message."""
     if isinstance(value, torch.Tensor):
-        return f"a tensor of {str(value.dtype).removeprefix('torch.')}"
+        sparse = "" if value.layout is torch.strided else "sparse "
+        return f"a {sparse}tensor of {str(value.dtype).removeprefix('torch.')}"
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype}"
     return "None" if value is None else f"a {type(value).__name__}"
