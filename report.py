@@ -81,7 +81,7 @@ def write_report(base: str) -> None:
         command = ["diff", base] if known else ["show"]
         found = json.loads(dvc("plots", *command, "--json", "--out", pictures))
         plots = found["data"]
-        require_data(plots, pipeline)
+        nothing = require_data(plots, pipeline)
         specs = {name: plot[0]["content"] for name, plot in plots.items() if is_drawn(plot)}
         images = {
             f"{name}, {image['revisions'][0]}": Path(image["url"]).read_bytes()
@@ -91,11 +91,12 @@ def write_report(base: str) -> None:
         }
     tables = describe_changes(base) if known else describe_workspace(base)
     lacking = lacking_plots(found.get("errors", ()))
+    remarks = notes(lacking, nothing)
     vega = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its stub lacks the default
     with whole_folder(FOLDER, "report") as folder:
         (folder / "vega.js").write_text(vega)
-        (folder / "page.html").write_text(page(tables, specs, images, vega, lacking))
-        (folder / "comment.md").write_text(comment(tables, specs, lacking))
+        (folder / "page.html").write_text(page(tables, specs, images, vega, remarks))
+        (folder / "comment.md").write_text(comment(tables, specs, remarks))
         for name, spec in specs.items():
             picture = vl_convert.vegalite_to_png(spec, scale=PICTURE_SCALE)
             (folder / file_name(name)).write_bytes(picture)
@@ -196,18 +197,31 @@ def sources(pipeline: dict) -> Iterator[tuple[str, str]]:
             yield from ((name, table) for table in definition["y"])
 
 
-def require_data(plots: dict, pipeline: dict) -> None:
-    """Raise StudyError for a plot without data in the workspace, unless the cache may lack it.
+def require_data(plots: dict, pipeline: dict) -> list[str]:
+    """The plots with nothing to show in the workspace: their table holds its header alone.
 
-    plots: {name: drawings} of 'dvc plots show --json', which succeeds with no drawings then.
+    Raises StudyError for a plot without data, unless the cache may lack it. plots: {name: drawings}
+    of 'dvc plots show --json', which succeeds with no drawings then.
     """
+    nothing = []
     for name, file in sources(pipeline):
         if any("workspace" in drawing["revisions"] for drawing in plots.get(name, ())):
+            continue
+        if Path(file).suffix == ".csv" and Path(file).exists() and holds_header(Path(file)):
+            nothing.append(name)
             continue
         out = output_with(file, pipeline)
         if not (out and out.cached) or Path(file).exists():
             fix = make_again(out.stage) if out else "run 'dvc repro'"
             raise StudyError(f"plot '{name}': no data in {file}; {fix}")
+    return nothing
+
+
+def holds_header(table: Path) -> bool:
+    """Whether a CSV file is a single line of column names: what it is about is not applicable."""
+    with table.open("rb") as file:
+        header, rest = file.readline(), file.read(1)
+    return not rest and b"," in header and header.decode(errors="replace").strip().isprintable()
 
 
 def lacking_plots(errors: Iterable[dict]) -> Lacking:
@@ -319,7 +333,7 @@ def scalars(content: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
             yield f"{prefix}{key}", value
 
 
-def comment(tables: str, specs: dict[str, dict], lacking: Lacking) -> str:
+def comment(tables: str, specs: dict[str, dict], remarks: list[str]) -> str:
     """Markdown: a hidden marker, the tables, which plots are missing, then the pictures.
 
     All pictures but the first are folded.
@@ -327,7 +341,7 @@ def comment(tables: str, specs: dict[str, dict], lacking: Lacking) -> str:
     pictures = [f"![{name}]({file_name(name)})" for name in specs]
     if others := pictures[1:]:
         pictures[1:] = [folded(f"{len(others)} more plots", "\n\n".join(others))]
-    return "\n\n".join([MARKER, tables, "## Plots", *notes(lacking), *pictures]) + "\n"
+    return "\n\n".join([MARKER, tables, "## Plots", *remarks, *pictures]) + "\n"
 
 
 def page(
@@ -335,10 +349,10 @@ def page(
     specs: dict[str, dict],
     images: dict[str, bytes],
     vega: str,
-    lacking: Lacking,
+    remarks: list[str],
 ) -> str:
     """The page as one file: the tables, the plots drawn by the script `vega`, the images."""
-    written = "\n\n".join([tables, *notes(lacking)])
+    written = "\n\n".join([tables, *remarks])
     sections = [MarkdownIt("commonmark").enable("table").render(written)]
     for i, spec in enumerate(specs.values()):
         rows = [
@@ -374,9 +388,13 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def notes(lacking: Lacking) -> list[str]:
-    """A paragraph that says which plots are missing, if any are."""
-    return [f"Plots {missing(lacking, code)}."] if lacking else []
+def notes(lacking: Lacking, nothing: list[str]) -> list[str]:
+    """A paragraph each that says which plots are missing, and which have nothing to show."""
+    remarks = [f"Plots {missing(lacking, code)}."] if lacking else []
+    if nothing:
+        names = ", ".join(map(code, nothing))
+        remarks.append(f"Plots with nothing to show, for it is not applicable: {names}.")
+    return remarks
 
 
 def missing(lacking: Lacking, quote: Callable[[str], str]) -> str:
@@ -409,7 +427,7 @@ def is_drawn(plot: list[dict]) -> bool:
 
 
 def file_name(name: str) -> str:
-    """Of a plot's picture: 'Zero-shot confusion, clean' -> 'zero-shot-confusion-clean.png'."""
+    """Of a plot's picture: 'Confusion, clean' -> 'confusion-clean.png'."""
     words = "".join(c if c.isalnum() or c == "-" else " " for c in name.lower()).split()
     return f"{'-'.join(words)}.png"
 

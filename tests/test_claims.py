@@ -1,6 +1,7 @@
 """The claims stage over planted artifacts: what it writes, what it refuses; and its rules."""
 
 import json
+import math
 import re
 import shutil
 from pathlib import Path
@@ -36,6 +37,7 @@ from stages.core.claims.finding import (
 from stages.core.claims.registry import CLAIMS, TABLES
 from stages.core.claims.sources import read_sources
 from stages.core.claims.verdicts import VERDICTS
+from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.figures import claims as figures
 from stages.core.runtime.params import read_params
 from stages.distances import distances
@@ -350,6 +352,18 @@ def test_the_shipped_verdicts_follow_from_the_columns_beside_them() -> None:
     assert [verdict_of_the_columns(row) for _, row in table.iterrows()] == table["verdict"].tolist()
 
 
+def test_the_readme_states_the_shipped_verdicts() -> None:
+    table = pd.read_csv(ROOT / "plots" / "claims" / "claims.csv")
+    rows = (ROOT / "README.md").read_text().splitlines()
+    stated = [row for row in rows if any(f"| {name} |" in row for name in table["statement"])]
+    assert len(stated) == len(table)
+    for said, row in zip(stated, table.to_dict("records"), strict=True):
+        effect = "" if math.isnan(row["effect"]) else f"{row['effect']:.3g}"
+        decided_by = row["decided_by"] if isinstance(row["decided_by"], str) else ""
+        shown = f"{row['statement']} | {row['verdict']} | {effect} | {decided_by} |"
+        assert said.startswith(f"| {row['number']} | {shown}")
+
+
 @pytest.mark.parametrize(("confidence", "said"), [(0.9, "90%"), (0.95, "95%"), (0.999, "99.9%")])
 def test_pictures_and_statements_name_the_confidence_that_is_set(
     decided: Path, confidence: float, said: str
@@ -378,7 +392,8 @@ def test_classes_that_lose_as_many_images_tie() -> None:
         for level, count in ((0.0, right), (0.5, right - 2)):
             said = [name] * count + ["wrong"] * (40 - count)
             rows += [
-                {"id": f"{name}/{i}", "noise": level, "actual": name, "zero_shot": s, "probe": s}
+                {"id": f"{name}/{i}", "noise": level, "actual": name}
+                | dict.fromkeys(CLASSIFIERS, s)
                 for i, s in enumerate(said)
             ]
     drops = question.accuracy_drops(pd.DataFrame(rows))

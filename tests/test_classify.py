@@ -279,7 +279,6 @@ def test_a_class_may_be_missing_from_val(planted: Path, tmp_path: Path) -> None:
     ("key", "value", "message"),
     [
         ("logit_scale", MISSING, "logit_scale is missing; run"),
-        ("logit_scale", None, "logit_scale None is not a positive number"),
         ("logit_scale", True, "logit_scale True is not a positive number"),
         ("logit_scale", -1.0, "logit_scale -1.0 is not a positive number"),
         ("logit_scale", "high", "logit_scale 'high' is not a positive number"),

@@ -264,7 +264,18 @@ def test_same_bytes_twice_and_with_any_worker_count(
     assert outputs[0] == outputs[1] == outputs[2]
 
 
-def test_refusals_name_file_and_mend(tmp_path: Path) -> None:
+def test_of_clean_diagrams_there_is_the_baseline_alone(tmp_path: Path) -> None:
+    clean = {key: value for key, value in known().items() if key.noise == 0.0}
+    write_diagrams(tmp_path / "diagrams.parquet", clean, "a run")
+    done = run(tmp_path, tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert "not applicable, there is no noise level above 0" in done.output
+    summary = pd.read_csv(tmp_path / "out/plots/summary.csv")
+    assert set(summary["comparison"]) == {"half_clean_clean"}
+    assert json.loads((tmp_path / "out/distances.json").read_text()) == {"classes": 3}
+
+
+def test_refusals_name_the_file_and_the_fix(tmp_path: Path) -> None:
     def refused(*options: str) -> str:
         result = run(tmp_path, tmp_path, *options)
         assert result.exit_code == 1
@@ -276,9 +287,6 @@ def test_refusals_name_file_and_mend(tmp_path: Path) -> None:
     assert f"{file}: not found; run 'dvc repro persistence'" in refused()
     file.write_bytes(b"not a table")
     assert "damaged" in refused()
-    clean = {key: value for key, value in known().items() if key.noise == 0.0}
-    write_diagrams(file, clean, "a run")
-    assert "add a noise level above 0 to embed.noise_levels" in refused()
     write_diagrams(file, known(), "a run")
     assert "distances.hera_delta: 0.0: input should be greater than 0" in refused(
         "--hera-delta", "0"

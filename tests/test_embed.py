@@ -343,7 +343,6 @@ def test_embeddings_that_are_not_finite_name_the_image_and_leave_the_earlier_out
         ({"noise_levels": [0.0, -1.0]}, "embed.noise_levels.1: -1.0"),
         ({"noise_levels": [0.0, 0.5, 0.5]}, "0.5 is repeated; give each level once"),
         ({"noise_levels": [0.5]}, "no level is 0.0; add it"),
-        ({"noise_levels": [0.0]}, "0.0 is the only level; add one above it"),
         ({"noise_levels": [0.0, float("inf")]}, "embed.noise_levels.1: inf"),
         ({"templates": ["no place"]}, "'no place' must hold {} once"),
         ({"templates": ["a very long " + "word " * 20 + "{}"]}, "longer than the 16 tokens"),

@@ -62,6 +62,7 @@ def test_the_choices_are_those_of_the_distances_and_dimensions() -> None:
 
 def test_the_headline_of_the_default() -> None:
     assert headline() == {
+        "accuracy_of": "zero_shot",
         "accuracy@0": 0.8,
         "accuracy@0.5": 0.6,
         "drift@0.5": 0.1,

@@ -13,7 +13,7 @@ from stages.core.artifacts.tables import Schema, read_parquet
 from stages.core.geometry.layouts import KEPT_RANKS, LAYOUT_MEASURES, LAYOUTS, NEAREST
 from stages.draw import draw
 from stages.project import project
-from tests.conftest import write_embeddings
+from tests.conftest import ROUNDING, write_embeddings
 
 REPOSITORY = Path(__file__).parents[1]
 PARAMS = REPOSITORY / "params.yaml"
@@ -140,7 +140,7 @@ def test_the_number_of_cores_changes_no_byte(runs: list[Path]):
 def test_the_measures_find_the_planted_classes(runs: list[Path]):
     metrics = json.loads((runs[0] / "metrics/project.json").read_text())
     assert list(metrics) == ["images", "classes", "chance_purity", *LEVELS]
-    assert metrics["chance_purity"] == pytest.approx(11 / 47, abs=1e-6)
+    assert metrics["chance_purity"] == pytest.approx(11 / 47, rel=ROUNDING)
     for space in ("embedding", "tsne", "umap"):
         assert metrics["noise_0.00"][f"{space}_purity"] == 1
         assert metrics["noise_0.00"][f"{space}_silhouette"] > 0.6

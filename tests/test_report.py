@@ -232,6 +232,18 @@ def test_data_that_the_cache_lacks_of_the_base_alone(small: Path) -> None:
     assert (FOLDER / "points.png").exists()
 
 
+def test_a_table_of_a_header_alone_is_not_applicable(small: Path) -> None:
+    header = (small / "loss.csv").read_text().partition("\n")[0]
+    (small / "loss.csv").unlink()
+    (small / "loss.csv").write_text(f"{header},rate\n")
+    dvc(small, "commit", "--force")
+    result = make()
+    assert result.exit_code == 0, result.output
+    said = "Plots with nothing to show, for it is not applicable: `The loss`."
+    assert said in (FOLDER / "comment.md").read_text().splitlines()
+    assert "nothing to show" in (FOLDER / "page.html").read_text()
+
+
 def test_a_table_that_git_should_hold_is_refused_where_it_is_missing(small: Path) -> None:
     (small / "loss.csv").unlink()
     fix = "run 'dvc repro --force --single-item classify'"
@@ -307,7 +319,7 @@ def test_a_comment_stays_below_the_limit_of_github() -> None:
 
 
 def test_names_of_pictures() -> None:
-    assert file_name("Zero-shot confusion, clean") == "zero-shot-confusion-clean.png"
+    assert file_name("Confusion, clean") == "confusion-clean.png"
 
 
 def test_data_cannot_end_the_script_of_the_page() -> None:

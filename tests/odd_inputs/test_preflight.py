@@ -89,7 +89,6 @@ def refused(file: Path) -> str:
             {"embed__noise_kind": "salt-and-pepper", "embed__noise_space": "pixel"},
             "embed.noise_levels: 2.0 is more than 1",
         ),
-        ({"embed__noise_levels": "[0.0]"}, "0.0 is the only level; add one above it"),
         ({"embed__pretrained": "nowhere.pt"}, "embed.pretrained: 'nowhere.pt': no such file"),
         ({"embed__model": "./nowhere"}, "embed.model: './nowhere': no such file or folder"),
         ({"embed__model": "/nowhere"}, "embed.model: '/nowhere': no such file or folder"),

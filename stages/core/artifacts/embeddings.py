@@ -187,6 +187,8 @@ def read_embeddings(folder: Path) -> Embeddings:
     text = None
     if TEXT in manifest.files:
         text = _read_rows(folder / TEXT, manifest.files[TEXT], classes)
+    elif (folder / TEXT).exists():
+        raise StudyError(f"{folder}/manifest.json: no {TEXT!r}; {make_again('embed')}")
     run = _hash(folder / "manifest.json")
     return Embeddings(folder, images, classes.tolist(), text, encoder, levels, draws, run, manifest)
 

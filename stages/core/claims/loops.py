@@ -55,6 +55,8 @@ def decide(sources: Sources, params: ClaimsParams) -> Decision:
     has_loops = sources.max_dim > 0
     of_h1 = sources.summaries[(sources.summaries["dim"] == 1) & (sources.summaries["draw"] == 0)]
     table = loops_table(of_h1, sources.diagrams)
+    if not sources.noisy:
+        table = table.iloc[:0]  # one level has no trend to show
     return {"loops": table}, findings(table, has_loops, sources.noisy, params.confidence)
 
 

@@ -258,7 +258,10 @@ def _checked(table: pa.Table, file: Path) -> pd.DataFrame:
         raise StudyError(f"{file}: two columns have one name; remove one")
     if not table.num_rows:
         raise StudyError(f"{file}: holds no images; give a row to each")
-    images = table.select(names).to_pandas()
+    try:  # names may come as numbers or as a dictionary
+        images = pa.table({name: table[name].cast(pa.string()) for name in names}).to_pandas()
+    except pa.ArrowException as error:
+        raise StudyError(f"{file}: damaged ({one_line(error, 160)}); write it anew") from None
     for name in names:
         bad = [i for i, value in enumerate(images[name]) if not isinstance(value, str)]
         if bad:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from stages.core.artifacts.diagrams import BASELINES, COMPARISONS
 from stages.core.artifacts.tables import read_parquet
-from stages.core.claims.finding import CLOSEST_SHARE
+from stages.core.claims.finding import CLOSEST_SHARE, NO_NOISE
 from stages.core.claims.growth import ABOVE
 from stages.core.claims.neighbours import SPACES
 from stages.core.claims.registry import TABLES
@@ -41,7 +41,7 @@ class Picture:
     """
 
     figure_of: Callable[[pd.DataFrame, str], Figure]
-    nothing: str = ""
+    nothing: str
 
 
 def draw(claims: Path, folder: Path) -> None:
@@ -234,7 +234,7 @@ PICTURES = {
     "neighbours": Picture(neighbours, "dotted and polka-dotted are not both there"),
     "closest_pairs": Picture(closest_pairs, "none of the claimed pairs is there"),
     "bars": Picture(bars, "no class has enough images"),
-    "loops": Picture(loops, "no class has enough loops of H1 at every level"),
-    "growth": Picture(growth),
-    "accuracy_steps": Picture(accuracy_steps),
+    "loops": Picture(loops, f"{NO_NOISE}, or no class has enough loops of H1 at every level"),
+    "growth": Picture(growth, NO_NOISE),
+    "accuracy_steps": Picture(accuracy_steps, NO_NOISE),
 }
