@@ -187,6 +187,14 @@ def test_a_folder_that_timm_saved_is_read_with_its_preparation(model, tmp_path):
     torch.testing.assert_close(found, wanted)
 
 
+def test_what_timm_itself_saves_is_read(model, tmp_path):
+    timm.models.save_for_hf(model, tmp_path / "saved")
+    encoder = loaded(f"local-dir:{tmp_path / 'saved'}")
+    image = picture(4)
+    found = encoder.encode_images(encoder.prepare(image)[None])
+    np.testing.assert_allclose(found, by_timm(model, [image]), atol=1e-5)
+
+
 def test_a_tag_s_weights_are_those_that_timm_downloads(model, tmp_path, monkeypatch):
     """A stand-in for what huggingface_hub downloads."""
     save_file(model.state_dict(), tmp_path / "model.safetensors")
