@@ -38,10 +38,10 @@ from torch.nn import functional
 
 from benchmarks.measure import machine
 from stages.core.runtime.parallel import available_cores
-from stages.core.vision.encoder import Encoder
 from stages.core.vision.hardware import DTYPES, choose_precision, map_on_cores
-from stages.core.vision.loading import load_encoder
-from stages.core.vision.precision import relative_deviation, with_precision
+from stages.core.vision.open_clip_encoder import OpenClipEncoder
+from stages.core.vision.open_clip_loading import load_open_clip
+from stages.core.vision.precision import relative_deviation
 from stages.core.vision.sweep import Noise, sweep
 
 LEVELS = [0.0, 0.5, 1.0, 2.0]
@@ -88,9 +88,9 @@ def measure(
     """
     device = torch.device("cpu")
     fast = choose_precision("auto", device)
-    exact = load_encoder(model, None, folder, 0, device)
+    exact = load_open_clip(model, None, folder, 0, device)
     encoders = {
-        precision: with_precision(load_encoder(model, None, folder, 0, device), precision)
+        precision: load_open_clip(model, None, folder, 0, device).with_precision(precision)
         for precision in dict.fromkeys(("fp32", fast))
     }
     found = {
@@ -110,7 +110,7 @@ def measure(
         f"encoder alone, {fast}": partial(encoders[fast].encode_images, pixels)
     }
     if fast == "bf16":
-        plain = not_packed(load_encoder(model, None, folder, 0, device), fast)
+        plain = not_packed(load_open_clip(model, None, folder, 0, device), fast)
         short[f"encoder alone, {fast}, not packed"] = partial(plain.encode_images, pixels)
     for packed in (False, True):
         name = f"matrix products alone, {fast}" + (", weights laid out before" if packed else "")
@@ -131,7 +131,7 @@ def measure(
     }
 
 
-def not_packed(encoder: Encoder, precision: str) -> Encoder:
+def not_packed(encoder: OpenClipEncoder, precision: str) -> OpenClipEncoder:
     """The encoder in another number format with open_clip's own modules; changes the given one."""
     encoder.model.to(DTYPES[precision]).to(memory_format=torch.channels_last)
     return replace(encoder, precision=precision)
@@ -144,7 +144,10 @@ def on_every_core(function: Callable[[], object], calls: int) -> None:
 
 
 def plain_loop(
-    encoder: Encoder, folder: Path, ids: list[str], arrays: dict[tuple[float, int], np.ndarray]
+    encoder: OpenClipEncoder,
+    folder: Path,
+    ids: list[str],
+    arrays: dict[tuple[float, int], np.ndarray],
 ) -> None:
     """What is usually written: decode, transform and encode in float32, for every level anew."""
     transform = image_transform_v2(PreprocessCfg(**encoder.preprocessing), is_train=False)
@@ -161,7 +164,7 @@ def plain_loop(
 
 
 def matrix_products(
-    encoder: Encoder, batch: int, precision: str, packed: bool
+    encoder: OpenClipEncoder, batch: int, precision: str, packed: bool
 ) -> Callable[[], None]:
     """A function that multiplies what the image tower of a ViT multiplies, and does no more.
 
@@ -206,7 +209,7 @@ def matrix_products(
     return multiply
 
 
-def _dimension(encoder: Encoder) -> int:
+def _dimension(encoder: OpenClipEncoder) -> int:
     return encoder.encode_texts(["a texture"]).shape[1]
 
 

@@ -57,10 +57,10 @@ from stages.core.training.loop import train
 from stages.core.training.optimiser import OPTIMISERS, MuonWithAdamW, is_linear_map
 from stages.core.training.pairs import Pairs, generated_pairs, held_side
 from stages.core.training.views import Normalisation
-from stages.core.vision.encoder import Encoder, encode_classes
+from stages.core.vision.encoder import encode_classes
 from stages.core.vision.hardware import choose_precision
-from stages.core.vision.loading import load_encoder
-from stages.core.vision.precision import with_precision
+from stages.core.vision.open_clip_encoder import OpenClipEncoder
+from stages.core.vision.open_clip_loading import load_open_clip
 from stages.core.vision.texture_net import ARCHITECTURES
 from stages.settings.embed import EmbedParams
 from stages.settings.pretrain import PretrainParams
@@ -183,7 +183,7 @@ def measure(
     seen = compare(
         encoder.model, encoder.tokenise, held_out, Normalisation.of(encoder), training.seed
     )
-    encoder = with_precision(encoder, choose_precision(encoding.precision, CPU))
+    encoder = encoder.with_precision(choose_precision(encoding.precision, CPU))
     generated = (
         (Image.fromarray(pixels), facts.attributes[0])
         for pixels, facts in zip(held_out.images, held_out.facts, strict=True)
@@ -208,7 +208,7 @@ def fit(
     stream: Pairs,
     held_out: Pairs,
     folder: Path,
-) -> tuple[Encoder, float]:
+) -> tuple[OpenClipEncoder, float]:
     """(an encoder trained from scratch for so many steps, the seconds that took)."""
     text = json.loads((ARCHITECTURES / f"{training.architecture}.json").read_text())
     vision = {"timm_model_pretrained": False, "timm_proj": "linear", "image_size": SIDE}
@@ -217,7 +217,7 @@ def fit(
         json.dumps(text | {"vision_cfg": vision | NETWORKS[candidate.network]})
     )
     open_clip.add_model_config(folder)
-    encoder = load_encoder("candidate", None, folder, training.seed, CPU)
+    encoder = load_open_clip("candidate", None, folder, training.seed, CPU)
     settings = training.model_copy(
         update={
             "optimiser": candidate.optimiser,
@@ -235,7 +235,7 @@ def fit(
     return encoder, time.perf_counter() - start
 
 
-def encoding_rate(encoder: Encoder, batch: int) -> float:
+def encoding_rate(encoder: OpenClipEncoder, batch: int) -> float:
     """Images encoded in a second, the best of several runs."""
     pixels = np.random.default_rng(0).random((batch, 3, SIDE, SIDE), dtype=np.float32)
     calls, seconds = 8 * available_cores(), []
@@ -247,7 +247,7 @@ def encoding_rate(encoder: Encoder, batch: int) -> float:
 
 
 def zero_shot(
-    encoder: Encoder,
+    encoder: OpenClipEncoder,
     classes: list[str],
     encoding: EmbedParams,
     images: Iterable[tuple[Image.Image, str]],

@@ -112,13 +112,16 @@ def encode(
     click.echo(f"loading {params.model}{weights} on {device}")
     encoder = load_encoder(params.model, params.pretrained, model_folder, params.seed, device)
     if not encoder.trained:
-        click.echo(f"{params.model} is untrained: its weights are random, of seed {params.seed}")
+        click.echo(f"{params.model} is untrained: its weights are random")
     for remark in encoder.remarks:
         click.echo(remark)
     sample = noisy_sample(encoder, images, _spaced(ids, SAMPLE), params.noise_levels, noise)
     encoder, deviation = in_precision(encoder, precision, sample)
-    text = encode_classes(encoder, list(classes), params.templates)
-    arrays = allocate(folder, params.noise_levels, params.draws, len(ids), text.shape[1])
+    text = None
+    if encoder.reads_text:
+        text = encode_classes(encoder, list(classes), params.templates)
+    dimension = encoder.encode_images(sample[0, :1]).shape[1]
+    arrays = allocate(folder, params.noise_levels, params.draws, len(ids), dimension)
     sweep(encoder, images, ids, noise, arrays, params.batch_size)
     shown = _spaced(table.drop_duplicates("class")["id"].tolist(), SHOWN)
     of_precision = (
@@ -129,10 +132,10 @@ def encode(
     return Embedded(
         arrays,
         text,
-        description(encoder, params, text.shape[1]),
+        description(encoder, params, dimension),
         take_samples(encoder, images, shown, params),
         deviation,
-        f" in {precision}{of_precision}",
+        f" in {precision}{of_precision}{'' if encoder.reads_text else '; it reads no text'}",
     )
 
 
@@ -179,7 +182,7 @@ def description(encoder: Encoder, params: EmbedParams, dimension: int) -> dict:
         "model": params.model,
         "pretrained": params.pretrained,
         "trained": encoder.trained,
-        "quick_gelu": encoder.quick_gelu,
+        **encoder.architecture,
         "dimension": dimension,
         "logit_scale": encoder.logit_scale,
         "logit_bias": encoder.logit_bias,

@@ -30,9 +30,12 @@ from stages.core.runtime.params import read_yaml, validated
 from stages.core.runtime.paths import user_path
 from stages.core.vision.model_files import (
     CONFIG_FILE,
+    LOCAL,
     PRECOMPUTED,
     SHIPPED_MODEL,
+    TIMM,
     names_a_checkpoint,
+    own_file,
 )
 from stages.settings.angles import AnglesParams
 from stages.settings.checks import (
@@ -257,11 +260,18 @@ def sources_of_pretrain(params: PretrainParams, model: Path) -> list[Source]:
 
 
 def sources_of_embed(params: EmbedParams, model: Path) -> list[Source]:
-    """A model's folder or a file of weights; what pretrain makes is known to DVC anyway."""
+    """A model's folder, a file of weights or code; what pretrain makes is known to DVC anyway."""
     found = weights_file("embed.pretrained", params.pretrained)
-    folder = user_path(params.model, "embed.model").absolute()
+    own = own_file(params.model, "embed.model")
+    written = params.model.removeprefix(f"{TIMM}{LOCAL}")
+    folder = user_path(written, "embed.model").absolute()
     a_name = params.model in (SHIPPED_MODEL, PRECOMPUTED)
-    if not a_name and (folder.is_dir() or params.model[0] in "/~."):
+    a_folder = folder.is_dir() or written[:1] in ("/", "~", ".") or written != params.model
+    if own is not None:
+        top = own.file.absolute().parent
+        modules = chain.from_iterable(map(file_at, sorted(top.glob("[!.]*.py"))))  # it may import
+        found.append(Source("embed.model", params.model, top, own.file.is_file(), modules))
+    elif a_folder and not a_name:
         source = Source("embed.model", params.model, folder, folder.is_dir(), files_below(folder))
         found.append(source)
     return [each for each in found if not each.top.resolve().is_relative_to(model.resolve())]

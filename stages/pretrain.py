@@ -35,10 +35,10 @@ from stages.core.training.held_out import compare, held_out_loss
 from stages.core.training.loop import fingerprint, for_training, train
 from stages.core.training.pairs import fetched_pairs, generated_pairs, held_side
 from stages.core.training.views import Normalisation
-from stages.core.vision.encoder import Encoder
 from stages.core.vision.hardware import choose_device, choose_precision
-from stages.core.vision.loading import load_encoder
 from stages.core.vision.model_files import Keys
+from stages.core.vision.open_clip_encoder import OpenClipEncoder
+from stages.core.vision.open_clip_loading import load_open_clip
 from stages.core.vision.saving import write_model
 from stages.core.vision.texture_net import ARCHITECTURES
 from stages.settings.pretrain import PretrainParams
@@ -67,7 +67,7 @@ def pretrain(
     require_replaceable(model, "pretrain")  # before the long work, not after it
     similarities = model.with_name(f"{model.name}_similarities.parquet")
     device = choose_device(params.device, "pretrain.device")
-    loaded = load_encoder(params.architecture, params.init, model, params.seed, device, KEYS)
+    loaded = load_open_clip(params.architecture, params.init, model, params.seed, device, KEYS)
     for remark in loaded.remarks:
         click.echo(remark)
     biased = loaded.logit_bias is not None
@@ -103,7 +103,7 @@ def pretrain(
     )
 
 
-def _metrics(params: PretrainParams, after: Comparison, encoder: Encoder) -> dict:
+def _metrics(params: PretrainParams, after: Comparison, encoder: OpenClipEncoder) -> dict:
     matching, mismatched = pair_cosines(after)
     to_text, to_image = recall_at_1(after)
     batch = min(params.batch_size, len(after.captions))

@@ -15,12 +15,12 @@ from torch import nn
 from torch.nn import functional
 
 from stages.core.runtime.errors import StudyError
-from stages.core.vision import hardware, loading, pretrained
-from stages.core.vision.encoder import Encoder, class_prompts, encode_classes, unit_rows
+from stages.core.vision import hardware, open_clip_loading, pretrained
+from stages.core.vision.encoder import class_prompts, encode_classes, unit_rows
 from stages.core.vision.hardware import choose_device, choose_precision, fix_of_precision
 from stages.core.vision.loading import load_encoder
+from stages.core.vision.open_clip_encoder import OpenClipEncoder
 from stages.core.vision.packing import PackedBlock, can_pack, pack
-from stages.core.vision.precision import with_precision
 
 CPU = torch.device("cpu")
 TINY = {
@@ -56,7 +56,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def tiny(folder) -> Encoder:
+def tiny(folder) -> OpenClipEncoder:
     return load_encoder(str(folder), None, Path("unused"), 0, CPU)
 
 
@@ -70,7 +70,7 @@ def architectures(tmp_path_factory):
     open_clip.add_model_config(configs)
 
 
-def load(pretrained: str | Path | None, model: str = "tiny-clip", seed: int = 0) -> Encoder:
+def load(pretrained: str | Path | None, model: str = "tiny-clip", seed: int = 0) -> OpenClipEncoder:
     given = None if pretrained is None else str(pretrained)
     return load_encoder(model, given, Path("unused"), seed, CPU)
 
@@ -162,7 +162,7 @@ def test_logit_scale_is_the_factor_itself(tiny):
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_a_model_with_a_logit_bias_was_trained_with_sigmoids(tmp_path, precision):
     folder = write_model(tmp_path, init_logit_bias=-10.03, init_logit_scale=2.3, custom_text=True)
-    encoder = with_precision(load(None, str(folder)), precision)
+    encoder = load(None, str(folder)).with_precision(precision)
     assert encoder.logit_bias == pytest.approx(-10.03)  # in bfloat16 it would be -10.0625
     assert encoder.logit_scale == pytest.approx(np.exp(2.3))
     assert encoder.probabilities == "sigmoid"
@@ -231,7 +231,7 @@ def test_a_lower_precision_stays_near_fp32_and_gives_float32_unit_rows(folder, p
     exact = load_encoder(str(folder), None, Path("unused"), 0, CPU)
     pixels = np.stack([exact.prepare(picture(i)) for i in range(4)])
     wanted = exact.encode_images(pixels)
-    found = with_precision(exact, precision)
+    found = exact.with_precision(precision)
     rows = found.encode_images(pixels)
     assert found.precision == precision
     assert found.logit_scale == pytest.approx(1 / 0.07)
@@ -388,7 +388,7 @@ def test_openai_s_spelling_of_a_model_is_understood():
 
 
 def test_a_text_tower_of_transformers_is_refused_without_it(monkeypatch):
-    monkeypatch.setattr(loading.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(open_clip_loading.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(StudyError, match=r"roberta-ViT-B-32 reads text with .* transformers"):
         load(None, "roberta-ViT-B-32")
 

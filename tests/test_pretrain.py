@@ -305,7 +305,7 @@ def test_a_folder_of_something_else_is_refused_before_the_training(
 ) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "notes.txt").touch()
-    monkeypatch.delattr(stages.pretrain, "load_encoder")
+    monkeypatch.delattr(stages.pretrain, "load_open_clip")
     done = run(tmp_path)
     assert done.exit_code == 1
     assert "holds files but no marker of pretrain" in done.output

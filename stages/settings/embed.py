@@ -13,12 +13,13 @@ class EmbedParams(Section):
     name = "embed"
     model: Text = Field(
         description="an open_clip architecture, 'texture-clip' for the model in data/model, a "
-        "folder that holds an open_clip model, hf-hub:<organisation>/<name>, or 'precomputed' for "
+        "folder that holds an open_clip model, hf-hub:<organisation>/<name>, timm:<name> for a "
+        "model of timm, <file>.py:<function> for an encoder of one's own, or 'precomputed' for "
         "the features in fetch.source",
     )
     pretrained: Text | None = Field(
         description="weights: a pretrained tag of open_clip or a checkpoint file; null leaves an "
-        "architecture untrained"
+        "architecture untrained (a tag of timm is part of the model's name)"
     )
     templates: list[Text] = Field(min_length=1, description="prompts; {} stands for the class name")
     noise_kind: Annotated[str, OneOf(tuple(KINDS))] = Field(

@@ -123,6 +123,55 @@ def test_what_is_noted_can_be_read(study: Path) -> None:
     assert len(embed["embed.model"]["sha256"]) == 64
 
 
+@pytest.mark.parametrize(
+    ("change", "noticed"),
+    [
+        pytest.param(lambda top: write(top / "encoder.py"), True, id="the file"),
+        pytest.param(lambda top: write(top / "helper.py"), True, id="a module beside it"),
+        pytest.param(lambda top: write(top / "new.py"), True, id="a new module"),
+        pytest.param(lambda top: write(top / "notes.txt"), False, id="no module"),
+        pytest.param(lambda top: write(top / ".hidden.py"), False, id="hidden"),
+        pytest.param(lambda top: write(top / "__pycache__" / "x.py"), False, id="compiled"),
+        pytest.param(lambda top: (top / "gone.py").symlink_to("gone"), False, id="dangling"),
+    ],
+)
+def test_an_encoder_of_one_s_own_is_its_file_and_the_modules_beside_it(
+    change: Callable[[Path], object], noticed: bool, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    write(own / "encoder.py", b"import helper")
+    write(own / "helper.py", b"x = 1")
+    file = params_file(tmp_path, embed__model=f"{own}/encoder.py:load")
+    age(tmp_path)
+    before = noted(file)
+    assert json.loads(before["embed"])["embed.model"]["path"] == f"{own}/encoder.py:load"
+    change(own)
+    after = noted(file)
+    assert {stage for stage in after if after[stage] != before[stage]} == (
+        {"embed"} if noticed else set()
+    )
+
+
+@pytest.mark.parametrize("changed", ["saved/model.safetensors", "weights.safetensors"])
+def test_what_a_model_of_timm_reads_is_noted(changed: str, tmp_path: Path) -> None:
+    write(tmp_path / "saved" / "model.safetensors", b"one")
+    write(tmp_path / "weights.safetensors", b"one")
+    given: dict[str, object] = (
+        {"embed__model": f"timm:local-dir:{tmp_path}/saved"}
+        if "/" in changed
+        else {"embed__model": "timm:resnet18", "embed__pretrained": tmp_path / changed}
+    )
+    file = params_file(tmp_path, **given)
+    before = noted(file)
+    write(tmp_path / changed, b"two")
+    assert noted(file)["embed"] != before["embed"]
+
+
+def test_a_name_of_timm_s_is_no_path(tmp_path: Path) -> None:
+    for name in ("resnet18", "resnet18.a1_in1k", "hf-hub:timm/resnet18.a1_in1k"):
+        assert json.loads(noted(params_file(tmp_path, embed__model=f"timm:{name}"))["embed"]) == {}
+
+
 def test_the_same_content_elsewhere_has_the_same_checksum(study: Path, tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "own", tmp_path / "copy")
     with known_checksums(tmp_path / "other") as known:

@@ -22,11 +22,11 @@ from stages.core.training.held_out import compare, held_out_loss
 from stages.core.training.optimiser import OPTIMISERS, Optimiser
 from stages.core.training.pairs import Pairs
 from stages.core.training.views import Normalisation
-from stages.core.vision.encoder import Encoder
+from stages.core.vision.open_clip_encoder import OpenClipEncoder
 from stages.settings.pretrain import PretrainParams
 
 
-def for_training(encoder: Encoder) -> Encoder:
+def for_training(encoder: OpenClipEncoder) -> OpenClipEncoder:
     """The encoder of a model that can be trained here and kept in a folder.
 
     A softmax over pairs leaves a logit bias as it is, and makes the model one of softmax: the
@@ -46,7 +46,7 @@ def for_training(encoder: Encoder) -> Encoder:
 
 def train(
     params: PretrainParams,
-    encoder: Encoder,
+    encoder: OpenClipEncoder,
     normalisation: Normalisation,
     pairs_of_round: Callable[[int], Pairs],
     held_out: Pairs,
@@ -115,7 +115,7 @@ def train(
     return pd.DataFrame(history)
 
 
-def fingerprint(params: PretrainParams, encoder: Encoder, held_out: Pairs) -> str:
+def fingerprint(params: PretrainParams, encoder: OpenClipEncoder, held_out: Pairs) -> str:
     """What a checkpoint belongs to: the settings, the first weights, and the held-out pairs.
 
     The pairs stand for the generator or the data set: one that changed holds out others.

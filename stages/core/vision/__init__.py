@@ -1,18 +1,24 @@
-"""CLIP models, and the noise on their images.
+"""Models that encode images, and the noise on their images.
 
-encoder       images and class prompts, encoded
-sweep         every image at every noise level, encoded
-noise         kinds of image noise
-loading       open_clip's models: architectures, folders, hubs
-pretrained    weights that a user names, and how images were prepared for them
-tokens        tokenisers, which refuse a text that a model cannot read whole
-saving        models, written as open_clip publishes them
-model_config  open_clip_config.json, checked
-model_files   the names by which models, checkpoints and settings are known
-checkpoints   files of weights, checked
-messages      what to say of failures within open_clip
-hardware      devices, number formats, threads
-precision     an encoder in another number format
-packing       bfloat16 layouts for fast matrix products on CPUs
-texture_net   the image tower of the shipped model; its configuration is in architectures/
+encoder            what encodes images, and class prompts where it reads text
+sweep              every image at every noise level, encoded
+noise              kinds of image noise
+loading            the encoder that a user names
+open_clip_loading  open_clip's models: architectures, folders, hubs
+open_clip_encoder  their encoders
+timm_models        timm's models
+protocol           what an encoder of one's own offers
+own_encoder        encoders by the protocol, their answers checked
+user_code          a user's Python file, and what it raises
+pretrained         weights that a user names, and how images were prepared for them
+tokens             tokenisers, which refuse a text that a model cannot read whole
+saving             models, written as open_clip publishes them
+model_config       open_clip_config.json, checked
+model_files        the names by which models, checkpoints and settings are known
+checkpoints        files of weights, checked
+messages           what to say of failures within open_clip and timm
+hardware           devices, number formats, threads
+precision          how far an encoder in another number format is from float32
+packing            bfloat16 layouts for fast matrix products on CPUs
+texture_net        the image tower of the shipped model; its configuration is in architectures/
 """

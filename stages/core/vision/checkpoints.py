@@ -140,11 +140,20 @@ def fitting_weights(
         weights = convert_to_custom_text_state_dict(weights)
     if "logit_bias" in weights and getattr(model, "logit_bias", None) is None:
         model.logit_bias = nn.Parameter(torch.zeros_like(model.logit_scale))
-    wanted = model.state_dict()
     # transformers kept these among the weights once.
     positions = "text.transformer.embeddings.position_ids"
-    if positions not in wanted:
+    if positions not in model.state_dict():
         weights.pop(positions, None)
+    fitting = weights_by_name(model, weights, where, name)
+    _require_logarithm(fitting, where)
+    return fitting
+
+
+def weights_by_name(
+    model: nn.Module, weights: dict[str, Tensor], where: str, name: str
+) -> dict[str, Tensor]:
+    """The weights in the shapes and number formats of any model `name`; raises as above."""
+    wanted = model.state_dict()
     misfits = [
         f"{len(some)} {what} such as {one_line(some[0], 80)}"
         for what, some in (
@@ -155,9 +164,7 @@ def fitting_weights(
     ]
     if misfits:
         raise StudyError(f"{where} does not fit {name}: {', '.join(misfits)}")
-    fitting = {key: _fitting(key, weights[key], wanted[key], where, name) for key in wanted}
-    _require_logarithm(fitting, where)
-    return fitting
+    return {key: _fitting(key, weights[key], wanted[key], where, name) for key in wanted}
 
 
 def _fitting(key: str, found: object, wanted: Tensor, where: str, name: str) -> Tensor:

@@ -1,15 +1,16 @@
-"""Images and class prompts, encoded by an open_clip model."""
+"""What encodes images, and class prompts where it reads text, whatever library its model is of."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
-from open_clip.model import CLIP, CustomTextCLIP
 from PIL import Image
 
 from stages.core.runtime.errors import StudyError
-from stages.core.vision.hardware import DTYPES, fix_of_precision, map_on_cores
+from stages.core.vision.hardware import DTYPES, fix_of_precision
 
 # On a CPU the model always sees so many images, or prompts, the last of them filled up: with other
 # numbers a matrix product takes another order of sums, and the last bits differ. Sixteen images
@@ -18,60 +19,76 @@ IMAGES_AT_ONCE = 16
 TEXTS_AT_ONCE = 64
 
 
-@dataclass(frozen=True)
-class Encoder:
-    """An open_clip model, ready to encode.
+@dataclass(frozen=True, kw_only=True)
+class Encoder(ABC):
+    """A model, ready to encode; a subclass for each way to have one.
 
-    model: on `device`, in the number format `precision`, in eval mode.
-    tokenise: list of n texts -> (n, context length) int64.
-    resize: PIL image -> RGB PIL image of the model's input size, as open_clip does it.
     mean, std: (3,) float32, by which [0, 1] pixels are normalised.
-    preprocessing: open_clip's settings, for encoder.json.
-    source, config: open_clip's name of the model and its settings of the architecture.
-    trained: whether the weights come from a training or from the seed.
+    preprocessing: how images are prepared, for encoder.json.
+    trained: whether the weights come from a training or were drawn at random.
     remarks: what had to be assumed, a line each, for the user.
     """
 
     name: str
     pretrained: str | None
     trained: bool
-    quick_gelu: bool
-    model: CLIP | CustomTextCLIP
-    tokenise: Callable[[list[str]], torch.Tensor]
-    resize: Callable[[Image.Image], Image.Image]
     mean: np.ndarray
     std: np.ndarray
     preprocessing: dict
-    source: str
-    config: dict
     remarks: tuple[str, ...]
     device: torch.device
     precision: str = "fp32"
 
     @property
-    def logit_scale(self) -> float:
-        """The factor that makes logits of cosines."""
-        return float(self.model.logit_scale.detach().float().exp())
+    @abstractmethod
+    def reads_text(self) -> bool:
+        """Whether it has `encode_texts`."""
 
     @property
+    @abstractmethod
+    def logit_scale(self) -> float | None:
+        """The factor that makes logits of cosines; None where it is not known."""
+
+    @property
+    @abstractmethod
     def logit_bias(self) -> float | None:
         """What is added to the scaled cosines; None for a model that was trained without."""
-        bias = getattr(self.model, "logit_bias", None)
-        return None if bias is None else float(bias.detach().float())
+
+    @abstractmethod
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        """(3, H, W) float32 in [0, 1]: the image, resized and cropped for the model."""
+
+    @abstractmethod
+    def image_features(self, inputs: torch.Tensor) -> torch.Tensor:
+        """(b, 3, H, W) of `normalise` -> (b, d), rows of any length."""
+
+    @abstractmethod
+    def encode_texts(self, texts: list[str]) -> np.ndarray:
+        """n texts -> (n, d) float32, unit rows; NaN as in `encode_images`.
+
+        No row depends on n. Raises StudyError for a text that the model cannot read whole.
+        """
+
+    @abstractmethod
+    def with_precision(self, precision: str) -> Self:
+        """The encoder in another number format; this one must not be used any more."""
 
     @property
-    def probabilities(self) -> str:
+    def probabilities(self) -> str | None:
         """By what the model's logits become probabilities: 'sigmoid' or 'softmax'.
 
         A bias is what the sigmoid loss has (Zhai et al. 2023, section 3.2) and a softmax, which
         it would not change, does not; open_clip gives one to the models of that loss alone.
+        None where there are no logits.
         """
+        if self.logit_scale is None:
+            return None
         return "softmax" if self.logit_bias is None else "sigmoid"
 
-    def prepare(self, image: Image.Image) -> np.ndarray:
-        """(3, H, W) float32 in [0, 1]: the image, resized and cropped for the model."""
-        pixels = np.asarray(self.resize(image), dtype=np.float32)  # (H, W, 3)
-        return np.divide(pixels.transpose(2, 0, 1), np.float32(255), order="C")
+    @property
+    def architecture(self) -> dict:
+        """What else encoder.json says of the model."""
+        return {}
 
     def normalise(self, pixels: np.ndarray) -> torch.Tensor:
         """(b, 3, H, W) float32, [0, 1] pixels -> the model's input, on its device."""
@@ -94,34 +111,26 @@ class Encoder:
         at_once = IMAGES_AT_ONCE if self.device.type == "cpu" else len(pixels)
 
         def encode(images: torch.Tensor) -> torch.Tensor:
-            return self.model.encode_image(self.normalise(images.numpy()))
+            return self.image_features(self.normalise(images.numpy()))
 
         with torch.inference_mode():
             batches = torch.from_numpy(pixels).split(at_once)
-            features = [_filled_up(encode, batch, at_once) for batch in batches]
+            features = [filled_up(encode, batch, at_once) for batch in batches]
         return unit_rows(torch.cat(features).float().cpu().numpy())
 
-    def encode_texts(self, texts: list[str]) -> np.ndarray:
-        """n texts -> (n, d) float32, unit rows; NaN as in `encode_images`.
 
-        No row depends on n. Raises StudyError for a text that is longer than the model's context.
-        """
-        tokens = self.tokenise(texts).to(self.device)
-
-        def encode(batch: torch.Tensor) -> torch.Tensor:
-            with torch.inference_mode():  # which a thread does not take over from another
-                return _filled_up(self.model.encode_text, batch, TEXTS_AT_ONCE)
-
-        features = map_on_cores(self.device, encode, tokens.split(TEXTS_AT_ONCE))
-        return unit_rows(torch.cat(list(features)).float().cpu().numpy())
-
-
-def _filled_up(
+def filled_up(
     encode: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor, count: int
 ) -> torch.Tensor:
     """`encode` of rows, which are repeated to `count` of them for the time of it."""
     repeated = rows[torch.arange(count, device=rows.device) % len(rows)]
     return encode(repeated if len(rows) < count else rows)[: len(rows)]
+
+
+def pixels_of(image: Image.Image) -> np.ndarray:
+    """(3, H, W) float32 in [0, 1] of an RGB image."""
+    pixels = np.asarray(image, dtype=np.float32)  # (H, W, 3)
+    return np.divide(pixels.transpose(2, 0, 1), np.float32(255), order="C")
 
 
 def unit_rows(features: np.ndarray) -> np.ndarray:

@@ -1,18 +1,50 @@
 """The names of models' files and folders, and of the settings that name them; loads no library."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
+
+from stages.core.runtime.errors import StudyError, quoted
+from stages.core.runtime.paths import user_path
 
 SHIPPED_MODEL = "texture-clip"
 PRECOMPUTED = "precomputed"  # no model: features that were computed elsewhere
+TIMM = "timm:"  # before the name of a model of timm
+LOCAL = "local-dir:"  # then a folder in which timm has saved one
 CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+TIMM_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 
 
 def names_a_checkpoint(text: str) -> bool:
     """Whether a user means a file of weights, there or not, and no tag of open_clip."""
     return "/" in text or Path(text).suffix in CHECKPOINT_SUFFIXES
+
+
+class OwnFile(NamedTuple):
+    """A file of the user's, and the function in it that loads an encoder."""
+
+    file: Path
+    function: str
+
+
+def own_file(text: str, key: str) -> OwnFile | None:
+    """What `path/to/file.py:function` names; None for a model of another kind.
+
+    Raises StudyError where the function is not named, `key` being the setting.
+    """
+    match = re.fullmatch(r"(.+\.py)(?::(.*))?", text)
+    if match is None:
+        return None
+    file, function = match.groups()
+    if not (function or "").isidentifier():
+        raise StudyError(
+            f"{key}: {quoted(text)}: name the function that loads the encoder after a colon, as in "
+            f"{file}:load"
+        )
+    return OwnFile(user_path(file, key), function)
 
 
 @dataclass(frozen=True)

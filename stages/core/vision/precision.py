@@ -1,37 +1,10 @@
-"""An encoder in another number format, and how far its embeddings then are from float32's."""
-
-from dataclasses import replace
+"""How far the embeddings of an encoder in another number format are from float32's."""
 
 import numpy as np
-import torch
 from scipy.spatial.distance import pdist
 
 from stages.core.vision.encoder import Encoder
-from stages.core.vision.hardware import DTYPES, map_on_cores
-from stages.core.vision.packing import can_pack, pack
-
-
-def with_precision(encoder: Encoder, precision: str) -> Encoder:
-    """The encoder in another number format (the whole model, not autocast), laid out for speed.
-
-    The model is converted in place, so that the given encoder must not be used any more.
-    Convolutions get their weights channels last; in bfloat16 on a CPU a vision transformer gets
-    the modules of stages.core.vision.packing.
-    """
-    model = encoder.model
-    exact = {
-        name: parameter.detach().clone()
-        for name, parameter in model.named_parameters(recurse=False)
-        if name in ("logit_scale", "logit_bias")  # of float32 cosines, later on
-    }
-    model.to(DTYPES[precision])
-    for name, value in exact.items():
-        getattr(model, name).data = value
-    if encoder.device.type != "mps":
-        encoder.model.visual.to(memory_format=torch.channels_last)
-    if precision == "bf16" and encoder.device.type == "cpu" and can_pack():
-        pack(encoder.model.visual)
-    return replace(encoder, precision=precision)
+from stages.core.vision.hardware import map_on_cores
 
 
 def in_precision(encoder: Encoder, precision: str, sample: np.ndarray) -> tuple[Encoder, float]:
@@ -40,9 +13,9 @@ def in_precision(encoder: Encoder, precision: str, sample: np.ndarray) -> tuple[
     sample: (levels, images, 3, H, W) float32. The given encoder must not be used any more.
     """
     if precision == "fp32":
-        return with_precision(encoder, precision), 0.0
+        return encoder.with_precision(precision), 0.0
     exact = list(map_on_cores(encoder.device, encoder.encode_images, sample))
-    encoder = with_precision(encoder, precision)
+    encoder = encoder.with_precision(precision)
     found = list(map_on_cores(encoder.device, encoder.encode_images, sample))
     return encoder, relative_deviation(found, exact)
 

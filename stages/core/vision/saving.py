@@ -6,11 +6,11 @@ import open_clip
 from safetensors.torch import save_file
 
 from stages.core.runtime.files import whole_folder, write_json
-from stages.core.vision.encoder import Encoder
 from stages.core.vision.model_files import CONFIG_FILE, WEIGHTS_FILES
+from stages.core.vision.open_clip_encoder import OpenClipEncoder
 
 
-def write_model(folder: Path, encoder: Encoder, stage: str) -> None:
+def write_model(folder: Path, encoder: OpenClipEncoder, stage: str) -> None:
     """Write the model to a folder of `stage`; float16 halves what git has to hold."""
     weights = {
         name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous().cpu()

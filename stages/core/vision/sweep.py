@@ -30,6 +30,15 @@ class Noise:
     seed: int
 
 
+def prepared(encoder: Encoder, folder: Path, name: str) -> np.ndarray:
+    """(3, H, W) float32: an image of `folder`, prepared; raises StudyError that names it."""
+    image = read_image(folder / "images" / name)
+    try:
+        return encoder.prepare(image)
+    except StudyError as error:
+        raise StudyError(f"{name}: {error}") from None
+
+
 def with_noise(
     encoder: Encoder, pixels: np.ndarray, image_id: str, level: float, draw: int, noise: Noise
 ) -> np.ndarray:
@@ -42,7 +51,7 @@ def noisy_sample(
     encoder: Encoder, folder: Path, ids: Sequence[str], levels: Sequence[float], noise: Noise
 ) -> np.ndarray:
     """(levels, images, 3, H, W) float32: some images of `folder` at some levels, draw 0."""
-    clean = [encoder.prepare(read_image(folder / "images" / name)) for name in ids]
+    clean = [prepared(encoder, folder, name) for name in ids]
     return np.stack(
         [
             [
@@ -106,7 +115,7 @@ def sweep(
 
     def encode(start: int) -> None:
         names = ids[start : start + size]
-        clean = [encoder.prepare(read_image(folder / "images" / name)) for name in names]
+        clean = [prepared(encoder, folder, name) for name in names]
         inputs = np.zeros((len(names) if on_cpu else size, *clean[0].shape), dtype=np.float32)
         for (level, draw), array in arrays.items():
             for i, name in enumerate(names):
