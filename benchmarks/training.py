@@ -21,6 +21,9 @@ meets one of them alone: run it on a quiet one.
 | top-1, generated | zero-shot, by the prompts of `embed`, of the held-out images, 47 classes |
 | top-1, photographs | the same on the images/<class>/* of the folder that DTD_ROOT names |
 
+`lite0_frozen` and `lite0_tuned` start from weights that were trained on photographs
+(benchmarks.pretrained_tower); all others start at random.
+
 The optimiser `muon of matrices` leaves the kernels of convolutions to AdamW, as PyTorch's Muon by
 itself would have to; `muon` takes them too.
 """
@@ -45,6 +48,7 @@ from PIL import Image
 from timm.models import register_model
 from torch import Tensor, nn
 
+import benchmarks.pretrained_tower  # noqa: F401, makes its networks known to timm
 from benchmarks.encoding import on_every_core
 from benchmarks.measure import machine
 from stages.core.dataset.images import read_image
@@ -77,6 +81,8 @@ NETWORKS: dict[str, dict] = {
     "resnet10t": {"timm_model_name": "resnet10t", "timm_pool": "avg"},
     "convnext_atto": {"timm_model_name": "convnext_atto", "timm_pool": "avg"},
     "mobilenetv3_small_100": {"timm_model_name": "mobilenetv3_small_100_pooled", "timm_pool": ""},
+    "lite0_frozen": {"timm_model_name": "lite0_frozen", "timm_pool": ""},
+    "lite0_tuned": {"timm_model_name": "lite0_tuned", "timm_pool": ""},
     "vit_tiny": {"layers": 6, "width": 192, "head_width": 64, "patch_size": 12},
 }
 
@@ -209,7 +215,7 @@ def fit(
     held_out: Pairs,
     folder: Path,
 ) -> tuple[OpenClipEncoder, float]:
-    """(an encoder trained from scratch for so many steps, the seconds that took)."""
+    """(an encoder trained for so many steps, the seconds that took)."""
     text = json.loads((ARCHITECTURES / f"{training.architecture}.json").read_text())
     vision = {"timm_model_pretrained": False, "timm_proj": "linear", "image_size": SIDE}
     folder.mkdir()
