@@ -114,7 +114,7 @@ def test_the_artifact_is_whole_and_in_order(source, done):
     assert found.encoder["dimension"] == 16
     assert found.encoder["logit_scale"] == pytest.approx(1 / 0.07, rel=1e-5)
     assert found.encoder["preprocessing"]["mean"] == [0.5, 0.4, 0.3]
-    assert found.encoder["noise"]["level_unit"] == "standard deviation, CLIP-normalised pixels"
+    assert found.encoder["noise"]["level_unit"] == "standard deviation, normalised pixels"
 
 
 def test_the_rows_are_the_direct_encoding_of_each_image_with_its_noise(source, done):
@@ -213,7 +213,7 @@ def test_the_table_of_the_drift_has_a_row_per_level(done):
 def test_samples_are_the_images_as_the_encoder_sees_them(source, done):
     found = read_samples(done / "samples")
     assert found.levels == [0.0, 0.5, 2.0]
-    assert found.label == "level of Gaussian noise\n(standard deviation, CLIP-normalised pixels)"
+    assert found.label == "level of Gaussian noise\n(standard deviation, normalised pixels)"
     assert found.ids == [f"{name}/{name}_0000.png" for name in CLASSES]
     encoder = load_encoder(str(source / "model"), None, Path("unused"), 0, CPU)
     with Image.open(source / "images" / "images" / found.ids[1]) as image:

@@ -457,7 +457,7 @@ def test_an_unknown_kind_is_refused_with_the_names_of_all():
 
 
 def test_a_level_is_named_with_its_unit():
-    assert level_unit("gaussian", "normalised") == "standard deviation, CLIP-normalised pixels"
+    assert level_unit("gaussian", "normalised") == "standard deviation, normalised pixels"
     assert level_unit("uniform", "pixel") == "standard deviation, [0, 1] pixels"
     assert level_unit("salt-and-pepper", "pixel") == "fraction of the pixels"
     assert level_label("jpeg", "pixel") == "level of JPEG compression\n(1 - JPEG quality / 100)"

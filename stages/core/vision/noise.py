@@ -283,8 +283,8 @@ def plasma(height: int, width: int, decay: float, generator: np.random.Generator
 
 SPACES = {
     "normalised": Space(
-        unit="CLIP-normalised pixels",
-        help="levels in CLIP-normalised pixels, nothing is clipped",
+        unit="normalised pixels",
+        help="levels in normalised pixels, nothing is clipped",
     ),
     "pixel": Space(unit="[0, 1] pixels", help="levels in [0, 1] pixels, clipped to [0, 1]"),
 }
