@@ -264,7 +264,7 @@ def test_same_bytes_twice_and_with_any_worker_count(
     assert outputs[0] == outputs[1] == outputs[2]
 
 
-def test_refusals_name_file_and_mend(tmp_path: Path) -> None:
+def test_refusals_name_the_file_and_the_fix(tmp_path: Path) -> None:
     def refused(*options: str) -> str:
         result = run(tmp_path, tmp_path, *options)
         assert result.exit_code == 1
