@@ -22,7 +22,14 @@ import click
 from stages.core.dataset.feature_files import holds_features, source_files
 from stages.core.dataset.preview import Counts, expected_counts
 from stages.core.geometry.spaces import SPACES
-from stages.core.runtime.checksums import File, checksum, file_at, files_below, known_checksums
+from stages.core.runtime.checksums import (
+    File,
+    checksum,
+    file_at,
+    files_below,
+    known_checksums,
+    outside_experiments,
+)
 from stages.core.runtime.command import params_option, path_option, refusing
 from stages.core.runtime.errors import StudyError, printable, quoted
 from stages.core.runtime.files import read_json, write_json
@@ -56,7 +63,6 @@ from stages.settings.pretrain import PretrainParams
 from stages.settings.project import ProjectParams
 
 READ_BY_FETCH = ("images", "labels", "imdb")
-EXPERIMENTS = (".dvc", "tmp", "exps")  # below it DVC runs what it does not run in the workspace
 
 
 @dataclass(frozen=True)
@@ -150,14 +156,6 @@ def read_earlier(file: Path) -> dict:
         return {}
     entries = content.items() if isinstance(content, dict) else ()
     return {key: entry for key, entry in entries if isinstance(entry, dict)}
-
-
-def outside_experiments(file: Path) -> Path:
-    """A file of `.dvc/tmp`: of the project's own, also in the copy that an experiment runs in."""
-    for folder in file.absolute().parents:
-        if folder.parts[-len(EXPERIMENTS) :] == EXPERIMENTS:
-            return folder.parent / file.name
-    return file
 
 
 # Settings

@@ -32,8 +32,8 @@ from stages.core.dataset.summary import digest_of, identical_images
 from stages.core.runtime.files import MARKER, is_clutter
 from stages.core.runtime.params import Section, read_params
 from stages.fetch import fetch
-from stages.project import ProjectParams
 from stages.settings.fetch import FetchParams
+from stages.settings.project import ProjectParams
 from tests.refusals import refusal
 from tests.stages import write_fetch_params
 from tests.study import ROOT

@@ -10,8 +10,9 @@ from PIL import Image
 
 from stages.core.dataset.layout import SPLITS, class_of, stratified_splits
 from stages.core.dataset.preview import expected_counts, thirds
+from stages.core.runtime.checksums import outside_experiments
 from stages.core.runtime.params import read_params
-from stages.preflight import outside_experiments, preflight
+from stages.preflight import preflight
 from stages.settings.fetch import FetchParams
 from tests.odd_inputs.test_params import PARAMS, changed
 from tests.refusals import refusal

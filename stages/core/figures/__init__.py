@@ -2,7 +2,7 @@
 
 style     figures, fonts, colours and names
 heatmaps  matrices of classes
-levels    curves against the noise level
+levels    names of the noise levels, and curves against them
 fetch, pretrain, embed, project, angles, persistence, classify, claims
           pictures of what the stage of that name found
 """

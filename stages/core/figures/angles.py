@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from stages.core.artifacts.tables import read_parquet
 from stages.core.figures.heatmaps import draw_heatmap, inches_for
+from stages.core.figures.levels import level_name
 from stages.core.figures.style import (
     level_colours,
     new_figure,
@@ -78,7 +79,7 @@ def angle_distributions(pairs: pd.DataFrame, rotations: pd.DataFrame, where: str
                 where="post",
                 color=colours[level],
                 linewidth=2,
-                label=_level_name(level),
+                label=level_name(level),
             )
         panel.set_title(title)
         panel.set_xlabel("angle (degrees)")
@@ -94,7 +95,3 @@ def angle_distributions(pairs: pd.DataFrame, rotations: pd.DataFrame, where: str
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
     figure.suptitle(f"Principal angles of class subspaces in {where}")
     return figure
-
-
-def _level_name(level: float) -> str:
-    return "clean" if level == 0 else f"noise {level:.2f}"

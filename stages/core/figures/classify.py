@@ -14,6 +14,7 @@ from stages.core.evaluation.calibration import (
 )
 from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.figures.heatmaps import draw_heatmap, inches_for
+from stages.core.figures.levels import level_name
 from stages.core.figures.style import (
     COLOURS,
     level_colours,
@@ -100,7 +101,7 @@ def reliability(calibration: pd.DataFrame, probabilities: str) -> Figure:
             100 * rows["accuracy"],
             color=colour,
             marker="o",
-            label=f"{_level_name(level)} (ECE {100 * error:.1f}%)",
+            label=f"{level_name(level)} (ECE {100 * error:.1f}%)",
         )
     axes.set(xlim=(0, 102), ylim=(0, 102))
     axes.set_xlabel(f"confidence ({probabilities}), mean of a bin (%)")
@@ -108,7 +109,3 @@ def reliability(calibration: pd.DataFrame, probabilities: str) -> Figure:
     axes.set_title("Zero-shot confidence and what it is worth\n(below the line: overconfident)")
     figure.legend(loc="outside right upper")
     return figure
-
-
-def _level_name(level: float) -> str:
-    return "clean" if level == 0 else f"noise {level:.2f}"

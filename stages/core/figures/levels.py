@@ -1,4 +1,4 @@
-"""Curves against the noise level."""
+"""Names of the noise levels, and curves against them."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,6 +9,11 @@ from matplotlib.axes import Axes
 MEDIAN: dict[str, Any] = {"linewidth": 2.2, "marker": "o", "markersize": 4}
 BAND: dict[str, Any] = {"alpha": 0.25, "linewidth": 0}
 THIN: dict[str, Any] = {"linewidth": 0.5, "alpha": 0.35}
+
+
+def level_name(level: float) -> str:
+    """A noise level in a legend: 'clean' or 'noise 0.50'."""
+    return "clean" if level == 0 else f"noise {level:.2f}"
 
 
 def by_level(table: pd.DataFrame, quantity: str, of: str) -> pd.DataFrame:

@@ -15,9 +15,19 @@ from stages.core.runtime.parallel import progress
 # A file that was written this shortly ago may be written again without a trace in its times.
 SETTLED_S = 2
 
+EXPERIMENTS = (".dvc", "tmp", "exps")  # below it DVC runs what it does not run in the workspace
+
 File = tuple[str, os.stat_result]
 
 TABLE = "CREATE TABLE IF NOT EXISTS checksums (path BLOB PRIMARY KEY, state TEXT, sha256 TEXT)"
+
+
+def outside_experiments(file: Path) -> Path:
+    """A file of `.dvc/tmp`: of the project's own, also in the copy that an experiment runs in."""
+    for folder in file.absolute().parents:
+        if folder.parts[-len(EXPERIMENTS) :] == EXPERIMENTS:
+            return folder.parent / file.name
+    return file
 
 
 @contextmanager
