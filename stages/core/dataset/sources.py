@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from stages.core.dataset.classes import chosen_classes
 from stages.core.dataset.images import MOST_BYTES, decode
 from stages.core.dataset.layout import (
     Layout,
@@ -21,7 +22,6 @@ from stages.core.dataset.layout import (
     read_layout,
     stratified_splits,
 )
-from stages.core.dataset.preview import chosen_classes
 from stages.core.dataset.reading import (
     Fault,
     Report,
