@@ -17,7 +17,7 @@ from stages.core.artifacts.tables import write_parquet
 from stages.core.claims.finding import Finding, findings_table
 from stages.core.claims.registry import CLAIMS, TABLES
 from stages.core.claims.sources import read_sources
-from stages.core.claims.verdicts import FAILS, HOLDS, VERDICTS, verdict_key
+from stages.core.evaluation.verdicts import FAILS, HOLDS, VERDICTS, verdict_key
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.files import whole_files, write_csv, write_json
 from stages.settings.claims import ClaimsParams

@@ -36,8 +36,8 @@ from stages.core.claims.finding import (
 )
 from stages.core.claims.registry import CLAIMS, TABLES
 from stages.core.claims.sources import read_sources
-from stages.core.claims.verdicts import VERDICTS
 from stages.core.evaluation.classification import CLASSIFIERS
+from stages.core.evaluation.verdicts import VERDICTS
 from stages.core.figures import claims as figures
 from stages.core.runtime.params import read_params
 from stages.distances import distances

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from stages.core.claims.verdicts import FAILS, HOLDS, NOT_APPLICABLE, UNDECIDED
+from stages.core.evaluation.verdicts import FAILS, HOLDS, NOT_APPLICABLE, UNDECIDED
 from stages.core.runtime.files import rounded
 
 # Why a claim is not applicable.

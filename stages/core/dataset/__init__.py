@@ -12,7 +12,7 @@
 | --- | --- |
 | sources | gather the images: generated, from the release, from a folder |
 | release | download and unpack the official release |
-| selection | choose classes and images as the settings say |
+| classes, selection | choose classes and images as the settings say |
 | preview | tell the classes and counts that the settings lead to |
 | layout | read, check and write the label files |
 | features, feature_files | read, check and keep features that were computed elsewhere |

@@ -1,12 +1,10 @@
 """The data set that the settings of fetch lead to, as far as they tell before it is there."""
 
-from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
+from stages.core.dataset.classes import chosen_classes
 from stages.core.dataset.feature_files import holds_features
 from stages.core.painter import ATTRIBUTES
-from stages.core.runtime.errors import StudyError, quoted
 from stages.settings.fetch import NAMED_SOURCES, FetchParams
 
 Counts = dict[str, tuple[int, int, int]]
@@ -49,14 +47,3 @@ def thirds(count: int) -> tuple[int, int, int]:
     """How many of `count` images go to train, val and test; train and then val get the rest."""
     train, val, test = ((count + more) // 3 for more in (2, 1, 0))
     return train, val, test
-
-
-def chosen_classes(wanted: Sequence[str], available: Sequence[str]) -> list[str]:
-    """The wanted classes, sorted; all that are available where none is named."""
-    for name in wanted:
-        if name not in available:
-            near = get_close_matches(name, available, 1, cutoff=0)[0]
-            raise StudyError(f"fetch.classes: no class {quoted(name)}; did you mean {near!r}?")
-        if wanted.count(name) > 1:
-            raise StudyError(f"fetch.classes: {quoted(name)} is repeated; give each class once")
-    return sorted(wanted or available)

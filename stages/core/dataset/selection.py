@@ -3,8 +3,8 @@
 from difflib import get_close_matches
 from pathlib import Path
 
+from stages.core.dataset.classes import chosen_classes
 from stages.core.dataset.layout import Layout, balanced_choice, class_of, require_every_split
-from stages.core.dataset.preview import chosen_classes
 from stages.core.runtime.errors import StudyError, quoted
 from stages.core.runtime.paths import user_path
 from stages.settings.fetch import NAMED_SOURCES, FetchParams

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from stages.core.dataset import features
+from stages.core.dataset.classes import chosen_classes
 from stages.core.dataset.feature_files import FOLDER, holds_features
 from stages.core.dataset.images import MOST_BYTES, decode
 from stages.core.dataset.layout import (
@@ -25,7 +26,6 @@ from stages.core.dataset.layout import (
     read_layout,
     stratified_splits,
 )
-from stages.core.dataset.preview import chosen_classes
 from stages.core.dataset.reading import (
     Fault,
     Report,

@@ -4,5 +4,6 @@ classification  the classifiers: zero-shot, linear probe, nearest neighbours, ne
 accuracy        what they get right at each noise level
 calibration     what their confidence is worth
 statistics      intervals, permutation tests, rank correlation
+verdicts        the words for what becomes of a claim
 headline        the numbers that a comparison of variants begins with
 """

@@ -1,8 +1,8 @@
 """The headline of a study, from the metrics of its stages."""
 
 from stages.core.artifacts.metrics import Metrics
-from stages.core.claims.verdicts import FAILS, HOLDS, NOT_APPLICABLE, UNDECIDED, verdict_key
 from stages.core.evaluation.classification import CLASSIFIERS
+from stages.core.evaluation.verdicts import FAILS, HOLDS, NOT_APPLICABLE, UNDECIDED, verdict_key
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.files import rounded
 from stages.settings.headline import HeadlineParams
