@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
+from stages.core.figures.claims import accuracy_steps
 from stages.core.figures.project import midst, points_table
 from stages.core.figures.style import (
     level_colours,
@@ -77,3 +78,18 @@ def test_points_are_rounded_and_zero_has_no_sign():
     measures = measures.assign(trustworthiness=1)
     table = points_table(points_of("a", (-0.0001, 0.12349)), measures, [])
     assert table[["x", "y"]].to_csv(index=False) == "x,y\n0.0,0.123\n"
+
+
+def test_the_steps_of_accuracy_name_the_classifiers_that_there_are_and_keep_their_colours():
+    steps = {"from_noise": 0.0, "to_noise": 1.0, "drop": 0.2, "low": 0.1, "high": 0.3, "images": 9}
+    table = pd.DataFrame([steps | {"classifier": key} for key in ("zero_shot", "probe", "knn")])
+
+    def colours(rows: pd.DataFrame) -> dict[str, tuple]:
+        (legend,) = accuracy_steps(rows, "95%").legends
+        named = zip(legend.get_texts(), legend.legend_handles, strict=True)
+        return {text.get_text(): tuple(bar.get_color()[0]) for text, bar in named}
+
+    everything = colours(table)
+    assert list(everything) == ["zero-shot", "linear probe", "nearest neighbours"]
+    del everything["zero-shot"]
+    assert colours(table[1:]) == everything

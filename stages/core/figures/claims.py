@@ -222,17 +222,19 @@ def accuracy_steps(table: pd.DataFrame, confidence: str) -> Figure:
     """Claim 7: each step's drop of accuracy, with its interval."""
     steps = list(dict.fromkeys(zip(table["from_noise"], table["to_noise"], strict=True)))
     figure, axes = new_figure(8.5, 1.9 + 0.65 * len(steps))
-    for i, (key, classifier) in enumerate(CLASSIFIERS.items()):
+    present = [key for key in CLASSIFIERS if key in set(table["classifier"])]
+    for place, key in enumerate(present):
         rows = table[table["classifier"] == key]
-        drops, low, high = (100 * rows[key].to_numpy() for key in ("drop", "low", "high"))
+        drops, low, high = (100 * rows[column].to_numpy() for column in ("drop", "low", "high"))
+        look = list(CLASSIFIERS).index(key)  # the same, whichever others there are
         axes.errorbar(
             drops,
-            np.arange(len(rows)) + 0.2 * (i - (len(CLASSIFIERS) - 1) / 2),
+            np.arange(len(rows)) + 0.2 * (place - (len(present) - 1) / 2),
             xerr=[drops - low, high - drops],
-            fmt=MARKERS[i],
-            color=COLOURS[i],
+            fmt=MARKERS[look],
+            color=COLOURS[look],
             capsize=3,
-            label=classifier.label,
+            label=CLASSIFIERS[key].label,
         )
     axes.axvline(0, color=COLOURS[7], linestyle="--")
     axes.set_yticks(range(len(steps)), [f"{before:.2f} to {after:.2f}" for before, after in steps])
