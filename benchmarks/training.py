@@ -1,7 +1,7 @@
 """Small networks and optimisers for the shipped model, trained for equally many minutes.
 
     python -m benchmarks.training
-    python -m benchmarks.training --network texture_net --network regnetx_002 --minutes 10
+    python -m benchmarks.training --network texture_lite0 --network texture_net --minutes 10
 
 prints a Markdown table, a row for each candidate: an image tower, an optimiser and its peak
 learning rate. All have the text tower, the batch, the noise and the training loop of `pretrain`
@@ -21,8 +21,7 @@ meets one of them alone: run it on a quiet one.
 | top-1, generated | zero-shot, by the prompts of `embed`, of the held-out images, 47 classes |
 | top-1, photographs | the same on the images/<class>/* of the folder that DTD_ROOT names |
 
-`lite0_frozen` and `lite0_tuned` start from weights that were trained on photographs
-(benchmarks.pretrained_tower); all others start at random.
+`texture_lite0` starts from weights that were trained on photographs; all others start at random.
 
 The optimiser `muon of matrices` leaves the kernels of convolutions to AdamW, as PyTorch's Muon by
 itself would have to; `muon` takes them too.
@@ -48,7 +47,6 @@ from PIL import Image
 from timm.models import register_model
 from torch import Tensor, nn
 
-import benchmarks.pretrained_tower  # noqa: F401, makes its networks known to timm
 from benchmarks.encoding import on_every_core
 from benchmarks.measure import machine
 from stages.core.dataset.images import read_image
@@ -63,9 +61,9 @@ from stages.core.training.pairs import Pairs, generated_pairs, held_side
 from stages.core.training.views import Normalisation
 from stages.core.vision.encoder import encode_classes
 from stages.core.vision.hardware import choose_precision
+from stages.core.vision.model_files import ARCHITECTURES
 from stages.core.vision.open_clip_encoder import OpenClipEncoder
 from stages.core.vision.open_clip_loading import load_open_clip
-from stages.core.vision.texture_net import ARCHITECTURES
 from stages.settings.embed import EmbedParams
 from stages.settings.pretrain import PretrainParams
 
@@ -76,15 +74,15 @@ RATE_RUNS = 5
 
 # The image towers, as open_clip's vision_cfg.
 NETWORKS: dict[str, dict] = {
+    "texture_lite0": {"timm_model_name": "texture_lite0", "timm_pool": ""},
     "texture_net": {"timm_model_name": "texture_net", "timm_pool": ""},
     "regnetx_002": {"timm_model_name": "regnetx_002", "timm_pool": "avg"},
     "resnet10t": {"timm_model_name": "resnet10t", "timm_pool": "avg"},
     "convnext_atto": {"timm_model_name": "convnext_atto", "timm_pool": "avg"},
     "mobilenetv3_small_100": {"timm_model_name": "mobilenetv3_small_100_pooled", "timm_pool": ""},
-    "lite0_frozen": {"timm_model_name": "lite0_frozen", "timm_pool": ""},
-    "lite0_tuned": {"timm_model_name": "lite0_tuned", "timm_pool": ""},
     "vit_tiny": {"layers": 6, "width": 192, "head_width": 64, "patch_size": 12},
 }
+FROM_PHOTOGRAPHS = ("texture_lite0",)
 
 
 @dataclass(frozen=True)
@@ -223,7 +221,8 @@ def fit(
         json.dumps(text | {"vision_cfg": vision | NETWORKS[candidate.network]})
     )
     open_clip.add_model_config(folder)
-    encoder = load_open_clip("candidate", None, folder, training.seed, CPU)
+    own = candidate.network in FROM_PHOTOGRAPHS
+    encoder = load_open_clip("candidate", None, folder, training.seed, CPU, image_weights=own)
     settings = training.model_copy(
         update={
             "optimiser": candidate.optimiser,

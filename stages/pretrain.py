@@ -36,13 +36,13 @@ from stages.core.training.loop import fingerprint, for_training, train
 from stages.core.training.pairs import fetched_pairs, generated_pairs, held_side
 from stages.core.training.views import Normalisation
 from stages.core.vision.hardware import choose_device, choose_precision
-from stages.core.vision.model_files import Keys
+from stages.core.vision.model_files import ARCHITECTURES, Keys
 from stages.core.vision.open_clip_encoder import OpenClipEncoder
 from stages.core.vision.open_clip_loading import load_open_clip
 from stages.core.vision.saving import write_model
-from stages.core.vision.texture_net import ARCHITECTURES
-from stages.settings.pretrain import PretrainParams
+from stages.settings.pretrain import IMAGE_TOWER, PretrainParams
 
+TRAINED_ON = {"textures": "generated textures", "data": "fetched train split"}
 KEYS = Keys("pretrain.architecture", "pretrain.init", "pretrain.architecture")
 
 
@@ -67,7 +67,11 @@ def pretrain(
     require_replaceable(model, "pretrain")  # before the long work, not after it
     similarities = model.with_name(f"{model.name}_similarities.parquet")
     device = choose_device(params.device, "pretrain.device")
-    loaded = load_open_clip(params.architecture, params.init, model, params.seed, device, KEYS)
+    of_tower = params.init == IMAGE_TOWER
+    init = None if of_tower else params.init
+    loaded = load_open_clip(
+        params.architecture, init, model, params.seed, device, KEYS, image_weights=of_tower
+    )
     for remark in loaded.remarks:
         click.echo(remark)
     biased = loaded.logit_bias is not None
@@ -88,7 +92,7 @@ def pretrain(
     history = train(params, encoder, normalisation, pairs_of_round, held_out, checkpoint, bf16)
     after = compare(encoder.model, encoder.tokenise, held_out, normalisation, params.seed)
 
-    write_model(model, encoder, "pretrain")
+    write_model(model, encoder, "pretrain", _card(params, encoder))
     attributes = [facts.attributes[0] for facts in held_out.facts]
     write_parquet(similarities, similarity_table(before, after, attributes), SIMILARITIES, {})
     write_json(metrics, _metrics(params, after, encoder))
@@ -118,10 +122,23 @@ def _metrics(params: PretrainParams, after: Comparison, encoder: OpenClipEncoder
         "logit_scale": rounded(encoder.logit_scale),
         "held_out_pairs": len(after.captions),
         "million_weights": rounded(sum(p.numel() for p in encoder.model.parameters()) / 1e6),
-        "trained_on": "generated textures"
-        if params.source == "textures"
-        else "fetched train split",
+        "started_from": params.init or "random weights",
+        "trained_on": TRAINED_ON[params.source],
     }
+
+
+def _card(params: PretrainParams, encoder: OpenClipEncoder) -> str:
+    """The README of a model's folder: what it was trained on, and what it was made from."""
+    started = params.init or "random weights"
+    if params.init == IMAGE_TOWER:
+        trunk = encoder.model.visual.trunk
+        started = f"an image tower of timm: {getattr(trunk, 'origin', None) or 'its weights there'}"
+    return (
+        f"# {params.architecture}\n\n"
+        f"A CLIP model in open_clip's layout, trained by the stage `pretrain` on {params.steps:,} "
+        f"batches of {params.batch_size} images and captions: {TRAINED_ON[params.source]}.\n\n"
+        f"Started from {started}.\n"
+    )
 
 
 if __name__ == "__main__":

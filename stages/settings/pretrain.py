@@ -6,16 +6,20 @@ from pydantic import Field
 
 from stages.core.runtime.params import LARGEST, Count, Number, Section, Seed, Text
 
+IMAGE_TOWER = "image-tower"
+
 
 class PretrainParams(Section):
     name = "pretrain"
     architecture: Text = Field(
-        description="an architecture of open_clip, or 'texture-net-96', a small one for "
-        "procedurally generated textures",
+        description="an architecture of open_clip, or one of two small ones for procedurally "
+        "generated textures: 'texture-lite0-96', whose image tower can start from photographs, and "
+        "'texture-net-96'",
     )
     init: Text | None = Field(
-        description="weights to start from: a pretrained tag of open_clip or a checkpoint file; "
-        "null starts at random"
+        description="weights to start from: a pretrained tag of open_clip, a checkpoint file, or "
+        f"'{IMAGE_TOWER}' for those of the image tower alone, where it is one of timm; null starts "
+        "at random"
     )
     source: Literal["textures", "data"] = Field(
         description="where pairs come from: 'textures' are procedurally generated, 'data' is the "

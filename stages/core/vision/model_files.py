@@ -8,12 +8,15 @@ from typing import NamedTuple
 from stages.core.runtime.errors import StudyError, quoted
 from stages.core.runtime.paths import user_path
 
+# open_clip's configurations of our own architectures.
+ARCHITECTURES = Path(__file__).with_name("architectures")
 SHIPPED_MODEL = "texture-clip"
 PRECOMPUTED = "precomputed"  # no model: features that were computed elsewhere
 TIMM = "timm:"  # before the name of a model of timm
 LOCAL = "local-dir:"  # then a folder in which timm has saved one
 CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+CARD = "README.md"  # beside them, as on the Hugging Face hub
 TIMM_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 

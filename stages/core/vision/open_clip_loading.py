@@ -14,7 +14,8 @@ from open_clip.pretrained import download_pretrained_from_hf
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from torchvision.transforms import Compose, Normalize, ToTensor
 
-import stages.core.vision.texture_net  # noqa: F401, makes the architecture known to timm
+import stages.core.vision.texture_lite0  # makes the architecture known to timm
+import stages.core.vision.texture_net  # noqa: F401, likewise
 from stages.core.runtime.errors import StudyError, quoted
 from stages.core.runtime.paths import user_path
 from stages.core.vision.checkpoints import fitting_weights, load_weights
@@ -52,6 +53,7 @@ def load_open_clip(
     seed: int,
     device: torch.device,
     keys: Keys = EMBED_KEYS,
+    image_weights: bool = False,
 ) -> OpenClipEncoder:
     """Load a model in fp32.
 
@@ -60,6 +62,8 @@ def load_open_clip(
     'hf-hub:<organisation>/<name>', such a folder on the Hugging Face hub, downloaded once.
     pretrained: for an architecture, a tag of open_clip, whose weights are downloaded once and
     kept, or a checkpoint file; None draws the weights at random from `seed`.
+    image_weights: whether an architecture's image tower, one of timm, then has the weights that
+    timm knows of it.
     keys: the settings that messages name.
 
     Checkpoints are read without unpickling code, and a folder never leads out of it. Raises
@@ -84,7 +88,12 @@ def load_open_clip(
     _require_transformers(name, config, keys)
     found = None if pretrained is None else find_weights(name, pretrained, config, keys)
     preparation = {**usual_preparation(name), **found.preparation} if found else {}
-    built = _build(name, seed, f"{keys.model}: {name} could not be built", preparation)
+    problem = f"{keys.model}: {name} could not be built"
+    if image_weights:
+        problem = f"{keys.pretrained}: the image tower of {name} could not get its weights"
+        if "timm_model_name" not in config["vision_cfg"]:
+            raise StudyError(f"{problem}, since it is none of timm; name a tag, a file or null")
+    built = _build(name, seed, problem, preparation, image_weights=image_weights)
     if found:
         where = f"{keys.pretrained}: {found.file}"
         load_weights(built, read_own_weights(found.file, where, name, config, keys), where, name)
@@ -177,9 +186,16 @@ def _require_transformers(name: str, config: dict, keys: Keys) -> None:
 
 
 def _build(
-    source: str, seed: int, problem: str, preparation: dict, device: str = "cpu"
+    source: str,
+    seed: int,
+    problem: str,
+    preparation: dict,
+    device: str = "cpu",
+    image_weights: bool = False,
 ) -> CLIP | CustomTextCLIP:
     """A model as open_clip builds it, with weights drawn from the seed; on 'meta' it has none.
+
+    image_weights: its image tower has those that timm knows of it.
 
     Raises StudyError that begins with `problem`.
     """
@@ -188,6 +204,7 @@ def _build(
             return open_clip.create_model(
                 source,
                 load_weights=False,
+                pretrained_image=image_weights,
                 pretrained_text=False,
                 force_preprocess_cfg=preparation,
                 device=device,

@@ -8,14 +8,10 @@ compares it with networks of timm.
 """
 
 from itertools import pairwise
-from pathlib import Path
 
 import torch
 from timm.models import register_model
 from torch import Tensor, nn
-
-# open_clip's configurations of the models that have this network as their image tower.
-ARCHITECTURES = Path(__file__).with_name("architectures")
 
 WIDTHS = (64, 128, 256)  # channels at a quarter, an eighth and a sixteenth of the image's side
 
@@ -63,5 +59,7 @@ class Residual(nn.Module):
 
 @register_model
 def texture_net(pretrained: bool = False, **_: object) -> TextureNet:
-    """What timm calls to build the network; it has no weights to download."""
+    """What timm calls to build the network, of which it has no weights."""
+    if pretrained:
+        raise ValueError("texture_net has no weights to start from")
     return TextureNet()
