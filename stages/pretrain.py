@@ -40,7 +40,7 @@ from stages.core.vision.model_files import ARCHITECTURES, Keys
 from stages.core.vision.open_clip_encoder import OpenClipEncoder
 from stages.core.vision.open_clip_loading import load_open_clip
 from stages.core.vision.saving import write_model
-from stages.settings.pretrain import IMAGE_TOWER, PretrainParams
+from stages.settings.pretrain import IMAGE_TOWER, RANDOM, PretrainParams
 
 TRAINED_ON = {"textures": "generated textures", "data": "fetched train split"}
 KEYS = Keys("pretrain.architecture", "pretrain.init", "pretrain.architecture")
@@ -68,7 +68,7 @@ def pretrain(
     similarities = model.with_name(f"{model.name}_similarities.parquet")
     device = choose_device(params.device, "pretrain.device")
     of_tower = params.init == IMAGE_TOWER
-    init = None if of_tower else params.init
+    init = None if params.init in (IMAGE_TOWER, RANDOM) else params.init
     loaded = load_open_clip(
         params.architecture, init, model, params.seed, device, KEYS, image_weights=of_tower
     )
@@ -122,14 +122,14 @@ def _metrics(params: PretrainParams, after: Comparison, encoder: OpenClipEncoder
         "logit_scale": rounded(encoder.logit_scale),
         "held_out_pairs": len(after.captions),
         "million_weights": rounded(sum(p.numel() for p in encoder.model.parameters()) / 1e6),
-        "started_from": params.init or "random weights",
+        "started_from": params.init or RANDOM,
         "trained_on": TRAINED_ON[params.source],
     }
 
 
 def _card(params: PretrainParams, encoder: OpenClipEncoder) -> str:
     """The README of a model's folder: what it was trained on, and what it was made from."""
-    started = params.init or "random weights"
+    started = "random weights" if params.init in (None, RANDOM) else f"the weights {params.init}"
     if params.init == IMAGE_TOWER:
         trunk = encoder.model.visual.trunk
         started = f"an image tower of timm: {getattr(trunk, 'origin', None) or 'its weights there'}"

@@ -22,6 +22,8 @@ from stages.core.runtime.randomness import generator_for
 from stages.core.training import loop, pairs
 from stages.core.training.comparison import SIMILARITIES
 from stages.core.vision.loading import load_encoder
+from stages.core.vision.open_clip_loading import load_open_clip
+from stages.core.vision.texture_lite0 import ORIGIN, imagenet_network
 from stages.draw import draw
 from stages.pretrain import pretrain
 from tests.conftest import ROUNDING
@@ -53,6 +55,7 @@ def options(folder: Path, *more: str) -> list[str]:
     """What a small training in a folder of its own is started with."""
     given = {
         "--architecture": "tiny-textures",
+        "--init": "random",
         "--steps": "12",
         "--warmup-steps": "2",
         "--batch-size": "16",
@@ -310,3 +313,29 @@ def test_a_folder_of_something_else_is_refused_before_the_training(
     assert done.exit_code == 1
     assert "holds files but no marker of pretrain" in done.output
     assert (tmp_path / "model" / "notes.txt").exists()
+
+
+def test_a_model_that_starts_from_photographs_says_so_beside_its_weights(tmp_path: Path) -> None:
+    given = ["--architecture", "texture-lite0-96", "--init", "image-tower", "--steps", "2"]
+    result = run(tmp_path, *given)
+    assert result.exit_code == 0, result.output
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert ORIGIN in card
+    assert "2 batches of 16 images and captions: generated textures" in card
+    assert json.loads((tmp_path / "pretrain.json").read_text())["started_from"] == "image-tower"
+    saved = weights(tmp_path)
+    stem = imagenet_network().conv_stem.weight
+    assert saved["visual.trunk.stages.0.0.weight"].equal(stem.half())
+
+    encoder = load_open_clip(str(tmp_path / "model"), None, tmp_path, 0, torch.device("cpu"))
+    assert encoder.model.visual.trunk.origin is None  # its own weights, and no others, are read
+    assert encoder.model.visual.trunk.stages[0][0].weight.equal(stem.half().float())
+
+
+def test_a_card_names_what_a_model_was_started_from(tmp_path: Path) -> None:
+    assert run(tmp_path, "--steps", "1").exit_code == 0
+    assert "Started from random weights." in (tmp_path / "model" / "README.md").read_text()
+    first = str(tmp_path / "model" / "open_clip_model.safetensors")
+    again = ["--init", first, "--steps", "1", "--model", str(tmp_path / "again")]
+    assert run(tmp_path, *again).exit_code == 0
+    assert f"Started from the weights {first}." in (tmp_path / "again" / "README.md").read_text()

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from stages.core.runtime.params import LARGEST, Count, Number, Section, Seed, Text
 
-IMAGE_TOWER = "image-tower"
+IMAGE_TOWER, RANDOM = "image-tower", "random"  # what `init` may be but a tag or a file
 
 
 class PretrainParams(Section):
@@ -18,8 +18,8 @@ class PretrainParams(Section):
     )
     init: Text | None = Field(
         description="weights to start from: a pretrained tag of open_clip, a checkpoint file, or "
-        f"'{IMAGE_TOWER}' for those of the image tower alone, where it is one of timm; null starts "
-        "at random"
+        f"'{IMAGE_TOWER}' for those of the image tower alone, where it is one of timm; "
+        f"'{RANDOM}', like null, starts at random"
     )
     source: Literal["textures", "data"] = Field(
         description="where pairs come from: 'textures' are procedurally generated, 'data' is the "
