@@ -1,7 +1,6 @@
 """The claims stage over planted artifacts: what it writes, what it refuses; and its rules."""
 
 import json
-import math
 import re
 import shutil
 from pathlib import Path
@@ -399,20 +398,6 @@ def test_every_verdict_follows_from_the_columns_beside_it(decided: Path) -> None
 def test_the_shipped_verdicts_follow_from_the_columns_beside_them() -> None:
     table = pd.read_csv(ROOT / "plots" / "claims" / "claims.csv")
     assert [verdict_of_the_columns(row) for _, row in table.iterrows()] == table["verdict"].tolist()
-
-
-def test_the_readme_states_the_shipped_verdicts() -> None:
-    table = pd.read_csv(ROOT / "plots" / "claims" / "claims.csv")
-    readme = (ROOT / "README.md").read_text()
-    section = readme.partition("## From pictures to findings")[2].partition("\n## ")[0]
-    rows = section.splitlines()
-    stated = [row for row in rows if any(f"| {name} |" in row for name in table["statement"])]
-    assert len(stated) == len(table)
-    for said, row in zip(stated, table.to_dict("records"), strict=True):
-        effect = "" if math.isnan(row["effect"]) else f"{row['effect']:.3g}"
-        decided_by = row["decided_by"] if isinstance(row["decided_by"], str) else ""
-        shown = f"{row['statement']} | {row['verdict']} | {effect} | {decided_by} |"
-        assert said.startswith(f"| {row['number']} | {shown}")
 
 
 @pytest.mark.parametrize(("confidence", "said"), [(0.9, "90%"), (0.95, "95%"), (0.999, "99.9%")])
