@@ -4,8 +4,8 @@ Let e be the edge that a bar is born with. A cycle is born with the bar if e is 
 that is, if it goes through e and all its other edges come before e in the filtration. Of these
 the ring of a bar is the shortest: e, and the shortest path between its ends over earlier edges.
 
-What is known of it (Edelsbrunner, Letscher and Zomorodian, Discrete Comput. Geom. 28, 2002; Dey, Hou
-and Mandal, "Persistent 1-cycles", CTIC 2019):
+What is known of it (Edelsbrunner, Letscher and Zomorodian, Discrete Comput. Geom. 28, 2002; Dey,
+Hou and Mandal, "Persistent 1-cycles", CTIC 2019):
 
 - It is not filled before the bar dies. The bar ends with the first triangle by which some cycle
   born with it becomes a boundary; until then none is one, the ring included.
@@ -19,9 +19,9 @@ and Mandal, "Persistent 1-cycles", CTIC 2019):
 - It is simple and has at least four points. No two points that are not neighbours in it are
   joined by an edge before e, but where the way over that edge is exactly as long.
 
-At later scales there are shorter cycles of fewer and longer steps: just before it is filled, a circle
-is a square. At birth the steps are as short as they can be, so that neighbours in a ring of images
-look as alike as they can.
+At later scales there are shorter cycles of fewer and longer steps: just before it is filled, a
+circle is a square. At birth the steps are as short as they can be, so that neighbours in a ring of
+images look as alike as they can.
 """
 
 from dataclasses import dataclass
@@ -29,6 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
+from scipy.spatial.distance import squareform
 
 from stages.core.topology.rips import persistence_diagrams, require_distances
 
@@ -67,37 +68,34 @@ def longest_loops(distances: np.ndarray, count: int) -> list[Loop]:
     first = np.flatnonzero((distances == 0).argmax(axis=1) == np.arange(len(distances)))
     if len(first) < LEAST_POINTS:
         return []
-    i, j = np.triu_indices(len(first), 1)
-    lengths = distances[first[i], first[j]]
+    between = distances[np.ix_(first, first)]
+    lengths = squareform(between, checks=False)  # (edges,)
     order = np.argsort(lengths, kind="stable")
-    i, j, lengths = i[order], j[order], lengths[order]  # (edges,), in the order of the filtration
 
-    # The filtration by the place of an edge in that order, from 1 on, has the same bars: the place
+    # The filtration by the place of an edge in this order, from 1 on, has the same bars: the place
     # of the edge that each is born with, and of the longest edge of the triangle that it ends with.
-    places = np.zeros((len(first), len(first)))
-    places[i, j] = places[j, i] = np.arange(1, len(lengths) + 1)
-    bars = persistence_diagrams(places, max_dim=1)[1].astype(int) - 1  # (m, 2)
-    spans = lengths[bars]  # (m, 2)
-    persistence = spans[:, 1] - spans[:, 0]
-    longest = np.lexsort((bars[:, 0], -persistence))[:count]
+    ranks = np.empty(len(order))
+    ranks[order] = np.arange(1, len(order) + 1)
+    places = squareform(ranks)  # (points, points)
+    bars = persistence_diagrams(places, max_dim=1)[1].astype(int)  # (m, 2)
+    births, deaths = lengths[order[bars - 1]].T
+    longest = np.lexsort((bars[:, 0], births - deaths))[:count]
     loops = []
-    for bar in longest[persistence[longest] > 0]:
-        ring = first[_shortest_ring(i, j, lengths, bars[bar, 0])]
+    for bar in longest[births[longest] < deaths[longest]]:
+        ring = first[_shortest_ring(between, places, bars[bar, 0])]
         steps = distances[ring, np.roll(ring, -1)]
-        loops.append(Loop(*map(float, spans[bar]), ring, steps))
+        loops.append(Loop(float(births[bar]), float(deaths[bar]), ring, steps))
     return loops
 
 
-def _shortest_ring(i: np.ndarray, j: np.ndarray, lengths: np.ndarray, last: int) -> np.ndarray:
-    """(k,) the points of the shortest cycle of edge number `last` and edges before it.
+def _shortest_ring(between: np.ndarray, places: np.ndarray, last: int) -> np.ndarray:
+    """(k,) the points of the shortest cycle of the edge in place `last` and edges before it.
 
-    i, j, lengths: (edges,) ends and lengths, in the order of the filtration. The path runs from
-    i[last] to j[last].
+    between, places: (points, points) the length of each edge, and its place in the filtration.
     """
-    start, end = i[last], j[last]
-    points = j.max() + 1
-    graph = csr_array((lengths[:last], (i[:last], j[:last])), shape=(points, points))
-    before = dijkstra(graph, directed=False, indices=start, return_predecessors=True)[1]
+    start, end = np.argwhere(places == last)[0]
+    earlier = csr_array(np.where(places < last, between, 0.0))  # where 0 is no edge
+    before = dijkstra(earlier, indices=start, return_predecessors=True)[1]
     path = [end]
     while path[-1] != start:
         path.append(before[path[-1]])
