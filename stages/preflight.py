@@ -58,6 +58,7 @@ from stages.settings.distances import DistancesParams
 from stages.settings.embed import EmbedParams
 from stages.settings.fetch import FetchParams
 from stages.settings.headline import HeadlineParams
+from stages.settings.loops import LoopsParams
 from stages.settings.persistence import PersistenceParams
 from stages.settings.pretrain import PretrainParams
 from stages.settings.project import ProjectParams
@@ -76,6 +77,7 @@ class Study:
     angles: AnglesParams
     persistence: PersistenceParams
     distances: DistancesParams
+    loops: LoopsParams
     classify: ClassifyParams
     claims: ClaimsParams
     headline: HeadlineParams

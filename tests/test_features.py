@@ -22,6 +22,7 @@ from stages.draw import SOURCES, draw
 from stages.embed import embed
 from stages.fetch import fetch
 from stages.headline import headline
+from stages.loops import loops
 from stages.persistence import persistence
 from stages.preflight import preflight
 from stages.project import project
@@ -38,7 +39,7 @@ QUICK = {
     persistence: ["--points-overall", "20"],
     claims: ["--projection-seeds", "1", "--half-samples", "3", "--bootstrap-replicates", "100"],
 }
-LATER = (project, angles, persistence, distances, classify, claims, headline)
+LATER = (project, angles, persistence, distances, loops, classify, claims, headline)
 
 
 def table_of(seed: int = 0) -> pd.DataFrame:

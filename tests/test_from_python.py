@@ -48,7 +48,7 @@ def test_another_number_or_word_is_noticed(printed: str, shown: str) -> None:
 
 
 def test_every_example_of_the_page_is_found_and_shows_what_it_prints() -> None:
-    assert len(EXAMPLES) == PAGE.count("```python") == 5
+    assert len(EXAMPLES) == PAGE.count("```python") == 6
     assert all(shown.strip() for _, _, shown in EXAMPLES)
 
 

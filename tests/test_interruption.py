@@ -56,7 +56,7 @@ STAGES = [
     if stage not in ("preflight", "pretrain") and not stage.startswith("draw_")
 ]
 STAGES.append("draw_angles")
-WITH_WORKERS = ("fetch", "project", "persistence", "distances")
+WITH_WORKERS = ("fetch", "project", "persistence", "distances", "loops")
 # Every stage is killed once in a round; more rounds, which differ, are asked for by hand.
 ROUNDS = int(os.environ.get("INTERRUPTION_ROUNDS", "1"))
 PYTHON_STARTS_S = 0.1  # of processor time at most, before any code of the study runs

@@ -14,6 +14,7 @@ from stages.distances import distances
 from stages.embed import embed
 from stages.fetch import fetch
 from stages.headline import headline
+from stages.loops import loops
 from stages.persistence import persistence
 from stages.project import project
 from tests.release import official_ids, packed, release_at, release_files, served
@@ -27,6 +28,7 @@ QUICK = {
     angles: (),
     persistence: ("--points-overall", "94"),
     distances: (),
+    loops: (),
     classify: (),
     claims: (
         *("--projection-seeds", "2", "--images-per-class", "4", "--half-samples", "5"),

@@ -28,6 +28,7 @@ from stages.core.runtime.files import read_json, write_json
 from stages.distances import distances
 from stages.embed import embed
 from stages.headline import headline
+from stages.loops import loops
 from stages.persistence import persistence
 from stages.project import project
 from tests.conftest import write_embeddings
@@ -304,7 +305,7 @@ OF_JSON: dict[str, Damage] = {
 }
 
 # {file: (the stages that read it, its damages)}
-OF_EMBEDDINGS = (angles, project, persistence, classify, claims)
+OF_EMBEDDINGS = (angles, project, persistence, loops, classify, claims)
 NUMBERS = OF_PARQUET | WITH_NUMBERS | WITH_COUNTS
 ARTIFACTS: dict[str, tuple[tuple[click.Command, ...], dict[str, Damage]]] = {
     "data/images.csv": ((embed,), OF_CSV),
@@ -315,8 +316,8 @@ ARTIFACTS: dict[str, tuple[tuple[click.Command, ...], dict[str, Damage]]] = {
     "data/embeddings/text.npy": (OF_EMBEDDINGS, OF_NPY),
     "data/embeddings/noise_0.00_draw_0.npy": (OF_EMBEDDINGS, OF_NPY),
     "data/embeddings/noise_0.50_draw_1.npy": ((persistence, classify), OF_NPY),
-    "data/diagrams/diagrams.parquet": ((distances, claims), NUMBERS),
-    "data/diagrams/clouds.parquet": ((claims,), OF_PARQUET),
+    "data/diagrams/diagrams.parquet": ((distances, loops, claims), NUMBERS),
+    "data/diagrams/clouds.parquet": ((loops, claims), OF_PARQUET),
     "data/diagrams/summaries.parquet": ((claims,), NUMBERS),
     "data/distances.parquet": ((claims,), NUMBERS),
     "data/classify/predictions.parquet": ((claims,), OF_PARQUET | WITH_NUMBERS),

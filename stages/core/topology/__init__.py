@@ -7,6 +7,8 @@ summaries    what a diagram comes to
 distances    between two diagrams
 comparisons  which diagrams are compared
 cost         what diagrams take, and whether the settings allow it
+cycles       the loops of a cloud, each as a ring of its points
+loops        those of a study as rings of images
 divergence   how far two clouds of the same images are apart
 null_models  clouds without structure, and confidence bands
 """

@@ -55,7 +55,7 @@ def persistence_diagrams(
     Raises StudyError for a matrix that is not one of distances: NaN makes one engine answer
     infinite bars, and the other wrong finite ones, both in silence.
     """
-    _require_distances(distances)
+    require_distances(distances)
     if max_dim == 0:
         return [in_order(_components(distances))]
     for threshold in _early_ends(distances) if max_dim == 1 else [np.inf]:
@@ -166,7 +166,8 @@ def _last_birth(distances: np.ndarray) -> float:
     return float(lengths.max(initial=tree))
 
 
-def _require_distances(distances: np.ndarray) -> None:
+def require_distances(distances: np.ndarray) -> None:
+    """Raise StudyError for a matrix that is not one of distances."""
     if distances.ndim != 2 or distances.shape[0] != distances.shape[1] or len(distances) == 0:
         raise StudyError(
             f"distance matrix: shape {distances.shape} is not square; did you mean to pass "
