@@ -5,7 +5,7 @@ dict, and the page says which stage to run; a table of another run is refused.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +79,10 @@ def null_bars(study: Embeddings, file: Path) -> Groups:
     """{class: the longest H1 bar of its null clouds at each level}; None where there is none."""
     rows = _rows(study, file, TABLES["bars"], "claims")
     return {
-        group: [_number(each) for each in of_group.set_index("noise")["longest_null"].reindex(study.levels)]
+        group: [
+            _number(each)
+            for each in of_group.set_index("noise")["longest_null"].reindex(study.levels)
+        ]
         for group, of_group in rows.groupby("class", sort=False)
     }
 

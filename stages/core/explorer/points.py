@@ -116,9 +116,7 @@ def answers(study: Embeddings, file: Path) -> dict | None:
     require_same(about["run"], study.run, file, "the embeddings", "classify")
     known = classifiers_of(table)
     ids, classes = pd.Index(study.images["id"]), pd.Index(study.classes)
-    levels = [
-        table[table["noise"] == level].set_index("id").reindex(ids) for level in study.levels
-    ]
+    levels = [table[table["noise"] == level].set_index("id").reindex(ids) for level in study.levels]
     return {
         "labels": {key: CLASSIFIERS[key].label for key in known},
         "taken": {
