@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from stages.core.artifacts.embeddings import read_embeddings
+from stages.core.artifacts.embeddings import Embeddings, read_embeddings
 from stages.core.explorer.groups import groups_of
 from stages.core.explorer.points import answers, drifts, layouts_of_all, places, write_layouts
 from stages.core.explorer.site import about_images, title_of, write_data, write_page
@@ -71,12 +71,14 @@ def explore(params_file: Path, data: Path, page: Path, methods: tuple[str, ...])
             write_data(folder, "groups", groups)
             write_page(folder, title_of(study))
             size_mb = sum(file.stat().st_size for file in folder.rglob("*.*")) / 1e6
-    for what in missing.values():
+    for what in dict.fromkeys(missing.values()):
         click.echo(f"left out: {what}")
     click.echo(f"{page}/index.html: {title_of(study)}; {size_mb:.0f} MB with what lies beside it")
 
 
-def thumbnails(study, data: Path, page: Path, folder: Path) -> tuple[dict | None, str | None]:
+def thumbnails(
+    study: Embeddings, data: Path, page: Path, folder: Path
+) -> tuple[dict | None, str | None]:
     """How the sheets of thumbnails are laid out, or else why there are none."""
     images = data / "images"
     if why := why_none(study, images):

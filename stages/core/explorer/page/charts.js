@@ -76,11 +76,10 @@ export function accuracy(rows) {
       strokeDash: dash("classifier"),
     },
     layer: [
-      {
-        transform: [{ filter: "isValid(datum.low)" }],
+      ...(rows.some((each) => each.low !== undefined) ? [{
         mark: { type: "rule", opacity: 0.5 },
         encoding: { y: percent("low"), y2: { field: "high" } },
-      },
+      }] : []),
       {
         mark: { type: "line", point: { size: 30 } },
         encoding: {

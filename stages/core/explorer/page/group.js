@@ -5,9 +5,8 @@ import { element, link, quiet, swatch, table } from "elements";
 import { ALL, readGroups } from "study";
 import { imageButton } from "thumbnails";
 
-const RING_PX = 400;
+const RING_PX = { least: 208, most: 420 }; // two of the smallest stand side by side
 const MOST_IN_A_TABLE = 10;
-const NAMES = { own: "loop", null: "longest loop of a null cloud" };
 
 // Show a group; act: {openClass, chooseImage, chooseLoop}, which change the state.
 export async function showGroup(place, study, state, act) {
@@ -133,8 +132,11 @@ function loopsPart(study, state, found, act) {
           "aria-pressed": String(each === chosen),
           onclick: () => act.chooseLoop(key(each)),
         }, each.cloud === "own" ? `no. ${each.rank}` : "null cloud"))),
-      ring(study, state, chosen, act),
-      ...(beside ? [quiet("For comparison, the longest loop of a cloud without structure:"), ring(study, state, beside, act)] : []),
+      element("div", { className: "beside" },
+        ring(study, state, chosen, act),
+        beside && ring(study, state, beside, act)),
+      quiet("A ring goes round the bar's hole by the shortest way. The points of a null cloud, which "
+        + "has no structure, are shown by the images nearest to them."),
     ];
   });
 }
@@ -142,24 +144,27 @@ function loopsPart(study, state, found, act) {
 // The images of a loop in their order around it.
 function ring(study, state, loop, act) {
   const count = loop.ring.length;
-  const side = Math.max(28, Math.min(64, Math.floor((2.6 * RING_PX) / count)));
-  const radius = (RING_PX - side) / 2;
+  const side = Math.max(28, Math.min(48, Math.floor((2.6 * RING_PX.most) / count)));
+  const wanted = (count * (side + 4)) / Math.PI + side + 4;
+  const across = Math.min(RING_PX.most, Math.max(RING_PX.least, wanted));
+  const radius = (across - side - 4) / 2;
   const place = element("div", {
     className: "ring",
     role: "group",
     "aria-label": `Ring of ${count} images`,
-    style: { width: `${RING_PX}px`, height: `${RING_PX}px` },
+    style: { width: `${across}px`, height: `${across}px` },
   });
   loop.ring.forEach((image, i) => {
     const turn = (2 * Math.PI * i) / count - Math.PI / 2;
     const button = imageButton(study, image, state.level, side, state.image, act.chooseImage);
-    button.style.left = `${radius + radius * Math.cos(turn) - 2}px`;
-    button.style.top = `${radius + radius * Math.sin(turn) - 2}px`;
+    button.style.left = `${radius + radius * Math.cos(turn)}px`;
+    button.style.top = `${radius + radius * Math.sin(turn)}px`;
     place.append(button);
   });
   place.append(element("p", {},
-    `${NAMES[loop.cloud]}${loop.cloud === "own" ? ` no. ${loop.rank}` : ""}: ${count} images, birth ${loop.birth.toFixed(3)}, `
-    + `death ${loop.death.toFixed(3)}, persistence ${(loop.death - loop.birth).toFixed(3)}`));
+    element("b", {}, loop.cloud === "own" ? `Loop no. ${loop.rank}` : "Null cloud"), element("br"),
+    `${count} images, bar ${loop.birth.toFixed(3)} to ${loop.death.toFixed(3)}, `
+    + `length ${(loop.death - loop.birth).toFixed(3)}`));
   return place;
 }
 

@@ -96,7 +96,6 @@ class Page {
         out: () => this.hover(NONE),
         choose: (image) => this.set({ image }),
         box: (images) => this.set({ selected: images, tab: "selection" }),
-        pressed: () => this.tip(NONE),
         moved: () => this.names.update(this.scatter, this.state),
       });
     } catch (error) {
@@ -257,7 +256,7 @@ class Page {
   }
 
   sayWhatIsMissing() {
-    const said = Object.values(this.study.missing);
+    const said = [...new Set(Object.values(this.study.missing))];
     if (this.study.levels.length === 1) said.push("The study has no noise level above 0.");
     byId("missing").hidden = !said.length;
     byId("missing").textContent = said.join(" · ");

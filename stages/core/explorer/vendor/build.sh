@@ -8,7 +8,7 @@ cp "$here/package.json" "$here/package-lock.json" "$work"
 cd "$work"
 npm ci --silent --no-fund --no-audit
 node node_modules/esbuild/install.js
-echo 'export { default as createScatterplot } from "regl-scatterplot";' > entry.js
+echo 'export { createRenderer, default as createScatterplot } from "regl-scatterplot";' > entry.js
 node_modules/.bin/esbuild entry.js --bundle --minify --format=iife --target=es2020 \
     --global-name=ReglScatterplot --legal-comments=none \
     --banner:js="/* regl-scatterplot and what it needs; see LICENCES.txt */" \
