@@ -131,7 +131,7 @@ def nearest(study: Embeddings, file: Path) -> Groups:
     """
     rows = _rows(study, file, ANGLES, "angles")
     other = rows.rename(columns={"class_a": "class_b", "class_b": "class_a"})
-    both = pd.concat([rows, other]).sort_values("smallest_deg", kind="stable")
+    both = pd.concat([rows, other]).sort_values(["smallest_deg", "class_b"])
     first = both.groupby(["class_a", "noise"], sort=False).head(NEAREST)
     place = {each: i for i, each in enumerate(study.classes)}
     found: dict[str, list] = {}

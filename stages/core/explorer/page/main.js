@@ -36,7 +36,7 @@ class Page {
       drawOnly: (shown) => this.set({ shown }),
       selectShown: () => this.set({ selected: this.shownImages() || [...study.ids.keys()] }),
       clearSelection: () => this.set({ selected: [] }),
-      zoomToSelection: () => this.scatter.zoomTo(this.state.selected),
+      zoomToSelection: () => this.scatter?.zoomTo(this.state.selected),
     };
     this.sayWhatIsMissing();
     this.makeControls();
@@ -99,7 +99,9 @@ class Page {
         moved: () => this.names.update(this.scatter, this.state),
       });
     } catch (error) {
-      byId("picture").replaceChildren(element("p", { className: "failed" },
+      byId("points").hidden = true;
+      byId("keys").hidden = true;
+      byId("picture").prepend(element("p", { className: "failed" },
         `This browser draws no points (${error.message}): it needs WebGL. The lists work without.`));
       return null;
     }
@@ -207,11 +209,11 @@ class Page {
     byId("colour").onchange = (event) => this.set({ colour: event.target.value });
     byId("by").onchange = (event) => this.set({ by: event.target.value });
     byId("names").onchange = () => this.names.update(this.scatter, this.state);
-    byId("whole").onclick = () => this.scatter.whole();
+    byId("whole").onclick = () => this.scatter?.whole();
     byId("box").onclick = () => {
       const on = byId("box").getAttribute("aria-pressed") !== "true";
       byId("box").setAttribute("aria-pressed", String(on));
-      this.scatter.boxMode(on);
+      this.scatter?.boxMode(on);
     };
     if (!study.answers) {
       byId("by-label").hidden = true;

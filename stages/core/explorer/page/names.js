@@ -13,7 +13,7 @@ export class ClassNames {
 
   // Put each name of a class that is drawn at its midst; of two that overlap the later one is hidden.
   update(scatter, state) {
-    const on = byId("names").checked && !this.moving;
+    const on = scatter && byId("names").checked && !this.moving;
     byId("class-names").hidden = !on;
     if (!on) return;
     this.sizes ??= this.labels.map((each) => [each.offsetWidth, each.offsetHeight]);
