@@ -207,7 +207,7 @@ def test_answers_are_of_test_images_alone(study: Embeddings, tmp_path: Path) -> 
 
 def test_answers_of_another_run_are_refused(study: Embeddings, tmp_path: Path) -> None:
     write_tables(study, tmp_path)
-    with pytest.raises(StudyError, match="of another run .*'dvc repro classify'"):
+    with pytest.raises(StudyError, match=r"of another run .*'dvc repro classify'"):
         points.answers(replace(study, run="another"), tmp_path / "classify/predictions.parquet")
 
 
@@ -263,7 +263,7 @@ def test_what_is_missing_is_said_with_its_stage(study: Embeddings, tmp_path: Pat
 def test_a_table_of_another_run_is_refused(part: str, study: Embeddings, tmp_path: Path) -> None:
     write_tables(study, tmp_path)
     read, file, stage = groups.PARTS[part]
-    with pytest.raises(StudyError, match=f"of another run .*'dvc repro {stage}'"):
+    with pytest.raises(StudyError, match=rf"of another run .*'dvc repro {stage}'"):
         read(replace(study, run="another"), tmp_path / file)
 
 
