@@ -544,7 +544,7 @@ def test_a_box_lists_its_images_and_their_confusions(opened: Tab) -> None:
     opened.drag(tuple(low), tuple(high))
     opened.wait_for("page.state.selected.length > 0")
     assert opened.evaluate("page.state.selected.length") == inside.sum() == 12
-    assert text_of(opened, "#selection-count") == "12 images of 1 classes"
+    assert text_of(opened, "#selection-count") == "12 images of 1 class"
     rows = "[...document.querySelectorAll('#selection table')[0].rows].map((e) => e.innerText)"
     assert opened.evaluate(rows)[1:] == ["banded\tdotted\t4"]
     assert "12 images selected" in text_of(opened, "#status")
@@ -558,7 +558,7 @@ def test_a_class_shows_its_diagrams_distances_and_loop(opened: Tab) -> None:
         "[...document.querySelectorAll('#group .ring')[0].querySelectorAll('button')]"
         ".map((each) => Number(each.dataset.image))"
     ) == [0, 1, 2, 3]
-    assert "4 images, bar 0.250 to 0.750" in text_of(opened, "#group .ring p")
+    assert "4 images, bar 0.250 to 0.750" in text_of(opened, "#group figcaption")
     assert "dotted" in text_of(opened, "#group table")
     opened.click(*opened.middle("#group .ring button[data-image='2']"))
     opened.wait_for("page.state.image === 2")

@@ -5,7 +5,7 @@ import { element, link, quiet, swatch, table } from "elements";
 import { ALL, readGroups } from "study";
 import { imageButton } from "thumbnails";
 
-const RING_PX = { least: 208, most: 420 }; // two of the smallest stand side by side
+const RING_PX = { least: 200, most: 410 }; // two of the smallest stand side by side
 const MOST_IN_A_TABLE = 10;
 
 // Show a group; act: {openClass, chooseImage, chooseLoop}, which change the state.
@@ -161,11 +161,10 @@ function ring(study, state, loop, act) {
     button.style.top = `${radius + radius * Math.sin(turn)}px`;
     place.append(button);
   });
-  place.append(element("p", {},
+  return element("figure", {}, place, element("figcaption", {},
     element("b", {}, loop.cloud === "own" ? `Loop no. ${loop.rank}` : "Null cloud"), element("br"),
     `${count} images, bar ${loop.birth.toFixed(3)} to ${loop.death.toFixed(3)}, `
     + `length ${(loop.death - loop.birth).toFixed(3)}`));
-  return place;
 }
 
 const AT_FIRST = 16;

@@ -18,7 +18,7 @@ export function showSelection(place, study, state, act) {
     counts.set(own, (counts.get(own) || 0) + 1);
   }
   const most = [...counts].sort((a, b) => b[1] - a[1]);
-  const heading = `${images.length.toLocaleString("en")} images of ${most.length} classes`;
+  const heading = `${images.length.toLocaleString("en")} images of ${most.length} ${most.length === 1 ? "class" : "classes"}`;
   place.replaceChildren(
     element("h2", { id: "selection-count" }, heading),
     element("div", { className: "buttons" },
