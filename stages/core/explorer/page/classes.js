@@ -11,8 +11,14 @@ export class ClassList {
     this.study = study;
     this.act = act;
     const all = this.row("all classes", null, null, () => act.openClass(ALL));
-    this.rows = study.classes.map((name, i) => this.row(
-      name, study.class_colours[i], (event) => act.draw(i, event.target.checked), () => act.openClass(i)));
+    this.rows = study.classes.map((name, i) =>
+      this.row(
+        name,
+        study.class_colours[i],
+        (event) => act.draw(i, event.target.checked),
+        () => act.openClass(i),
+      ),
+    );
     this.all = all;
     byId("class-list").append(all, ...this.rows);
     byId("search").addEventListener("input", () => this.search());
@@ -25,8 +31,19 @@ export class ClassList {
   }
 
   row(name, colour, onCheck, onOpen) {
-    const box = onCheck && element("input", { type: "checkbox", checked: true, onchange: onCheck, "aria-label": `Draw ${name}` });
-    const open = element("button", { type: "button", className: "plain", title: name, onclick: onOpen }, name);
+    const box =
+      onCheck &&
+      element("input", {
+        type: "checkbox",
+        checked: true,
+        onchange: onCheck,
+        "aria-label": `Draw ${name}`,
+      });
+    const open = element(
+      "button",
+      { type: "button", className: "plain", title: name, onclick: onOpen },
+      name,
+    );
     return element("li", {}, box, colour && swatch(colour), open);
   }
 
@@ -35,18 +52,31 @@ export class ClassList {
   }
 
   found() {
-    return this.study.classes.map((_, i) => i)
+    return this.study.classes
+      .map((_, i) => i)
       .filter((i) => this.study.classes[i].toLowerCase().includes(this.query));
   }
 
   search() {
     const found = new Set(this.found());
     this.all.hidden = this.query !== "";
-    this.rows.forEach((row, i) => { row.hidden = !found.has(i); });
+    this.rows.forEach((row, i) => {
+      row.hidden = !found.has(i);
+    });
     const images = this.foundImages();
-    byId("found-images").replaceChildren(...images.map((image) => element("li", {},
-      element("button", { type: "button", className: "plain", onclick: () => this.act.chooseImage(image) },
-        this.study.ids[image]))));
+    byId("found-images").replaceChildren(
+      ...images.map((image) =>
+        element(
+          "li",
+          {},
+          element(
+            "button",
+            { type: "button", className: "plain", onclick: () => this.act.chooseImage(image) },
+            this.study.ids[image],
+          ),
+        ),
+      ),
+    );
   }
 
   // Images by their names; where classes were found too, their images are listed under them.
@@ -70,7 +100,8 @@ export class ClassList {
   // Show which classes are drawn, and which one is open.
   update(state) {
     const shown = state.shown && new Set(state.shown);
-    const mark = (row, open) => row.querySelector(".plain").setAttribute("aria-current", String(open));
+    const mark = (row, open) =>
+      row.querySelector(".plain").setAttribute("aria-current", String(open));
     this.rows.forEach((row, i) => {
       row.querySelector("input").checked = !shown || shown.has(i);
       mark(row, state.group === i);

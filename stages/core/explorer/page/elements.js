@@ -18,7 +18,11 @@ export function byId(id) {
 
 // A small round of a class's colour; its name always stands beside it.
 export function swatch(colour) {
-  return element("span", { className: "swatch", style: { background: colour }, "aria-hidden": "true" });
+  return element("span", {
+    className: "swatch",
+    style: { background: colour },
+    "aria-hidden": "true",
+  });
 }
 
 // A table: head [text or {number: text}], rows of cells, each a text, a number or an element.
@@ -29,10 +33,22 @@ export function table(caption, head, rows) {
     if (scope) made.scope = scope;
     return made;
   };
-  return element("table", { "aria-label": caption },
+  return element(
+    "table",
+    { "aria-label": caption },
     element("thead", {}, element("tr", {}, ...head.map((each) => cell("th", each, "col")))),
-    element("tbody", {}, ...rows.map((row) => element("tr", {},
-      ...row.map((each, i) => (i ? cell("td", each) : cell("th", each, "row")))))));
+    element(
+      "tbody",
+      {},
+      ...rows.map((row) =>
+        element(
+          "tr",
+          {},
+          ...row.map((each, i) => (i ? cell("td", each) : cell("th", each, "row"))),
+        ),
+      ),
+    ),
+  );
 }
 
 export function link(text, onClick) {

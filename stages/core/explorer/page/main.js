@@ -81,8 +81,13 @@ class Page {
     if (state.selected !== before.selected) said.push(`${state.selected.length} images selected.`);
     if (state.image !== before.image && state.image !== NONE) {
       const answer = state.by ? study.answer(state.by, state.level, state.image) : "none";
-      const taken = answer === "none" ? "" : `, taken for ${study.classes[study.taken(state.by, state.level, state.image)]}`;
-      said.push(`${study.ids[state.image]}: ${study.classes[study.class_of[state.image]]}${taken}.`);
+      const taken =
+        answer === "none"
+          ? ""
+          : `, taken for ${study.classes[study.taken(state.by, state.level, state.image)]}`;
+      said.push(
+        `${study.ids[state.image]}: ${study.classes[study.class_of[state.image]]}${taken}.`,
+      );
     }
     if (said.length) byId("status").textContent = said.join(" ");
   }
@@ -101,8 +106,13 @@ class Page {
     } catch (error) {
       byId("points").hidden = true;
       byId("keys").hidden = true;
-      byId("picture").prepend(element("p", { className: "failed" },
-        `This browser draws no points (${error.message}): it needs WebGL. The lists work without.`));
+      byId("picture").prepend(
+        element(
+          "p",
+          { className: "failed" },
+          `This browser draws no points (${error.message}): it needs WebGL. The lists work without.`,
+        ),
+      );
       return null;
     }
   }
@@ -128,8 +138,12 @@ class Page {
   places(places, state) {
     const key = `${state.method} ${state.level}`;
     this.scaled ??= {};
-    this.scaled[key] ??= Object.fromEntries(["x", "y"].map((axis) => [
-      axis, Float32Array.from(places[axis][state.level], (each) => (INNER * each) / this.study.steps)]));
+    this.scaled[key] ??= Object.fromEntries(
+      ["x", "y"].map((axis) => [
+        axis,
+        Float32Array.from(places[axis][state.level], (each) => (INNER * each) / this.study.steps),
+      ]),
+    );
     return this.scaled[key];
   }
 
@@ -148,7 +162,8 @@ class Page {
     if (state.colour === "drift") {
       const colours = study.drift_colours;
       const most = this.mostDrift();
-      const place = (value) => Math.min(colours.length - 1, Math.floor((value / most) * colours.length));
+      const place = (value) =>
+        Math.min(colours.length - 1, Math.floor((value / most) * colours.length));
       return { colours, colour: study.drift[state.level].map(place), order: null };
     }
     return { colours: study.class_colours, colour: study.class_of, order: null };
@@ -156,7 +171,10 @@ class Page {
 
   // Over all levels, so that a colour means the same at each.
   mostDrift() {
-    this.most ??= Math.max(1e-9, ...this.study.drift.map((level) => level.reduce((a, b) => Math.max(a, b), 0)));
+    this.most ??= Math.max(
+      1e-9,
+      ...this.study.drift.map((level) => level.reduce((a, b) => Math.max(a, b), 0)),
+    );
     return this.most;
   }
 
@@ -170,7 +188,9 @@ class Page {
     const shown = new Set(this.state.shown || this.study.classes.keys());
     if (on) shown.add(group);
     else shown.delete(group);
-    this.set({ shown: shown.size === this.study.classes.length ? null : [...shown].sort((a, b) => a - b) });
+    this.set({
+      shown: shown.size === this.study.classes.length ? null : [...shown].sort((a, b) => a - b),
+    });
   }
 
   mark() {
@@ -201,11 +221,22 @@ class Page {
 
   makeControls() {
     const { study } = this;
-    radios("methods", study.methods.map((each) => [each, study.places[each].label]), (method) => this.set({ method }));
-    radios("levels", study.levels.map((each, i) => [String(i), each]), (level) => this.set({ level: Number(level) }));
+    radios(
+      "methods",
+      study.methods.map((each) => [each, study.places[each].label]),
+      (method) => this.set({ method }),
+    );
+    radios(
+      "levels",
+      study.levels.map((each, i) => [String(i), each]),
+      (level) => this.set({ level: Number(level) }),
+    );
     byId("levels").title = study.noise;
-    byId("by").append(...study.classifiers.map((each) =>
-      element("option", { value: each }, study.answers.labels[each])));
+    byId("by").append(
+      ...study.classifiers.map((each) =>
+        element("option", { value: each }, study.answers.labels[each]),
+      ),
+    );
     byId("colour").onchange = (event) => this.set({ colour: event.target.value });
     byId("by").onchange = (event) => this.set({ by: event.target.value });
     byId("names").onchange = () => this.names.update(this.scatter, this.state);
@@ -238,21 +269,37 @@ class Page {
     byId("colour").value = state.colour;
     byId("by").value = state.by;
     byId("legend").replaceChildren(...this.legend());
-    byId("points").setAttribute("aria-label",
-      `A point for each of ${study.count.toLocaleString("en")} images, laid out by `
-      + `${study.places[state.method].label} at noise level ${study.levels[state.level]}`);
+    byId("points").setAttribute(
+      "aria-label",
+      `A point for each of ${study.count.toLocaleString("en")} images, laid out by ` +
+        `${study.places[state.method].label} at noise level ${study.levels[state.level]}`,
+    );
   }
 
   legend() {
     const { study, state } = this;
     const key = (colour, text) => element("span", { className: "key" }, swatch(colour), text);
     if (state.colour === "answer") {
-      return [key(study.right, "right"), key(study.wrong, "wrong"), key(study.no_answer, "no test image")];
+      return [
+        key(study.right, "right"),
+        key(study.wrong, "wrong"),
+        key(study.no_answer, "no test image"),
+      ];
     }
     if (state.colour === "drift") {
-      const ramp = element("span", { className: "ramp",
-        style: { background: `linear-gradient(to right, ${study.drift_colours.join(", ")})` } });
-      return [element("span", { className: "key" }, "0", ramp, `${this.mostDrift().toFixed(2)} (1 - cosine)`)];
+      const ramp = element("span", {
+        className: "ramp",
+        style: { background: `linear-gradient(to right, ${study.drift_colours.join(", ")})` },
+      });
+      return [
+        element(
+          "span",
+          { className: "key" },
+          "0",
+          ramp,
+          `${this.mostDrift().toFixed(2)} (1 - cosine)`,
+        ),
+      ];
     }
     return [];
   }
@@ -267,8 +314,16 @@ class Page {
 
 // Radio buttons of [value, text], which the arrow keys switch.
 function radios(id, choices, onChoice) {
-  byId(id).append(...choices.map(([value, text]) => element("label", {},
-    element("input", { type: "radio", name: id, value, onchange: () => onChoice(value) }), text)));
+  byId(id).append(
+    ...choices.map(([value, text]) =>
+      element(
+        "label",
+        {},
+        element("input", { type: "radio", name: id, value, onchange: () => onChoice(value) }),
+        text,
+      ),
+    ),
+  );
 }
 
 function check(id, value) {

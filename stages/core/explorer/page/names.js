@@ -6,7 +6,9 @@ import { NONE } from "study";
 export class ClassNames {
   constructor(study) {
     this.study = study;
-    this.labels = study.classes.map((name, i) => element("span", { style: { color: study.class_colours[i] } }, name));
+    this.labels = study.classes.map((name, i) =>
+      element("span", { style: { color: study.class_colours[i] } }, name),
+    );
     this.sizes = null;
     byId("class-names").append(...this.labels);
   }
@@ -24,7 +26,8 @@ export class ClassNames {
       const drawn = !state.shown || state.shown.includes(i);
       const place = drawn && midst[i] !== NONE ? scatter.place(midst[i]) : null;
       const [width, height] = this.sizes[i];
-      const inside = place && place[0] >= 0 && place[0] <= wide && place[1] >= 0 && place[1] <= high;
+      const inside =
+        place && place[0] >= 0 && place[0] <= wide && place[1] >= 0 && place[1] <= high;
       const left = inside && Math.min(Math.max(place[0] - width / 2, 0), wide - width);
       const box = inside && [left, place[1] - height / 2, width, height];
       label.hidden = !box || taken.some((other) => overlap(box, other));

@@ -38,15 +38,30 @@ export class Scatter {
     this.boxed = false;
     this.drawing = Promise.resolve();
     this.held = false; // whether a button of the mouse is: then the picture moves, or a box grows
-    this.plot.subscribe("pointover", (image) => { if (!this.held) over(image); });
-    this.plot.subscribe("pointout", () => { if (!this.held) out(); });
-    this.plot.subscribe("lassoStart", () => { this.boxed = true; });
-    this.plot.subscribe("lassoEnd", () => setTimeout(() => { this.boxed = false; }));
+    this.plot.subscribe("pointover", (image) => {
+      if (!this.held) over(image);
+    });
+    this.plot.subscribe("pointout", () => {
+      if (!this.held) out();
+    });
+    this.plot.subscribe("lassoStart", () => {
+      this.boxed = true;
+    });
+    this.plot.subscribe("lassoEnd", () =>
+      setTimeout(() => {
+        this.boxed = false;
+      }),
+    );
     this.plot.subscribe("select", ({ points }) => (this.boxed ? box(points) : choose(points[0])));
     this.plot.subscribe("view", moved);
     new ResizeObserver(() => this.resize()).observe(canvas.parentElement);
-    canvas.addEventListener("mousedown", () => { this.held = true; out(); });
-    addEventListener("mouseup", () => { this.held = false; });
+    canvas.addEventListener("mousedown", () => {
+      this.held = true;
+      out();
+    });
+    addEventListener("mouseup", () => {
+      this.held = false;
+    });
     canvas.addEventListener("keydown", (event) => this.key(event));
   }
 
@@ -96,7 +111,9 @@ export class Scatter {
 
   zoomTo(images) {
     return this.plot.zoomToPoints(images, {
-      padding: 0.4, transition: !calm(), transitionDuration: DURATION_MS,
+      padding: 0.4,
+      transition: !calm(),
+      transitionDuration: DURATION_MS,
     });
   }
 
@@ -112,12 +129,14 @@ export class Scatter {
   key(event) {
     const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
     const zooms = { "+": 0.8, "=": 0.8, "-": 1.25 };
-    const { target: [x, y], distance } = this.plot.get("camera");
+    const {
+      target: [x, y],
+      distance,
+    } = this.plot.get("camera");
     const step = 0.2 * distance;
     const [right, up] = moves[event.key] || [0, 0];
     if (!moves[event.key] && !zooms[event.key]) return;
     event.preventDefault();
-    this.plot.zoomToLocation(
-      [x + right * step, y + up * step], distance * (zooms[event.key] || 1));
+    this.plot.zoomToLocation([x + right * step, y + up * step], distance * (zooms[event.key] || 1));
   }
 }

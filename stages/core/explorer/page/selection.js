@@ -7,9 +7,19 @@ export function showSelection(place, study, state, act) {
   const images = state.selected;
   if (!images.length) {
     place.replaceChildren(
-      quiet("Drag with Shift held down, or press 'Select a box' and drag, to list the images in a box."),
-      element("div", { className: "buttons" },
-        element("button", { type: "button", onclick: act.selectShown }, "Select all images that are drawn")));
+      quiet(
+        "Drag with Shift held down, or press 'Select a box' and drag, to list the images in a box.",
+      ),
+      element(
+        "div",
+        { className: "buttons" },
+        element(
+          "button",
+          { type: "button", onclick: act.selectShown },
+          "Select all images that are drawn",
+        ),
+      ),
+    );
     return;
   }
   const counts = new Map();
@@ -21,14 +31,22 @@ export function showSelection(place, study, state, act) {
   const heading = `${images.length.toLocaleString("en")} images of ${most.length} ${most.length === 1 ? "class" : "classes"}`;
   place.replaceChildren(
     element("h2", { id: "selection-count" }, heading),
-    element("div", { className: "buttons" },
+    element(
+      "div",
+      { className: "buttons" },
       element("button", { type: "button", onclick: act.clearSelection }, "Clear"),
-      element("button", { type: "button", onclick: act.zoomToSelection }, "Zoom to it")),
+      element("button", { type: "button", onclick: act.zoomToSelection }, "Zoom to it"),
+    ),
     ...confusions(study, state, images, act),
     element("h3", {}, "Classes"),
-    table("Classes in the selection", ["class", { number: "images" }],
+    table(
+      "Classes in the selection",
+      ["class", { number: "images" }],
       most.map(([own, count]) => [
-        element("span", {}, swatch(study.class_colours[own]), ` ${study.classes[own]}`), count])),
+        element("span", {}, swatch(study.class_colours[own]), ` ${study.classes[own]}`),
+        count,
+      ]),
+    ),
     element("h3", {}, `Images (noise ${study.levels[state.level]})`),
     imageList(study, state, images, act.chooseImage),
   );

@@ -24,7 +24,9 @@ export function firstState(study) {
 export function toHash(state, study) {
   const first = firstState(study);
   const fields = new URLSearchParams();
-  const put = (key, value, usual) => { if (value !== usual) fields.set(key, value); };
+  const put = (key, value, usual) => {
+    if (value !== usual) fields.set(key, value);
+  };
   put("layout", state.method, first.method);
   put("level", study.levels[state.level], study.levels[0]);
   put("colour", state.colour, first.colour);
@@ -40,7 +42,8 @@ export function toHash(state, study) {
 export function fromHash(hash, study) {
   const fields = new URLSearchParams(hash.replace(/^#/, ""));
   const state = firstState(study);
-  const known = (key, choices, usual) => (choices.includes(fields.get(key)) ? fields.get(key) : usual);
+  const known = (key, choices, usual) =>
+    choices.includes(fields.get(key)) ? fields.get(key) : usual;
   const group = study.classes.indexOf(fields.get("class"));
   const shown = (fields.get("shown") || "").split("|").map((each) => study.classes.indexOf(each));
   const { tab, selected, ...chosen } = {

@@ -56,8 +56,9 @@ export class Study {
 
   // [{taken, count}] of the other classes' images that were taken for a class, most first.
   takenFor(group, by, level) {
-    const images = [...this.ids.keys()].filter((each) => this.class_of[each] !== group
-      && this.taken(by, level, each) === group);
+    const images = [...this.ids.keys()].filter(
+      (each) => this.class_of[each] !== group && this.taken(by, level, each) === group,
+    );
     return this.confusions(images, by, level);
   }
 
@@ -83,13 +84,16 @@ function largest(places) {
 const scripts = new Map();
 export function script(file) {
   if (!scripts.has(file)) {
-    scripts.set(file, new Promise((resolve, reject) => {
-      const element = document.createElement("script");
-      element.src = file;
-      element.onload = resolve;
-      element.onerror = () => reject(new Error(`${file} is not beside the page`));
-      document.head.append(element);
-    }));
+    scripts.set(
+      file,
+      new Promise((resolve, reject) => {
+        const element = document.createElement("script");
+        element.src = file;
+        element.onload = resolve;
+        element.onerror = () => reject(new Error(`${file} is not beside the page`));
+        document.head.append(element);
+      }),
+    );
   }
   return scripts.get(file);
 }

@@ -26,13 +26,17 @@ export function thumbnail(study, image, level, side) {
 // A button that chooses an image: its thumbnail, or its name where there is none.
 export function imageButton(study, image, level, side, current, onClick) {
   const picture = thumbnail(study, image, level, side);
-  const made = element("button", {
-    type: "button",
-    className: picture ? "" : "text",
-    title: study.ids[image],
-    onclick: () => onClick(image),
-    "aria-current": String(image === current),
-  }, picture || study.ids[image]);
+  const made = element(
+    "button",
+    {
+      type: "button",
+      className: picture ? "" : "text",
+      title: study.ids[image],
+      onclick: () => onClick(image),
+      "aria-current": String(image === current),
+    },
+    picture || study.ids[image],
+  );
   made.dataset.image = image;
   return made;
 }
