@@ -3,7 +3,8 @@
 A sheet holds ROWS x ROWS images in the order of the embeddings, row by row; a file holds one sheet
 at one level. The pictures are those that `embed` encoded: prepared for the model, with the noise
 of draw 0. They are cut to [0, 1], which the model's input need not be, and where it is larger than
-a thumbnail they are scaled down, which averages some of the noise away.
+a thumbnail they are scaled down, which averages some of the noise away. JPEG halves the resolution
+of their colours.
 """
 
 import shutil
