@@ -39,7 +39,7 @@ LAYOUTS = "layouts.parquet"
     type=click.Choice(list(METHODS)),
     multiple=True,
     default=list(METHODS),
-    help="By which images are laid out; may be repeated. Of 50,000 images t-SNE takes an hour.",
+    help="By which images are laid out; may be repeated. t-SNE takes the longest.",
 )
 def explore(params_file: Path, data: Path, page: Path, methods: tuple[str, ...]) -> None:
     """Write a page on which to look at a finished study."""
