@@ -2,7 +2,8 @@
 
 import textwrap
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,30 @@ LETTER_WIDTH = 0.56  # of the font size, on average
 # Okabe and Ito (2008), told apart with any colour vision; black last, for reference lines.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+# Of the classes: how many there are before they repeat, and where the search for them begins.
+MOST_CLASS_COLOURS = 64
+FIRST_CLASS_COLOURS = ("#0072B2", "#D55E00", "#009E73")
+# The least contrast of graphics that WCAG 2.2 (1.4.11) asks for; pale yellow and lime have less.
+LEAST_CONTRAST = 3.0
+MOST_CONTRAST = 10.0  # nearly black is for lines of reference
+# What is seen of linear RGB with all cones, without those of red and without those of green
+# (Machado, Oliveira and Fernandes 2009, severity 1).
+VISIONS = np.array(
+    [
+        [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ],
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ],
+    ]
+)
 
 # Fonts of other scripts, as systems and office programs install them. Colour emoji fonts, which
 # hold pictures instead of outlines, cannot be drawn.
@@ -109,6 +134,71 @@ def level_colours(levels: list[float]) -> dict[float, tuple]:
     """{noise level: colour}, from dark (clean) to light, ordered for any colour vision."""
     positions = np.linspace(0.0, 0.85, len(levels))
     return {level: plt.get_cmap("viridis")(x) for level, x in zip(levels, positions, strict=True)}
+
+
+def class_colours(classes: Sequence[str]) -> dict[str, str]:
+    """{class: '#rrggbb'}: the colour of each class, the same in every picture and page.
+
+    classes: all of the study, in their order, whichever of them a picture shows. Beyond
+    MOST_CLASS_COLOURS classes colours repeat.
+    """
+    palette = _palette()
+    return {name: palette[i % len(palette)] for i, name in enumerate(classes)}
+
+
+@cache
+def _palette() -> tuple[str, ...]:
+    """Colours on white, each as far as can be from those before it, with any colour vision.
+
+    Of a grid of colours that hold on white and are no grey, which stands for what has no colour.
+    The distance of two is that in OKLab (Ottosson 2020), in the vision of VISIONS that tells them
+    least apart.
+    """
+    steps = np.arange(0, 256, 15)  # 18 values a channel, both ends included
+    grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
+    first = [[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in FIRST_CLASS_COLOURS]
+    lab, contrast = _oklab(grid), contrast_with_white(grid)
+    fit = (contrast >= LEAST_CONTRAST) & (contrast <= MOST_CONTRAST)
+    fit &= np.hypot(lab[0, :, 1], lab[0, :, 2]) >= 0.05
+    colours = np.concatenate([first, grid[fit]])
+    lab = _oklab(colours)  # (visions, colours, 3)
+    chosen: list[int] = []
+    nearest = np.full(len(colours), np.inf)
+    while len(chosen) < MOST_CLASS_COLOURS:
+        chosen.append(len(chosen) if len(chosen) < len(first) else int(nearest.argmax()))
+        gaps = np.linalg.norm(lab - lab[:, chosen[-1:]], axis=2).min(axis=0)
+        nearest = np.minimum(nearest, gaps)
+    return tuple("#{:02X}{:02X}{:02X}".format(*colours[i]) for i in chosen)
+
+
+def contrast_with_white(colours: np.ndarray) -> np.ndarray:
+    """(n, 3) sRGB values, 0 to 255 -> (n,) contrast ratio of WCAG 2.2, 1 to 21."""
+    return 1.05 / (_linear(colours) @ (0.2126, 0.7152, 0.0722) + 0.05)
+
+
+def _oklab(colours: np.ndarray) -> np.ndarray:
+    """(n, 3) sRGB values, 0 to 255 -> (visions, n, 3) OKLab, as each of VISIONS sees them."""
+    seen = np.clip(_linear(colours) @ VISIONS.transpose(0, 2, 1), 0, 1)
+    cones = seen @ np.array(
+        [
+            [0.4122214708, 0.2119034982, 0.0883024619],
+            [0.5363325363, 0.6806995451, 0.2817188376],
+            [0.0514459929, 0.1073969566, 0.6299787005],
+        ]
+    )
+    return np.cbrt(cones) @ np.array(
+        [
+            [0.2104542553, 1.9779984951, 0.0259040371],
+            [0.7936177850, -2.4285922050, 0.7827717662],
+            [-0.0040720468, 0.4505937099, -0.8086757660],
+        ]
+    )
+
+
+def _linear(colours: np.ndarray) -> np.ndarray:
+    """sRGB values, 0 to 255 -> linear RGB in [0, 1]."""
+    values = np.asarray(colours) / 255
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
 
 
 def short_name(name: str, width: int = 24) -> str:
