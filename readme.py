@@ -1,15 +1,16 @@
-"""Write the tables of results in README.md from what the study found.
+"""Write the results in README.md and docs/claims.md from what the study found.
 
-    python -m readme                        the tables, from the results that git holds
+    python -m readme                          from the results that git holds
     python -m readme --record clip-features   keeps the results of the workspace first
 
-A table stands between two comments, of which the first says what it holds and of which studies:
+A result stands between two comments, of which the first says what it is and of which studies:
 
     <!-- verdicts of default, claims 1 to 4 -->
     <!-- end -->
 
-`default` is the study of the workspace; any other study is a folder of docs/results, in which
---record keeps the tables and numbers that a run has left in the workspace.
+`default` is the study that git holds; of it --record keeps the pictures alone. Any other study is a
+folder of docs/results, in which --record keeps tables, numbers and pictures that a run has left in
+the workspace.
 """
 
 import math
@@ -27,13 +28,43 @@ from stages.core.runtime.command import refusing
 from stages.core.runtime.errors import StudyError, quoted
 from stages.core.runtime.files import read_json, whole_file
 
-README = Path("README.md")
+PAGES = README, CLAIMS_PAGE = Path("README.md"), Path("docs/claims.md")
 RESULTS = Path("docs/results")
 CLAIMS = Path("plots/claims/claims.csv")
 ACCURACY = Path("plots/classify/accuracy.csv")
 ENCODER = Path("data/embeddings/encoder.json")
+PICTURES = (
+    Path("plots/drawn/claims/correlations.png"),
+    Path("plots/drawn/claims/closest_pairs.png"),
+)
 DEFAULT = "default"
 COMPARED = ("probe", "prototype")  # classifiers that need no text
+SUBJECTS = {
+    1: "polka-dotted lies with dotted in t-SNE, UMAP and the space itself",
+    2: "named pairs are among the closest by subspace angle; many angles are 0",
+    3: "one component persists at every level, at a steady scale",
+    4: "no class has a loop that persists",
+    5: "under noise loops clump together and die sooner",
+    6: "distances of clean and noisy diagrams grow with noise",
+    7: "accuracy falls from every noise level to the next",
+    8: "topological change follows the loss of accuracy; and adds to plain measures",
+}
+TITLES = {
+    DEFAULT: "generated textures, texture-clip",
+    "clip-features": "DTD, CLIP's features, no noise",
+    "texture-clip": "photographs, texture-clip",
+    "lite0": "photographs, EfficientNet-Lite0",
+}
+FOLLOWS = {
+    "holds": "Topological change follows the loss of accuracy across classes",
+    "fails": "Topological change does not follow the loss of accuracy across classes",
+    "undecided": "Whether topological change follows the loss of accuracy is undecided",
+}
+ADDS = {
+    "holds": "It adds something",
+    "fails": "It adds nothing",
+    "undecided": "Whether it adds anything is undecided",
+}
 TABLE = re.compile(
     r"^<!-- (?P<table>\w+) of (?P<studies>[\w, -]+?)"
     r"(?:, claims (?P<first>\d) to (?P<last>\d))? -->\n.*?^<!-- end -->\n",
@@ -44,15 +75,15 @@ TABLE = re.compile(
 @click.command()
 @click.option("--record", metavar="NAME", help="Keep the workspace's results under this name.")
 def readme(record: str | None) -> None:
-    """Write the tables of results in README.md."""
+    """Write the results in README.md and docs/claims.md."""
     with refusing("readme"):
         if record is not None:
             keep(record)
-        text = README.read_text(encoding="utf-8")
-        written = with_tables(text)
-        with whole_file(README) as unfinished:
-            unfinished.write_text(written, encoding="utf-8")
-        click.echo(f"{README}: {len(TABLE.findall(text))} tables of results")
+        written = {page: with_tables(page.read_text(encoding="utf-8")) for page in PAGES}
+        for page, text in written.items():
+            with whole_file(page) as unfinished:
+                unfinished.write_text(text, encoding="utf-8")
+            click.echo(f"{page}: {len(TABLE.findall(text))} results")
 
 
 def keep(name: str) -> None:
@@ -60,14 +91,13 @@ def keep(name: str) -> None:
 
     Raises StudyError for a name that no table could give.
     """
-    if name == DEFAULT or not re.fullmatch(r"[\w-]+", name):
+    if not re.fullmatch(r"[\w-]+", name):
         raise StudyError(
-            f"--record: {quoted(name)} is no name for a study; take letters, digits and hyphens, "
-            f"and not {DEFAULT!r}, which is the workspace itself"
+            f"--record: {quoted(name)} is no name for a study; take letters, digits and hyphens"
         )
     folder = RESULTS / name
     folder.mkdir(parents=True, exist_ok=True)
-    for file in (CLAIMS, ACCURACY, ENCODER):
+    for file in PICTURES if name == DEFAULT else (*PICTURES, CLAIMS, ACCURACY, ENCODER):
         shutil.copyfile(file, folder / file.name)
 
 
@@ -80,7 +110,7 @@ def with_tables(text: str) -> str:
     def written(found: re.Match) -> str:
         first_line = found[0].partition("\n")[0]
         if found["table"] not in TABLES:
-            raise StudyError(f"{README}: {first_line} is no table; there are {', '.join(TABLES)}")
+            raise StudyError(f"{first_line} is no result; there are {', '.join(TABLES)}")
         studies = [Study(name) for name in found["studies"].split(", ")]
         lines = TABLES[found["table"]](studies, int(found["first"] or 1), int(found["last"] or 99))
         return "\n".join([first_line, "", *lines, "", "<!-- end -->\n"])
@@ -107,6 +137,10 @@ class Study:
         """The contents of encoder.json."""
         return read_json(self._file(ENCODER), "embed")
 
+    def about(self) -> str:
+        """What encoded what, for the head of a column."""
+        return TITLES[self.name]
+
     def _file(self, file: Path) -> Path:
         file = file if self.name == DEFAULT else RESULTS / self.name / file.name
         if not file.exists():
@@ -116,7 +150,37 @@ class Study:
         return file
 
 
-# The tables: of some studies, and of the claims from a first one to a last one
+# The results: of some studies, and of the claims from a first one to a last one
+
+
+def answer(studies: list[Study], first: int, last: int) -> list[str]:
+    """The verdicts on the study's question for the first classifier, in two sentences."""
+    (study,) = studies
+    claims = study.claims().query("number == 8 and verdict != 'not applicable'")
+    follows, adds = (
+        claims[claims["claim"].str.startswith(f"topology_{what}_")].iloc[0]
+        for what in ("follows", "adds")
+    )
+    measured = "Spearman's rho {0.effect:.2f} ({0.low:.2f} to {0.high:.2f}), p {0.p_value:.2g}"
+    return [
+        f"**{FOLLOWS[follows['verdict']]}**: {measured.format(follows)} after correction for all",
+        f"tests, over {follows['units']}. **{ADDS[adds['verdict']]}** beyond what plain measures",
+        "of the same embeddings (mean displacement, spread, margin, CKA) explain:",
+        f"{measured.format(adds)}.",
+    ]
+
+
+def overview(studies: list[Study], first: int, last: int) -> list[str]:
+    """A row for each numbered claim, a column for each study: how many statements end how."""
+    rows = []
+    for number, subject in SUBJECTS.items():
+        cells = []
+        for study in studies:
+            of_number = study.claims().query("number == @number")["verdict"]
+            counts = ((verdict, int((of_number == verdict).sum())) for verdict in VERDICTS)
+            cells.append(", ".join(f"{count} {verdict}" for verdict, count in counts if count))
+        rows.append([str(number), subject, *cells])
+    return table(["", "are these so?", *(study.about() for study in studies)], rows)
 
 
 def verdicts(studies: list[Study], first: int, last: int) -> list[str]:
@@ -168,7 +232,13 @@ def table(header: list[str], rows: list[list[str]]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]
 
 
-TABLES = {"verdicts": verdicts, "accuracy": accuracy, "models": models}
+TABLES = {
+    "answer": answer,
+    "overview": overview,
+    "verdicts": verdicts,
+    "accuracy": accuracy,
+    "models": models,
+}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,71 @@
+"""The picture of claim 8, the study's question, from the table `correlations` of claims."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages.core.claims.finding import SIGNIFICANCE
+from stages.core.claims.question import name_of
+from stages.core.evaluation.classification import CLASSIFIERS
+from stages.core.evaluation.statistics import percent
+from stages.core.figures.levels import level_name
+from stages.core.figures.style import COLOURS, MARKERS, homology_group, new_figure, wrapped
+
+PANELS = {False: "alone", True: "with the plain measures controlled for"}
+WIDTH = 10.5
+
+
+def correlations(table: pd.DataFrame, confidence: str) -> Figure:
+    """Each topological measure's rank correlation with the loss of accuracy, at each level.
+
+    Of the first classifier that there is: zero-shot, where the encoder reads text.
+    """
+    key = next(each for each in CLASSIFIERS if each in set(table["classifier"]))
+    table = table[table["topological"] & (table["classifier"] == key)]
+    measures = list(dict.fromkeys(table.sort_values("measure")["measure"]))
+    figure, grid = new_figure(WIDTH, 2.3 + 0.5 * len(measures), 1, len(PANELS), sharey=True)
+    for axes, (controlled, title) in zip(grid, PANELS.items(), strict=True):
+        _draw(axes, table[table["controlled"] == controlled], measures)
+        axes.set(title=title, xlabel="Spearman's rho over classes")
+        axes.set(xlim=(-1, 1), xticks=np.linspace(-1, 1, 5))
+    grid[0].set_yticks(range(len(measures)), [_label(each) for each in measures])
+    grid[0].set_ylim(len(measures) - 0.5, -0.5)
+    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    title = (
+        f"Claim 8. Does topological change follow the loss of {CLASSIFIERS[key].label} accuracy? "
+        f"{table['classes'].max()} classes; bar: {confidence} interval; filled: p at most "
+        f"{percent(SIGNIFICANCE)} after correction for all tests (Holm)"
+    )
+    figure.suptitle(wrapped(title, WIDTH, 11), fontsize=11)
+    return figure
+
+
+def _draw(axes: Axes, table: pd.DataFrame, measures: list[str]) -> None:
+    levels = sorted(table["noise"].unique())
+    offsets = np.linspace(-0.25, 0.25, len(levels)) if len(levels) > 1 else [0.0]
+    for i, (level, offset) in enumerate(zip(levels, offsets, strict=True)):
+        rows = table[table["noise"] == level].set_index("measure").reindex(measures)
+        places = np.arange(len(measures)) + offset
+        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
+        axes.hlines(places, rows["low"], rows["high"], color=colour, linewidth=1.5)
+        significant = (rows["p_holm"] <= SIGNIFICANCE).to_numpy()
+        for filled, face in ((False, "white"), (True, colour)):
+            here = significant == filled
+            axes.plot(
+                rows["rho"].to_numpy()[here],
+                places[here],
+                marker,
+                color=colour,
+                markerfacecolor=face,
+                label=level_name(level) if not filled else None,
+            )
+    axes.axvline(0, color=COLOURS[7], linestyle="--", linewidth=1)
+    for row in range(1, len(measures)):
+        axes.axhline(row - 0.5, color="#e6e6e6", linewidth=1)
+    axes.grid(False, axis="y")
+
+
+def _label(measure: str) -> str:
+    name, _, dim = name_of(measure).rpartition(", H")
+    return f"{name}, {homology_group(int(dim))}" if name else name_of(measure)
