@@ -16,6 +16,7 @@ the workspace.
 import math
 import re
 import shutil
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +39,8 @@ PICTURES = (
     Path("plots/drawn/claims/closest_pairs.png"),
 )
 DEFAULT = "default"
-COMPARED = ("probe", "prototype")  # classifiers that need no text
+COMPARED = ("zero_shot", "probe", "prototype")
+WIDTH = 118  # of the pages, in columns
 SUBJECTS = {
     1: "polka-dotted lies with dotted in t-SNE, UMAP and the space itself",
     2: "named pairs are among the closest by subspace angle; many angles are 0",
@@ -53,7 +55,9 @@ TITLES = {
     DEFAULT: "generated textures, texture-clip",
     "clip-features": "DTD, CLIP's features, no noise",
     "texture-clip": "photographs, texture-clip",
+    "texture-clip-pixel": "photographs, texture-clip",
     "lite0": "photographs, EfficientNet-Lite0",
+    "lite0-pixel": "photographs, EfficientNet-Lite0",
 }
 FOLLOWS = {
     "holds": "Topological change follows the loss of accuracy across classes",
@@ -162,12 +166,13 @@ def answer(studies: list[Study], first: int, last: int) -> list[str]:
         for what in ("follows", "adds")
     )
     measured = "Spearman's rho {0.effect:.2f} ({0.low:.2f} to {0.high:.2f}), p {0.p_value:.2g}"
-    return [
-        f"**{FOLLOWS[follows['verdict']]}**: {measured.format(follows)} after correction for all",
-        f"tests, over {follows['units']}. **{ADDS[adds['verdict']]}** beyond what plain measures",
-        "of the same embeddings (mean displacement, spread, margin, CKA) explain:",
-        f"{measured.format(adds)}.",
-    ]
+    said = (
+        f"**{FOLLOWS[follows['verdict']]}** ({measured.format(follows)} after correction for all "
+        f"tests, {follows['units']}). **{ADDS[adds['verdict']]}** to what plain measures of the "
+        "same embeddings say, which are mean displacement, spread, margin and CKA "
+        f"({measured.format(adds)})."
+    )
+    return textwrap.wrap(said, WIDTH)
 
 
 def overview(studies: list[Study], first: int, last: int) -> list[str]:
@@ -220,11 +225,9 @@ def models(studies: list[Study], first: int, last: int) -> list[str]:
         levels = ", ".join(f"{level:g}" for level in top_1["noise"].unique())
         space = {"pixel": " of [0, 1] pixels"}.get(about["noise"]["space"], ", normalised")
         shares = [100 * top_1.loc[top_1["classifier"] == label, "accuracy"] for label in labels]
-        cells = [", ".join(f"{share:.1f}" for share in of_one) + "%" for of_one in shares]
-        verdicts_of = study.claims()["verdict"]
-        counts = ", ".join(str((verdicts_of == verdict).sum()) for verdict in VERDICTS)
-        rows.append([about["model"], f"{levels}{space}", *cells, counts])
-    return table(["model", "noise levels", *labels, f"claims: {', '.join(VERDICTS)}"], rows)
+        cells = [", ".join(f"{share:.1f}" for share in of_one) or "no text" for of_one in shares]
+        rows.append([study.about(), f"{levels}{space}", *cells])
+    return table(["", "noise levels", *(f"{label} (%)" for label in labels)], rows)
 
 
 def table(header: list[str], rows: list[list[str]]) -> list[str]:

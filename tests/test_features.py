@@ -179,8 +179,8 @@ def test_rows_of_any_float_type_and_length_are_the_same(folder: Path, tmp_path: 
         np.testing.assert_allclose(kept[0], other, atol=1e-7)
 
 
-def test_what_the_readme_writes_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    section = (ROOT / "README.md").read_text().partition("## Features of your own")[2]
+def test_what_the_docs_write_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    section = (ROOT / "docs" / "features.md").read_text()
     code = section.partition("```python\n")[2].partition("```")[0]
     monkeypatch.chdir(tmp_path)
     exec(code, {"features": features_of(table_of()), "names": list(table_of()["id"])})

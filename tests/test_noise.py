@@ -467,7 +467,7 @@ def numbers(values: tuple) -> str:
     return ", ".join(str(value) if isinstance(value, tuple) else f"{value:g}" for value in values)
 
 
-def test_the_readme_lists_the_kinds_of_noise():
+def test_the_docs_list_the_kinds_of_noise():
     rows = [
         "| noise_kind | what it does | a level is | at most | noise_space | draws differ |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -477,10 +477,10 @@ def test_the_readme_lists_the_kinds_of_noise():
         spaces = "either" if kind.spaces == tuple(SPACES) else ", ".join(kind.spaces)
         chance = "yes" if kind.random else "no"
         rows.append(f"| {name} | {kind.effect} | {unit} | {kind.largest:g} | {spaces} | {chance} |")
-    assert "\n".join(rows) + "\n\n" in (ROOT / "README.md").read_text()
+    assert "\n".join(rows) + "\n\n" in (ROOT / "docs" / "noise.md").read_text()
 
 
-def test_the_readme_lists_what_follows_imagenet_c():
+def test_the_docs_list_what_follows_imagenet_c():
     rows = ["| ImageNet-C, severities 1 to 5 | here | difference |", "| --- | --- | --- |"]
     for name, kind in KINDS.items():
         if found := kind.imagenet_c:
@@ -488,4 +488,4 @@ def test_the_readme_lists_what_follows_imagenet_c():
                 f"| {found.name}: {found.meaning} {numbers(found.constants)} "
                 f"| {name} at {numbers(found.levels)} | {found.difference or 'none'} |"
             )
-    assert "\n".join(rows) + "\n\n" in (ROOT / "README.md").read_text()
+    assert "\n".join(rows) + "\n\n" in (ROOT / "docs" / "noise.md").read_text()

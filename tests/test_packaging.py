@@ -16,6 +16,7 @@ from packaging.version import Version
 from tests.study import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 ROOMS = sorted(file.parent for file in (ROOT / "stages" / "core").glob("*/__init__.py"))
 LOCK = (ROOT / "requirements.txt").read_text()
 DIRECT = [
@@ -77,8 +78,29 @@ def test_the_guide_for_contributors_names_what_is_there() -> None:
         assert re.search(rf"^{name}\b", (ROOT / file).read_text(), re.MULTILINE), name
 
 
-def test_the_tree_in_the_readme_is_the_tree() -> None:
-    text = (ROOT / "README.md").read_text()
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 200
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if "://" in link:
+            continue
+        name, _, heading = link.partition("#")
+        target = page.parent / name if name else page
+        assert target.exists(), link
+        assert not heading or heading in headings_of(target), link
+
+
+def headings_of(page: Path) -> list[str]:
+    """The addresses that GitHub gives the headings of a page."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
+
+
+def test_the_tree_of_contributing_is_the_tree() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
     (tree,) = re.findall(r"^```\n(dvc\.yaml .*?)^```$", text, re.MULTILINE | re.DOTALL)
     rooms = re.findall(r"^    (\w+)/ ", tree, re.MULTILINE)
     assert sorted(rooms) == sorted(

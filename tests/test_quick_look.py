@@ -6,7 +6,6 @@ import pytest
 
 from tests.study import commit_all, copy_of_the_working_tree, git, run
 
-
 pytestmark = pytest.mark.slow
 
 

@@ -33,7 +33,7 @@ class FetchParams(Section):
     source: Text = Field(
         description="where the images come from: "
         + "".join(f"'{name}' ({source.help}), " for name, source in NAMED_SOURCES.items())
-        + "or a folder that holds images/<class>/*, or features (the README says how)",
+        + "or a folder that holds images/<class>/*, or features (docs/features.md says how)",
     )
     seed: Seed
     image_size: int = Field(ge=32, le=1024, description="side of a generated image, in pixels")

@@ -199,13 +199,13 @@ def test_an_accelerator_s_memory_that_runs_out_is_said_as_anywhere(source, tmp_p
     [
         (
             "def load(device, precision): pass",
-            "load returned None, which lacks prepare; README.md, 'Enc",
+            "load returned None, which lacks prepare; docs/encoders.md",
         ),
         (
             "del Squares.prepare",
-            "load returned a Squares, which lacks prepare; README.md, ",
+            "load returned a Squares, which lacks prepare; docs/",
         ),
-        ("del Squares.encode_images", "load returned a Squares, which lacks encode_images; README"),
+        ("del Squares.encode_images", "load returned a Squares, which lacks encode_images; docs/e"),
         ("Squares.encode_images = 3", "load returned a Squares, whose encode_images is no method"),
         (
             "Reading.encode_texts = 'no'",

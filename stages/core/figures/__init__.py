@@ -3,6 +3,7 @@
 style     figures, fonts, colours and names
 heatmaps  matrices of classes
 levels    names of the noise levels, and curves against them
+question  the picture of claim 8
 fetch, pretrain, embed, project, angles, persistence, classify, claims
           pictures of what the stage of that name found
 """

@@ -1,8 +1,8 @@
 """Kinds of image noise, applied to [0, 1] pixels of the model's input size.
 
 KINDS, at the end, has an entry for each kind. The choices and the help of `embed`, the range that
-levels are checked against, the text in encoder.json, the labels of axes and the README's tables
-follow from it. At level 0 every kind leaves the image as it is.
+levels are checked against, the text in encoder.json, the labels of axes and the tables of
+docs/noise.md follow from it. At level 0 every kind leaves the image as it is.
 
 Many kinds follow a corruption of ImageNet-C (Hendrycks and Dietterich, "Benchmarking Neural
 Network Robustness to Common Corruptions and Perturbations", ICLR 2019). Its constants are those of

@@ -15,7 +15,7 @@ from stages.core.vision.model_files import Keys, own_file
 from stages.core.vision.protocol import Load, OwnEncoder
 from stages.core.vision.user_code import function_in, own_errors
 
-PROTOCOL = "README.md, 'Encode with your own model', lists what it needs"
+PROTOCOL = "docs/encoders.md lists what it needs"
 
 
 def load_own(model: str, pretrained: str | None, device: torch.device, keys: Keys) -> Encoder:
