@@ -59,6 +59,7 @@ TITLES = {
     "lite0": "photographs, EfficientNet-Lite0",
     "lite0-pixel": "photographs, EfficientNet-Lite0",
 }
+PLURALS = {"holds": "hold", "fails": "fail"}
 FOLLOWS = {
     "holds": "Topological change follows the loss of accuracy across classes",
     "fails": "Topological change does not follow the loss of accuracy across classes",
@@ -99,9 +100,13 @@ def keep(name: str) -> None:
         raise StudyError(
             f"--record: {quoted(name)} is no name for a study; take letters, digits and hyphens"
         )
+    wanted = PICTURES if name == DEFAULT else (*PICTURES, CLAIMS, ACCURACY, ENCODER)
+    lacking = next((file for file in wanted if not file.exists()), None)
+    if lacking is not None:
+        raise StudyError(f"{lacking} not found; run 'dvc repro', or 'dvc checkout' of a run")
     folder = RESULTS / name
     folder.mkdir(parents=True, exist_ok=True)
-    for file in PICTURES if name == DEFAULT else (*PICTURES, CLAIMS, ACCURACY, ENCODER):
+    for file in wanted:
         shutil.copyfile(file, folder / file.name)
 
 
@@ -117,7 +122,7 @@ def with_tables(text: str) -> str:
             raise StudyError(f"{first_line} is no result; there are {', '.join(TABLES)}")
         studies = [Study(name) for name in found["studies"].split(", ")]
         lines = TABLES[found["table"]](studies, int(found["first"] or 1), int(found["last"] or 99))
-        return "\n".join([first_line, "", *lines, "", "<!-- end -->\n"])
+        return "\n".join([first_line, *lines, "<!-- end -->\n"])
 
     return TABLE.sub(written, text)
 
@@ -143,7 +148,7 @@ class Study:
 
     def about(self) -> str:
         """What encoded what, for the head of a column."""
-        return TITLES[self.name]
+        return TITLES.get(self.name, self.name)
 
     def _file(self, file: Path) -> Path:
         file = file if self.name == DEFAULT else RESULTS / self.name / file.name
@@ -182,8 +187,12 @@ def overview(studies: list[Study], first: int, last: int) -> list[str]:
         cells = []
         for study in studies:
             of_number = study.claims().query("number == @number")["verdict"]
-            counts = ((verdict, int((of_number == verdict).sum())) for verdict in VERDICTS)
-            cells.append(", ".join(f"{count} {verdict}" for verdict, count in counts if count))
+            counts = {verdict: int((of_number == verdict).sum()) for verdict in VERDICTS}
+            cells.append(
+                ", ".join(
+                    f"{n} {PLURALS.get(verdict, verdict)}" for verdict, n in counts.items() if n
+                )
+            )
         rows.append([str(number), subject, *cells])
     return table(["", "are these so?", *(study.about() for study in studies)], rows)
 

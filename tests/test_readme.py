@@ -1,12 +1,13 @@
-"""The tables of results in the README, which are written from results."""
+"""The results in the README and in docs/claims.md, which are written from results."""
 
+import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 import readme
-from readme import CLAIMS, README, RESULTS, with_tables
+from readme import CLAIMS, PAGES, README, RESULTS, with_tables
 from tests.study import ROOT
 
 WHICH = "<!-- {} -->\nstale\n<!-- end -->\n"
@@ -17,10 +18,32 @@ def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
 
 
-def test_the_readme_holds_the_results() -> None:
-    text = README.read_text()
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_a_page_holds_the_results(page: Path) -> None:
+    text = page.read_text()
     assert with_tables(text) == text
-    assert len(readme.TABLE.findall(text)) == text.count("<!-- end -->") > 3
+    assert len(readme.TABLE.findall(text)) == text.count("<!-- end -->") > 1
+
+
+def test_the_answer_is_the_verdict_on_the_question() -> None:
+    written = with_tables(WHICH.format("answer of default")).replace("\n", " ")
+    claims = readme.pd.read_csv(CLAIMS).set_index("claim")
+    follows, adds = (claims.loc[f"topology_{what}_zero_shot"] for what in ("follows", "adds"))
+    assert (
+        f"**{readme.FOLLOWS[follows['verdict']]}** (Spearman's rho {follows['effect']:.2f} ("
+        in written
+    )
+    assert f"**{readme.ADDS[adds['verdict']]}** to what plain measures" in written
+    assert f"p {adds['p_value']:.2g})." in written
+
+
+def test_the_overview_counts_every_statement_once() -> None:
+    written = with_tables(WHICH.format("overview of default"))
+    counted = re.findall(r"\b(\d+) (hold|fail|undecided|not applicable)\b", written)
+    verdicts = readme.pd.read_csv(CLAIMS)["verdict"]
+    for verdict in verdicts.unique():
+        found = sum(int(count) for count, name in counted if verdict.startswith(name))
+        assert found == (verdicts == verdict).sum(), verdict
 
 
 def test_each_claim_has_a_row_of_its_own_numbers() -> None:
@@ -36,14 +59,14 @@ def test_each_claim_has_a_row_of_its_own_numbers() -> None:
 @pytest.mark.parametrize(
     ("comment", "said"),
     [
-        ("verdict of default", "<!-- verdict of default --> is no table; there are verdicts, "),
+        ("verdict of default", "<!-- verdict of default --> is no result; there are answer, "),
         ("verdicts of nothing", "docs/results/nothing/claims.csv not found; run that study, then"),
     ],
 )
 def test_a_table_of_nothing_is_refused_and_the_readme_left_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comment: str, said: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    in_an_empty_project(tmp_path, monkeypatch)
     README.write_text(WHICH.format(comment))
     done = CliRunner().invoke(readme.readme)
     assert done.exit_code == 1
@@ -51,7 +74,7 @@ def test_a_table_of_nothing_is_refused_and_the_readme_left_as_it_is(
     assert README.read_text() == WHICH.format(comment)
 
 
-@pytest.mark.parametrize("name", ["default", "../elsewhere", ""])
+@pytest.mark.parametrize("name", ["../elsewhere", ""])
 def test_a_name_that_no_table_could_give_is_refused(name: str) -> None:
     done = CliRunner().invoke(readme.readme, ["--record", name])
     assert done.exit_code == 1
@@ -61,14 +84,40 @@ def test_a_name_that_no_table_could_give_is_refused(name: str) -> None:
 def test_results_that_are_kept_are_those_of_the_workspace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    in_an_empty_project(tmp_path, monkeypatch)
     for file in (CLAIMS, readme.ACCURACY):
         file.parent.mkdir(parents=True)
         file.write_bytes((ROOT / file).read_bytes())
+    for picture in readme.PICTURES:
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_bytes(b"a picture")
     readme.ENCODER.parent.mkdir(parents=True)
     readme.ENCODER.write_text('{"model": "some model", "noise": {"space": "pixel"}}')
+    monkeypatch.setitem(readme.TITLES, "kept", "some images, some model")
     README.write_text(WHICH.format("verdicts of kept") + WHICH.format("models of kept"))
     done = CliRunner().invoke(readme.readme, ["--record", "kept"])
     assert done.exit_code == 0, done.output
     assert (RESULTS / "kept" / "claims.csv").read_bytes() == CLAIMS.read_bytes()
-    assert "| some model | 0, 0.5, 1, 2 of [0, 1] pixels | " in README.read_text()
+    assert (RESULTS / "kept" / readme.PICTURES[0].name).read_bytes() == b"a picture"
+    assert "| some images, some model | 0, 0.5, 1, 2 of [0, 1] pixels | " in README.read_text()
+
+
+def test_of_the_default_the_pictures_alone_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_an_empty_project(tmp_path, monkeypatch)
+    for picture in readme.PICTURES:
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_bytes(b"a picture")
+    done = CliRunner().invoke(readme.readme, ["--record", "default"])
+    assert done.exit_code == 0, done.output
+    kept = {file.name for file in (RESULTS / "default").iterdir()}
+    assert kept == {picture.name for picture in readme.PICTURES}
+
+
+def in_an_empty_project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a folder that has the pages alone, without a word in them."""
+    monkeypatch.chdir(folder)
+    for page in PAGES:
+        page.parent.mkdir(exist_ok=True)
+        page.write_text("")
