@@ -2,6 +2,7 @@
 
     python -m benchmarks.training
     python -m benchmarks.training --network texture_lite0 --network texture_net --minutes 10
+    python -m benchmarks.training --network texture_lite0 --network texture_net --optimiser muon
 
 prints a Markdown table, a row for each candidate: an image tower, an optimiser and its peak
 learning rate. All have the text tower, the batch, the noise and the training loop of `pretrain`
@@ -121,12 +122,25 @@ CANDIDATES = [
     multiple=True,
     help="Leave the others out; may be repeated.",
 )
+@click.option(
+    "--optimiser",
+    "optimisers",
+    type=click.Choice(list(dict.fromkeys(each.optimiser for each in CANDIDATES))),
+    multiple=True,
+    help="Leave the others out; may be repeated.",
+)
 @click.option("--pairs", default=9400, show_default=True, help="Generated pairs, in memory.")
-def main(minutes: float, networks: tuple[str, ...], pairs: int) -> None:
+def main(
+    minutes: float, networks: tuple[str, ...], optimisers: tuple[str, ...], pairs: int
+) -> None:
     """Print a Markdown table."""
     training = read_params(PretrainParams, Path("params.yaml"), {"round_pairs": pairs})
     encoding = read_params(EmbedParams, Path("params.yaml"))
-    candidates = [each for each in CANDIDATES if not networks or each.network in networks]
+    candidates = [
+        each
+        for each in CANDIDATES
+        if each.network in (networks or NETWORKS) and each.optimiser in (optimisers or OPTIMISERS)
+    ]
     photographs = find_photographs()
     pairs_of_round, held_out = generated_pairs(
         pairs, training.held_out_pairs, training.seed, held_side(SIDE)
