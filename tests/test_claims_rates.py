@@ -255,7 +255,7 @@ def test_trends_of_loops(key: str) -> None:
             for of, by_level in diagrams.items()
             for level, (_, h1) in by_level.items()
         )
-        return loops.findings(loops.loops_table(summaries, diagrams), True, CONFIDENCE)
+        return loops.findings(loops.loops_table(summaries, diagrams), True, True, CONFIDENCE)
 
     assert_tells(key, lambda seed: simulate(-0.5, seed), lambda seed: simulate(0.0, seed))
 

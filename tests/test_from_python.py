@@ -76,7 +76,9 @@ def test_the_notebook_prints_what_it_shows(tmp_path: Path, monkeypatch: pytest.M
     NotebookClient(again, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
     for cell, committed in zip(again.cells, shown.cells, strict=True):
         if cell.cell_type == "code":
-            assert [each.output_type for each in cell.outputs] == [
+            # What libraries say on stderr depends on how busy the machine is.
+            outputs = [each for each in cell.outputs if each.get("name") != "stderr"]
+            assert [each.output_type for each in outputs] == [
                 each.output_type for each in committed.outputs
             ]
             assert_same(_text(cell), _text(committed))
@@ -95,7 +97,9 @@ def test_the_notebook_was_run_from_top_to_bottom_and_is_small() -> None:
 
 
 def _text(cell: nbformat.NotebookNode) -> str:
-    return "".join(output.get("text", "") for output in cell.outputs)
+    return "".join(
+        output.get("text", "") for output in cell.outputs if output.get("name") != "stderr"
+    )
 
 
 def build(kind: str, tree: Path, into: Path) -> Path:

@@ -313,7 +313,7 @@ def test_a_comment_stays_below_the_limit_of_github() -> None:
     names = [f"distances.noise_0.50.h1.wasserstein.share_above_{i:04d}" for i in range(1000)]
     part = metrics_part([(name, 0.123456, 0.654321) for name in names], "main")
     specs = {f"A plot of a rather long name, number {i}": {} for i in range(30)}
-    assert len(comment(part, specs, {("workspace", "main"): list(specs)})) < 60_000
+    assert len(comment(part, specs, list(specs))) < 60_000
     assert part.count("wasserstein") == MOST_METRICS
     assert f"{1000 - MOST_METRICS} more are told by `dvc metrics diff main`." in part
 
