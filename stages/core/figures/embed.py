@@ -6,12 +6,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from stages.core.artifacts.samples import Samples, read_samples
+from stages.core.figures.study import Study
 from stages.core.figures.style import new_figure, not_applicable, save_figure, short_name
 
 
-def draw(samples: Path, folder: Path) -> None:
+def draw(study: Study, folder: Path, samples: Path) -> None:
     """Draw the images that `embed` took as samples."""
-    save_figure(sample_figure(read_samples(samples)), folder / "samples.png")
+    save_figure(sample_figure(read_samples(samples)), folder / "samples.png", study.foot)
 
 
 def sample_figure(samples: Samples) -> Figure:

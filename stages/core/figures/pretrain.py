@@ -8,14 +8,15 @@ from matplotlib.figure import Figure
 
 from stages.core.artifacts.tables import read_parquet
 from stages.core.figures.heatmaps import draw_heatmap, inches_for
+from stages.core.figures.study import Study
 from stages.core.figures.style import new_figure, save_figure
 from stages.core.training.comparison import SIMILARITIES
 
 
-def draw(similarities: Path, folder: Path) -> None:
+def draw(study: Study, folder: Path, similarities: Path) -> None:
     """Draw the cosines of one batch that `pretrain` wrote."""
     table, _ = read_parquet(similarities, SIMILARITIES, "pretrain")
-    save_figure(similarity_matrices(table), folder / "similarities.png")
+    save_figure(similarity_matrices(table), folder / "similarities.png", study.foot)
 
 
 def similarity_matrices(table: pd.DataFrame) -> Figure:

@@ -17,6 +17,7 @@ import pandas as pd
 from cycler import cycler
 from matplotlib import font_manager
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from stages.core.runtime.errors import can_be_written
 from stages.core.runtime.files import whole_file
@@ -25,9 +26,13 @@ DPI = 120
 
 LETTER_WIDTH = 0.56  # of the font size, on average
 
-# Okabe and Ito (2008), told apart with any colour vision; black last, for reference lines.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+# Told apart with any colour vision, and dark enough on white (LEAST_CONTRAST): the four of Okabe and
+# Ito (2008) that are, then those farthest from them by the distance of `_palette`.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#962D00", "#7887FF")
+REFERENCE = "#000000"  # of lines to compare with
+GREY = "#555555"  # of words at the edge of a picture
+MARKERS = ("o", "s", "^", "D", "v", "P")
+FOOT_POINTS = 8
 
 # Of the classes: how many there are before they repeat, and where the search for them begins.
 MOST_CLASS_COLOURS = 64
@@ -115,7 +120,9 @@ plt.rcParams.update(
         "axes.grid": True,
         "grid.color": "#e6e6e6",
         "axes.axisbelow": True,
-        "legend.frameon": False,
+        "legend.facecolor": "white",  # over the lines that it hides
+        "legend.edgecolor": "none",
+        "legend.framealpha": 0.85,
         "axes.prop_cycle": cycler(color=COLOURS),
         "image.cmap": "cividis",
     }
@@ -126,14 +133,17 @@ def not_applicable(why: str) -> Figure:
     """A line in place of a picture of which there is nothing to draw."""
     figure, axes = new_figure(6, 1.2)
     axes.set_axis_off()
-    axes.text(0.5, 0.5, f"Not applicable: {why}.", ha="center", va="center")
+    axes.text(0.5, 0.5, wrapped(f"Not applicable: {why}.", 5.6, 10), ha="center", va="center")
     return figure
 
 
 def level_colours(levels: list[float]) -> dict[float, tuple]:
-    """{noise level: colour}, from dark (clean) to light, ordered for any colour vision."""
-    positions = np.linspace(0.0, 0.85, len(levels))
-    return {level: plt.get_cmap("viridis")(x) for level, x in zip(levels, positions, strict=True)}
+    """{noise level: colour}, from dark (clean) to light, ordered for any colour vision.
+
+    The lightest still has LEAST_CONTRAST.
+    """
+    positions = np.linspace(0.0, 0.62, len(levels))
+    return {level: plt.get_cmap("plasma")(x) for level, x in zip(levels, positions, strict=True)}
 
 
 def class_colours(classes: Sequence[str]) -> dict[str, str]:
@@ -245,10 +255,26 @@ def characters_without_font(texts: Iterable[str]) -> list[str]:
     )
 
 
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG whose bytes depend on the picture alone, and close the figure."""
+def save_figure(figure: Figure, path: Path, foot: str = "") -> None:
+    """Write a PNG whose bytes depend on the picture alone, and close the figure.
+
+    foot: what the picture is of, written below all else in small letters.
+    """
+    width, height = figure.get_size_inches()
+    text = wrapped(foot, width - 0.2, FOOT_POINTS)
+    below = (1.4 * FOOT_POINTS * len(text.splitlines()) + 8) / 72 if text else 0.0
+    # Below the figure, whose layout it leaves as it is; the file shows that part too.
+    figure.text(
+        0.1 / width, -0.03 / height, text, va="top", fontsize=FOOT_POINTS, color=GREY
+    ).set_in_layout(False)
     with whole_file(path) as unfinished:
-        figure.savefig(unfinished, format="png", dpi=DPI, metadata={"Software": None})
+        figure.savefig(
+            unfinished,
+            format="png",
+            dpi=DPI,
+            metadata={"Software": None},
+            bbox_inches=Bbox.from_extents(0, -below, width, height),
+        )
     plt.close(figure)
 
 
