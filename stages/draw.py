@@ -18,39 +18,44 @@ from stages.core.runtime.params import read_params
 from stages.settings.fetch import FetchParams
 from stages.settings.pretrain import PretrainParams
 
-# What the pictures of a stage are drawn from.
+# What the pictures of a stage are drawn from, and what of another stage beside it.
 SOURCES = {
-    "fetch": ("data/images",),
-    "pretrain": ("data/model_similarities.parquet",),
-    "embed": ("data/samples",),
-    "project": ("data/project",),
-    "angles": ("data/angles",),
-    "persistence": ("data/diagrams", "data/claims"),
-    "classify": ("data/classify",),
-    "claims": ("data/claims", "metrics/claims.json"),
+    "fetch": "data/images",
+    "pretrain": "data/model_similarities.parquet",
+    "embed": "data/samples",
+    "project": "data/project",
+    "angles": "data/angles",
+    "persistence": "data/diagrams",
+    "classify": "data/classify",
+    "claims": "data/claims",
 }
+BESIDE = {"persistence": "data/claims", "claims": "metrics/claims.json"}
 
 
 @click.command(context_settings={"show_default": True})
 @click.argument("stage", type=click.Choice(list(SOURCES)))
 @params_option("File whose section 'fetch' names the data set.")
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    help="What the stage wrote, and what else is drawn.  [default: as in dvc.yaml]",
-)
+@path_option("--data", None, "What the stage wrote.  [default: as in dvc.yaml]")
+@path_option("--beside", None, "What else is drawn, if anything.  [default: as in dvc.yaml]")
 @path_option("--embeddings", "data/embeddings", "The embeddings that the study is of.")
 @path_option("--plots", "plots/drawn", "In which folder a folder of the stage's name goes.")
 def draw(
-    stage: str, params_file: Path, data: tuple[Path, ...], embeddings: Path, plots: Path
+    stage: str,
+    params_file: Path,
+    data: Path | None,
+    beside: Path | None,
+    embeddings: Path,
+    plots: Path,
 ) -> None:
     """Draw the pictures of STAGE from what it wrote."""
     with refusing(f"draw {stage}"):
         study = what_is_drawn(stage, params_file, embeddings)
+        drawn = [data or Path(SOURCES[stage])]
+        if stage in BESIDE:
+            drawn.append(beside or Path(BESIDE[stage]))
         figures = import_module(f"stages.core.figures.{stage}")
         with whole_files(plots / stage) as folder:
-            figures.draw(study, folder, *(data or map(Path, SOURCES[stage])))
+            figures.draw(study, folder, *drawn)
 
 
 def what_is_drawn(stage: str, params_file: Path, embeddings: Path) -> Study:

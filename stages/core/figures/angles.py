@@ -40,7 +40,8 @@ def angle_matrix(table: pd.DataFrame, where: str) -> Figure:
     small smallest angle stand side by side; of more than MOST_NAMES some stand for the others.
     """
     classes = [table["class_a"].iloc[0], *table["class_b"].iloc[: table["class_a"].nunique()]]
-    smallest, mean = (_square(table[column], len(classes)) for column in ("smallest_deg", "mean_deg"))
+    smallest = _square(table["smallest_deg"], len(classes))
+    mean = _square(table["mean_deg"], len(classes))
     order = by_clustering(smallest)
     names = [classes[i] for i in order]
     below = np.tri(len(order), k=-1, dtype=bool)
@@ -54,11 +55,14 @@ def angle_matrix(table: pd.DataFrame, where: str) -> Figure:
         low, high = np.nanmin(values), np.nanmax(values)
         image = draw_heatmap(axes, values, names, names, low, high if high > low else low + 1)
         figure.colorbar(image, ax=axes, shrink=0.6, label=f"{what}, darker is closer")
-    of = f"{len(names)} of {len(classes)} classes, one of each cluster," if (
-        len(classes) > MOST_NAMES
-    ) else "classes"
-    title = f"Principal angles of each pair of {of} in {where}, clean images"
-    figure.suptitle(wrapped(f"{title}\nNear classes stand side by side (clustered by smallest angle)", side))
+    of = "classes"
+    if len(classes) > MOST_NAMES:
+        of = f"{len(names)} of {len(classes)} classes, one of each cluster,"
+    title = (
+        f"Principal angles of each pair of {of} in {where}, clean images\n"
+        "Near classes stand side by side (clustered by smallest angle)"
+    )
+    figure.suptitle(wrapped(title, side))
     return figure
 
 

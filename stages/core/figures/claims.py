@@ -118,7 +118,9 @@ def neighbours(table: pd.DataFrame, confidence: str, verdicts: Verdicts) -> Figu
     classes = int(table["others"].iloc[0]) + 1
     count = classes * (classes - 1) // 2
     axes.axvline(100 * CLOSEST_SHARE, color=REFERENCE, linestyle="--")
-    axes.text(100 * CLOSEST_SHARE, -0.5, f" the closest {percent(CLOSEST_SHARE)}", fontsize=9, va="top")
+    axes.text(
+        100 * CLOSEST_SHARE, -0.5, f" the closest {percent(CLOSEST_SHARE)}", fontsize=9, va="top"
+    )
     axes.set(xscale="log", xlim=(min(80 / count, 4), 120), ylim=(len(pairs) - 0.5, -0.55))
     ticks = [tick for tick in (0.01, 0.1, 1, 5, 10, 50, 100) if tick >= 80 / count]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])

@@ -29,12 +29,11 @@ from stages.core.figures.style import (
 )
 from stages.core.runtime.files import write_csv
 
-
 OTHERS = "other classes"  # in a confusion of more classes than are named
 
 
 def draw(study: Study, folder: Path, data: Path) -> None:
-    """Draw accuracy by class and calibration, and write the confusions, from what `classify` wrote."""
+    """Draw accuracy by class and calibration, and write confusions, of what `classify` wrote."""
     predictions, of = read_parquet(data / "predictions.parquet", PREDICTIONS, "classify")
     per_class, _ = read_parquet(data / "per_class.parquet", PER_CLASS, "classify")
     calibration, about = read_parquet(data / "calibration.parquet", CALIBRATION, "classify")

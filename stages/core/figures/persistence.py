@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,7 @@ from stages.core.topology.summaries import SUMMARIES
 
 DRAWN_CLASSES = 100
 MOST_COLUMNS = 8
+LEGEND_INCHES = 1.8
 DRAWN_BARS = 150  # of each noise level and dimension in diagrams.csv
 QUANTITIES = {
     "mean_death": f"mean death ({UNIT})",
@@ -73,6 +75,7 @@ def draw(study: Study, folder: Path, diagrams: Path, claims: Path) -> None:
         save_figure(figure, folder / f"diagrams_{name}.png", study.foot)
     figure = summaries_figure(summaries[summaries["draw"] == 0], ALL)
     save_figure(figure, folder / "summaries.png", study.foot)
+
 
 def drawn_bars(diagrams: Mapping[CloudKey, Sequence[np.ndarray]]) -> pd.DataFrame:
     """Up to DRAWN_BARS finite bars of `all` for each noise and dim, of draw 0.
@@ -142,8 +145,10 @@ def diagrams_figure(
     rows = math.ceil(len(diagrams) / columns)
     side = max(1.5, 5.4 / columns)
     dims = range(max(map(len, diagrams.values())))
-    width = side * columns + 2.2
-    title = wrapped(_diagrams_title(len(diagrams), images, level), width)
+    width = side * columns + LEGEND_INCHES + 0.4
+    # Beside the legend, which is at the right, and as far from the left.
+    title = _diagrams_title(len(diagrams), images, level)
+    title = wrapped(title, width - 2 * LEGEND_INCHES)
     figure, grid = new_figure(
         width,
         (side + 0.2) * rows + 0.5 + 0.2 * len(title.splitlines()),
@@ -160,7 +165,7 @@ def diagrams_figure(
         axes.set_title(short_name(name, max(int(10 * side), 8)), fontsize=9, pad=2)
     for axes in grid.flat[max(len(diagrams) - columns, 0) : len(diagrams)]:
         axes.tick_params(labelbottom=True)  # also above a place that is left empty
-    look = {"linestyle": "", "markersize": 5, "alpha": 0.7}
+    look: dict[str, Any] = {"linestyle": "", "markersize": 5, "alpha": 0.7}
     handles = [
         Line2D([], [], marker=MARKERS[dim], color=COLOURS[dim], label=homology_group(dim), **look)
         for dim in dims
@@ -191,8 +196,16 @@ def _draw_diagram(
         axes.plot([0, limit], [null, limit + null], "--", color=COLOURS[2], linewidth=1)
     for dim, bars in enumerate(by_dim):
         birth, death = finite_bars(bars).T
-        look = {"marker": MARKERS[dim], "color": COLOURS[dim], "alpha": 0.6, "linewidth": 0}
-        axes.scatter(birth, death, s=7, clip_on=False, **look)
+        axes.scatter(
+            birth,
+            death,
+            s=7,
+            marker=MARKERS[dim],
+            color=COLOURS[dim],
+            alpha=0.6,
+            linewidth=0,
+            clip_on=False,
+        )
     axes.set(xlim=(0, limit), ylim=(0, limit), aspect="equal")
     axes.locator_params(nbins=3)
     axes.tick_params(labelsize=8)

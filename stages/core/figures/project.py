@@ -63,7 +63,7 @@ def points_table(
         named = dense_rows(table).head(MOST_NAMES)
         names = named["class"].map(short_name)
         sizes = unit * np.array([(LETTER_PX * text_width(each) + 4, LINE_PX) for each in names])
-        above = table.loc[named["row"], ["x", "y"]].to_numpy() + (0, LINE_PX * unit)
+        above = table.loc[named["row"], ["x", "y"]].to_numpy() + np.array([0, LINE_PX * unit])
         places = middle + set_apart(above - middle, sizes, reach)
         table["name"] = table["measures"] = ""
         table[["name_x", "name_y", "mid_x", "mid_y", "reach"]] = np.nan

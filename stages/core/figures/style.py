@@ -26,8 +26,8 @@ DPI = 120
 
 LETTER_WIDTH = 0.56  # of the font size, on average
 
-# Told apart with any colour vision, and dark enough on white (LEAST_CONTRAST): the four of Okabe and
-# Ito (2008) that are, then those farthest from them by the distance of `_palette`.
+# Told apart with any colour vision, and dark enough on white (LEAST_CONTRAST): the four of Okabe
+# and Ito (2008) that are, then those farthest from them by the distance of `_palette`.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#962D00", "#7887FF")
 REFERENCE = "#000000"  # of lines to compare with
 GREY = "#555555"  # of words at the edge of a picture
