@@ -48,21 +48,21 @@ def angle_matrix(table: pd.DataFrame, where: str) -> Figure:
     side = inches_for(len(names), margin=max(3.0, 1.6 + room_for(map(short_name, names))))
     figure, axes = new_figure(side + 1.6, side)
     for matrix, shown, what in (
-        (mean, below.T, "above the diagonal: mean angle (degrees)"),
-        (smallest, below, "below the diagonal: smallest angle (degrees)"),
+        (mean, below.T, "above the diagonal: mean (degrees)"),
+        (smallest, below, "below the diagonal: smallest (degrees)"),
     ):
         values = np.where(shown, matrix[np.ix_(order, order)], np.nan)
         low, high = np.nanmin(values), np.nanmax(values)
         image = draw_heatmap(axes, values, names, names, low, high if high > low else low + 1)
-        figure.colorbar(image, ax=axes, shrink=0.6, label=f"{what}, darker is closer")
+        figure.colorbar(image, ax=axes, shrink=0.8, label=what)
     of = "classes"
     if len(classes) > MOST_NAMES:
         of = f"{len(names)} of {len(classes)} classes, one of each cluster,"
     title = (
         f"Principal angles of each pair of {of} in {where}, clean images\n"
-        "Near classes stand side by side (clustered by smallest angle)"
+        "Darker is closer; near classes stand side by side (clustered by smallest angle)"
     )
-    figure.suptitle(wrapped(title, side))
+    figure.suptitle(wrapped(title, side + 1.6))
     return figure
 
 
