@@ -108,7 +108,7 @@ def test_the_foot_names_model_data_and_noise(planted: Path) -> None:
     assert foot.startswith("Model: planted, weights by us, untrained.  Data: photos, 48 images")
     assert foot.endswith("Noise: rain, level as in the files of the features.")
     clean = study_of(replace(of_features, levels=[0.0]), "dtd").foot
-    assert clean.endswith("Data: dtd, 48 images of 4 classes.  Noise: no noise.")
+    assert clean.endswith("Data: dtd, 48 images of 4 classes.  Noise: none.")
 
 
 @pytest.mark.parametrize(("source", "called"), [("dtd", "dtd"), ("a/b/", "b"), ("/", "/")])

@@ -60,7 +60,7 @@ def angle_matrix(table: pd.DataFrame, where: str) -> Figure:
         of = f"{len(names)} of {len(classes)} classes, one of each cluster,"
     title = (
         f"Principal angles of each pair of {of} in {where}, clean images\n"
-        "Darker is closer; near classes stand side by side (clustered by smallest angle)"
+        "Darker is closer; near classes stand side by side (by smallest angle)"
     )
     figure.suptitle(wrapped(title, side + 1.6))
     return figure

@@ -29,7 +29,7 @@ def study_of(embeddings: Embeddings, source: str) -> Study:
     weights = f", weights {about['pretrained']}" if about.get("pretrained") else ""
     untrained = "" if about.get("trained", True) else ", untrained"
     count = embeddings.images["class"].nunique()
-    noise = noise_of(about) if len(embeddings.levels) > 1 else "no noise"
+    noise = noise_of(about) if len(embeddings.levels) > 1 else "none"
     return Study(
         f"Model: {short_name(str(about['model']), 60)}{weights}{untrained}.  "
         f"Data: {data_set(source)}, {len(embeddings.images):,} images of {count:,} "
