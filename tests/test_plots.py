@@ -108,14 +108,19 @@ def marks_of(cell: dict) -> Iterator[dict]:
             yield from ({"marktype": group["marktype"], **item} for item in group["items"])
 
 
+def point(rev: str, noise: str, x: float, role: str = "", name: str = "grid") -> dict:
+    row = {"rev": rev, "noise": noise, "class": name, "x": str(x), "y": "1", "role": role}
+    return row | {"colour": "" if role in ("corner", "measures") else "#0072B2"}
+
+
 def test_a_panel_shows_its_own_level_and_revision() -> None:
     points = {("workspace", "0"): 1, ("workspace", "10"): 2, ("main", "0"): 3, ("main", "2.5"): 4}
-    rows = [
-        {"rev": rev, "noise": noise, "class": "grid", "x": str(i), "y": "1", "colour": "#0072B2"}
-        | {"name": "" if i else f"{rev} {noise}", "measures": "" if i else f"purity {count}"}
-        for (rev, noise), count in points.items()
-        for i in range(count)
-    ]
+    rows = []
+    for (rev, noise), count in points.items():
+        rows += [point(rev, noise, i) for i in range(count)]
+        rows += [point(rev, noise, 0, "from", f"{rev} {noise}")]
+        rows += [point(rev, noise, 0, "name", f"{rev} {noise}")]
+        rows += [point(rev, noise, 0, "measures", f"purity {count}")]
     found = {
         header(cell): (
             sum(mark["marktype"] == "symbol" for mark in marks_of(cell)),
@@ -133,15 +138,16 @@ def test_a_panel_shows_its_own_level_and_revision() -> None:
 
 
 def test_names_stand_where_the_table_says_in_the_colour_of_their_class() -> None:
-    row = {"rev": "main", "noise": "0", "class": "grid", "x": "1", "y": "1", "colour": "#0072B2"}
-    row |= {"name_x": "-1", "name_y": "1", "mid_x": "0", "mid_y": "0", "reach": "2"}
-    (cell,) = groups_of(filled("projection", [row | {"name": "grid", "measures": ""}]))["cell"]
-    names = [mark for mark in marks_of(cell) if mark["marktype"] == "text"]
-    (point,) = (mark for mark in marks_of(cell) if mark["marktype"] == "symbol")
-    assert {(mark["text"], mark["x"] < 520 / 2, mark["fill"]) for mark in names} == {
-        ("grid", True, "#0072B2")
-    }
-    assert (point["x"] > 520 / 2, point["fill"]) == (True, "#0072B2")
+    rows = [point("main", "0", x, role) for x, role in ((1, ""), (1, "from"), (-1, "name"))]
+    rows += [point("main", "0", x, "corner") for x in (-3, 3)]
+    (cell,) = groups_of(filled("projection", rows))["cell"]
+    marks = list(marks_of(cell))
+    names = [mark for mark in marks if mark["marktype"] == "text"]
+    (image,) = (mark for mark in marks if mark["marktype"] == "symbol" and mark["opacity"])
+    assert {(mark["text"], mark["fill"]) for mark in names} == {("grid", "#0072B2")}
+    third = cell["width"] / 3
+    assert {mark["x"] for mark in names} == {pytest.approx(third, abs=3)}
+    assert (image["x"], image["fill"]) == (pytest.approx(2 * third, abs=3), "#0072B2")
 
 
 def test_points_of_a_revision_without_names_and_measures_are_drawn() -> None:

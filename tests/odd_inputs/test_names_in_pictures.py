@@ -127,7 +127,7 @@ def confusion_rows(names: list[str]) -> list[dict]:
 
 def projection_rows(names: list[str]) -> list[dict]:
     return [
-        {"rev": "a", "noise": "0.0", "class": name, "name": name, "x": str(i), "y": str(-i)}
+        {"rev": "a", "noise": "0.0", "class": name, "role": "name", "x": str(i), "y": str(-i)}
         for i, name in enumerate(names)
     ]
 

@@ -39,18 +39,16 @@ def draw(study: Study, folder: Path, data: Path) -> None:
 def points_table(
     points: pd.DataFrame, measures: pd.DataFrame, colours: dict[str, str]
 ) -> pd.DataFrame:
-    """One row per noise level and image, of these columns.
-
-    noise, class, x, y, colour, name, name_x, name_y, measures, mid_x, mid_y, reach.
-
+    """What is drawn of the layouts at all levels: noise, class, x, y, colour, role.
 
     points: rows of `layouts_table`, measures: rows of `measures_table`, both of one selection and
     method; colours: {class: its colour}. x and y to a thousandth of the root-mean-square radius.
-    name: that of a class, at every level, at the image where it is densest; name_x and name_y:
-    where the name is written, above the image and so that no two names overlap. Of more than
-    MOST_NAMES classes those with the densest places are named. measures, in words, and the square
-    that holds all levels, mid_x and mid_y less and more reach, are at the first image of each
-    level. All of these are empty elsewhere.
+    A row per image, of no role, and for each level further rows, by their role:
+
+    from      the image where a class is densest; of more than MOST_NAMES the densest classes
+    name      where the name of that class is written, above the image, so that no two overlap
+    corner    the ends of the square that holds all levels
+    measures  what the layout shows, in words, in place of a class
     """
     low, high = (points[["x", "y"]].agg(end).to_numpy() for end in ("min", "max"))
     middle, reach = (low + high) / 2, (high - low).max() / 2
@@ -59,25 +57,33 @@ def points_table(
     for found in measures.itertuples():
         table = points.loc[points["noise"] == found.noise, ["noise", "class", "x", "y"]]
         table = table.reset_index(drop=True)
-        table["colour"] = table["class"].map(colours)
         named = dense_rows(table).head(MOST_NAMES)
+        anchors = table.loc[named["row"], ["class", "x", "y"]]
         names = named["class"].map(short_name)
         sizes = unit * np.array([(LETTER_PX * text_width(each) + 4, LINE_PX) for each in names])
-        above = table.loc[named["row"], ["x", "y"]].to_numpy() + np.array([0, LINE_PX * unit])
+        above = anchors[["x", "y"]].to_numpy() + np.array([0, LINE_PX * unit])
         places = middle + set_apart(above - middle, sizes, reach)
-        table["name"] = table["measures"] = ""
-        table[["name_x", "name_y", "mid_x", "mid_y", "reach"]] = np.nan
-        table.loc[named["row"], "name"] = names.to_numpy()
-        table.loc[named["row"], ["name_x", "name_y"]] = places
-        table.loc[0, "measures"] = (
+        said = (
             f"purity {found.purity:.2f} (chance {found.chance_purity:.2f}), "
             f"silhouette {found.silhouette:.2f}, trustworthiness {found.trustworthiness:.2f}"
         )
-        table.loc[0, ["mid_x", "mid_y", "reach"]] = (*middle, reach)
-        numbers = table.columns.difference(["noise", "class", "colour", "name", "measures"])
-        table[numbers] = table[numbers].round(3) + 0.0  # -0.0 becomes 0.0
-        tables.append(table)
-    return pd.concat(tables)
+        corners = {"x": middle[0] + [-reach, reach], "y": middle[1] + [-reach, reach]}
+        further = {
+            "": table,
+            "from": anchors,
+            "name": anchors.assign(x=places[:, 0], y=places[:, 1]),
+            "corner": pd.DataFrame(corners),
+            "measures": pd.DataFrame({"class": [said], "x": middle[0], "y": middle[1]}),
+        }
+        tables.append(
+            pd.concat([rows.assign(role=role) for role, rows in further.items()]).assign(
+                noise=found.noise
+            )
+        )
+    drawn = pd.concat(tables)
+    drawn["colour"] = drawn["class"].map(colours)
+    drawn[["x", "y"]] = drawn[["x", "y"]].round(3) + 0.0  # -0.0 becomes 0.0
+    return drawn[["noise", "class", "x", "y", "colour", "role"]]
 
 
 def dense_rows(points: pd.DataFrame) -> pd.DataFrame:
