@@ -54,7 +54,7 @@ def angle_matrix(table: pd.DataFrame, where: str) -> Figure:
         values = np.where(shown, matrix[np.ix_(order, order)], np.nan)
         low, high = np.nanmin(values), np.nanmax(values)
         image = draw_heatmap(axes, values, names, names, low, high if high > low else low + 1)
-        figure.colorbar(image, ax=axes, shrink=0.8, label=what)
+        figure.colorbar(image, ax=axes, shrink=0.8, aspect=30, label=what)
     of = "classes"
     if len(classes) > MOST_NAMES:
         of = f"{len(names)} of {len(classes)} classes, one of each cluster,"

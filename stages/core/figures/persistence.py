@@ -184,7 +184,9 @@ def diagrams_figure(
 def _diagrams_title(drawn: int, images: Mapping[str, int], level: float) -> str:
     counts = sorted(set(images.values()))
     each = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
-    of = f"{drawn} of {len(images)} classes" if drawn < len(images) else f"{drawn} classes"
+    of = f"{drawn} classes"
+    if drawn < len(images):
+        of = f"{drawn} of {len(images)} classes, from the least to the most persistence"
     return f"Persistence diagrams of {of}, {each} images each, {level_name(level)}: finite bars"
 
 
