@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,6 +40,14 @@ from stages.core.topology.bars import UNIT
 from stages.settings.claims import Pair
 
 MOST_PAIRS = 20  # in a picture; the tables hold all
+
+# A legend below its panel, where it hides nothing.
+BELOW: dict[str, Any] = {
+    "fontsize": 8,
+    "loc": "upper center",
+    "bbox_to_anchor": (0.5, -0.13),
+    "ncols": 2,
+}
 
 # {name of a finding in metrics: its verdict}; nothing is said of one that is not there.
 Verdicts = Mapping[str, str]
@@ -182,7 +191,7 @@ def closest_pairs(table: pd.DataFrame, confidence: str, verdicts: Verdicts) -> F
 def bars(table: pd.DataFrame, confidence: str, verdicts: Verdicts) -> Figure:
     """Claims 3 and 4: gaps of H0 and, where it was computed, longest bars of H1."""
     panels = 1 if table["longest_bar"].isna().all() else 2
-    figure, grid = new_figure(6.2 * panels, 5.0, 1, panels, squeeze=False)
+    figure, grid = new_figure(6.2 * panels, 5.4, 1, panels, squeeze=False)
     axes = grid[0, 0]
     draw_spread(axes, _by_class(table, "gap"), COLOURS[0], "classes")
     of_null = "largest of a class's null clouds"
@@ -192,7 +201,7 @@ def bars(table: pd.DataFrame, confidence: str, verdicts: Verdicts) -> Figure:
     findings = {"one component": "one_component", "steady": "component_scale_steady"}
     question = "Claim 3. Does the last component of H₀ stand apart?"
     axes.set_title(f"{question}\n{judged(verdicts, findings)}")
-    axes.legend(fontsize=8)
+    axes.legend(**BELOW)
     if panels == 2:
         _draw_loops_against_null(grid[0, 1], table, confidence, verdicts)
     figure.suptitle(
@@ -220,7 +229,7 @@ def _draw_loops_against_null(
         "none beyond null clouds": "no_loop_beyond_null",
     }
     axes.set_title(f"Claim 4. Is there a loop of H₁ that persists?\n{judged(verdicts, findings)}")
-    axes.legend(fontsize=8, loc="upper right")
+    axes.legend(**BELOW)
 
 
 def loops(table: pd.DataFrame, confidence: str, verdicts: Verdicts) -> Figure:

@@ -4,6 +4,7 @@ import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from cycler import cycler
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
+from PIL import Image
 
 from stages.core.runtime.errors import can_be_written
 from stages.core.runtime.files import whole_file
@@ -255,10 +257,12 @@ def characters_without_font(texts: Iterable[str]) -> list[str]:
     )
 
 
-def save_figure(figure: Figure, path: Path, foot: str = "") -> None:
+def save_figure(figure: Figure, path: Path, foot: str = "", photographs: bool = False) -> None:
     """Write a PNG whose bytes depend on the picture alone, and close the figure.
 
-    foot: what the picture is of, written below all else in small letters.
+    foot: what the picture is of, written below all else in small letters. Unless it holds
+    photographs, a picture has 256 colours, with which a drawing looks the same at a third of the
+    size.
     """
     width, height = figure.get_size_inches()
     text = wrapped(foot, width - 0.2, FOOT_POINTS)
@@ -267,15 +271,15 @@ def save_figure(figure: Figure, path: Path, foot: str = "") -> None:
     figure.text(
         0.1 / width, -0.03 / height, text, va="top", fontsize=FOOT_POINTS, color=GREY
     ).set_in_layout(False)
-    with whole_file(path) as unfinished:
-        figure.savefig(
-            unfinished,
-            format="png",
-            dpi=DPI,
-            metadata={"Software": None},
-            bbox_inches=Bbox.from_extents(0, -below, width, height),
-        )
+    drawn = BytesIO()
+    bounds = Bbox.from_extents(0, -below, width, height)
+    figure.savefig(drawn, format="png", dpi=DPI, bbox_inches=bounds)
     plt.close(figure)
+    with Image.open(drawn) as image, whole_file(path) as unfinished:
+        picture = image.convert("RGB")
+        if not photographs:
+            picture = picture.quantize(256, dither=Image.Dither.NONE)
+        picture.save(unfinished, "PNG", optimize=True)
 
 
 def new_figure(
