@@ -153,12 +153,12 @@ def test_pictures_are_drawn_from_what_was_computed(planted: Path, tmp_path: Path
     assert run(planted, tmp_path, "--rank", "2").exit_code == 0
     folder = tmp_path / "drawn"
     given = ["angles", "--data", str(tmp_path / "angles"), "--plots", str(folder)]
+    given += ["--embeddings", str(planted)]
     done = CliRunner().invoke(draw, given)
     assert done.exit_code == 0, done.output
     assert sorted(path.stem for path in folder.rglob("*.png")) == [
         "distribution",
-        "mean_angle",
-        "smallest_angle",
+        "matrix",
     ]
 
 

@@ -258,19 +258,19 @@ def test_layouts_are_made_once_for_all_pairs_and_for_none_not_at_all(
 def neighbours_picture(pairs: list[Pair], others: int = 46) -> Figure:
     generator = np.random.default_rng(0)
     rows = [
-        (*pair, space, seed, *generator.integers(1, others + 1, 2), others, 0.5)
+        (*pair, space, seed, *generator.integers(1, others + 1, 2), others, generator.random())
         for pair in pairs
         for space in neighbours.SPACES
         for seed in range(3)
     ]
     names = neighbours.TABLES["neighbours"].names
-    return figures.neighbours(pd.DataFrame(rows, columns=names), "95%")
+    return figures.neighbours(pd.DataFrame(rows, columns=names), "95%", {})
 
 
 def closest_picture(pairs: list[Pair], others: int = 46) -> Figure:
     rows = [(*pair, 20.0, 0.3, 0.0, 1.0, 2.0, others) for pair in pairs]
     names = closest_pairs.TABLES["closest_pairs"].names
-    return figures.closest_pairs(pd.DataFrame(rows, columns=names), "95%")
+    return figures.closest_pairs(pd.DataFrame(rows, columns=names), "95%", {})
 
 
 NAMES = ["interlaced-and-overlapping-" * 3, "a", "$x_1$", "_hidden", "木纹", "polka-dotted", "dots"]
@@ -288,7 +288,7 @@ def test_pairs_of_any_number_and_names_are_drawn_legibly(
     assert all(short_name(name) in drawn for pair in pairs[:20] for name in pair)
     assert ("the first 20 of 21 pairs" in " ".join(drawn.split())) == (count > 20)
     labels = [text.get_window_extent() for text in figure.axes[0].get_yticklabels()]
-    assert len(labels) == min(count, 20) * (2 if draw is neighbours_picture else 1)
+    assert len(labels) == min(count, 20)
     assert not any(a.overlaps(b) for a, b in combinations(labels, 2))
     width, height = figure.canvas.get_width_height()
     for box in (*labels, figure._suptitle.get_window_extent()):
@@ -299,12 +299,22 @@ def test_pairs_of_any_number_and_names_are_drawn_legibly(
     assert all(panel.width > 200 for panel in panels)
 
 
-def test_a_rank_stands_beside_the_name_it_is_of() -> None:
-    """Of the pair (near, far): far is the 5th nearest to near, near the nearest to far."""
-    rows = [("near", "far", space, 0, 1, 5, 46, 0.5) for space in neighbours.SPACES]
+def test_a_pair_s_percentile_rank_stands_in_the_line_of_its_space_beside_the_threshold() -> None:
+    ranks = dict(zip(neighbours.SPACES, (0.01, 0.02, 0.6), strict=True))
+    rows = [("near", "far", space, 0, 1, 5, 46, rank) for space, rank in ranks.items()]
     table = pd.DataFrame(rows, columns=neighbours.TABLES["neighbours"].names)
-    axes = figures.neighbours(table, "95%").axes[0]
-    lines = [text.get_text() for text in axes.get_yticklabels()]
-    assert lines == ["near\nfrom far", "far\nfrom near"]
-    points = [line.get_xydata()[0] for line in axes.lines if line.get_marker() == "o"]
-    assert [(round(y), x) for x, y in points] == [(0, 1), (1, 5)]
+    (axes,) = figures.neighbours(table, "95%", {"near_near_far_umap": "holds"}).axes
+    drawn = [line.get_xydata()[0] for line in axes.lines if line.get_linestyle() == "None"]
+    assert [round(x, 6) for x, _ in drawn] == [1, 2, 60]
+    lines = {text.get_text(): text.get_position()[1] for text in axes.texts}
+    said = ["t-SNE", "UMAP: holds", "embedding space"]
+    assert [lines[text] for text in said] == pytest.approx([-0.27, 0, 0.27])
+    assert [y for _, y in drawn] == pytest.approx([lines[text] for text in said], abs=0.08)
+    assert [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == "--"] == [5]
+
+
+def test_a_verdict_of_two_pairs_with_one_name_is_not_told() -> None:
+    verdicts = {"a_b_c_closest": "holds", "x_y_closest": "fails", "x_y_closest_2": "holds"}
+    assert figures.verdict_of_pair(verdicts, "{}_{}_closest", ("a", "b c")) == "holds"
+    assert figures.verdict_of_pair(verdicts, "{}_{}_closest", ("x", "y")) == ""
+    assert figures.verdict_of_pair(verdicts, "{}_{}_closest", ("x", "z")) == ""

@@ -118,8 +118,9 @@ def table_of(folder: Path, name: str) -> pd.DataFrame:
 
 def pictures_of(folder: Path) -> set[str]:
     """The names of the pictures that are drawn from the tables in a folder."""
-    given = ["claims", "--data", str(folder / "data" / "claims"), "--plots", str(folder / "drawn")]
-    done = CliRunner().invoke(draw, given)
+    given = ["--data", str(folder / "data/claims"), "--beside", str(folder / "metrics/claims.json")]
+    given += ["--embeddings", str(folder / "data/embeddings"), "--plots", str(folder / "drawn")]
+    done = CliRunner().invoke(draw, ["claims", *given])
     assert done.exit_code == 0, done.output
     return {path.stem for path in (folder / "drawn" / "claims").glob("*.png")}
 
@@ -406,7 +407,7 @@ def test_pictures_and_statements_name_the_confidence_that_is_set(
 ) -> None:
     named = {}
     for name, picture in figures.PICTURES.items():
-        figure = picture.figure_of(table_of(decided, name), said)
+        figure = picture.figure_of(table_of(decided, name), said, {})
         texts = " ".join(text.get_text() for text in figure.findobj(Text))
         named[name] = set(re.findall(r"\b9\d(?:\.\d)?%", texts))
         plt.close(figure)

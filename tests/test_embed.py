@@ -224,6 +224,7 @@ def test_samples_are_the_images_as_the_encoder_sees_them(source, done):
 
 def test_samples_are_drawn_from_what_was_written(done, tmp_path):
     given = ["embed", "--data", str(done / "samples"), "--plots", str(tmp_path)]
+    given += ["--embeddings", str(done / "embeddings")]
     drawn = CliRunner().invoke(draw, given)
     assert drawn.exit_code == 0, drawn.output
     assert [file.name for file in tmp_path.rglob("*.png")] == ["samples.png"]
@@ -258,7 +259,7 @@ def without_ids(folder: Path) -> None:
 def test_damaged_samples_are_refused(done, tmp_path, damage, message):
     folder = shutil.copytree(done / "samples", tmp_path / "samples")
     damage(folder)
-    said = refusal(draw, "embed", "--data", folder, "--plots", tmp_path / "plots")
+    said = refusal(draw, "embed", "--data", folder, "--embeddings", done / "embeddings")
     assert message in said
 
 

@@ -18,7 +18,7 @@ from stages.core.artifacts.embeddings import read_embeddings
 from stages.core.dataset.features import keep, read_features
 from stages.core.runtime.errors import StudyError
 from stages.distances import distances
-from stages.draw import SOURCES, draw
+from stages.draw import BESIDE, SOURCES, draw
 from stages.embed import embed
 from stages.fetch import fetch
 from stages.headline import headline
@@ -100,6 +100,8 @@ def draw_all(target: Path) -> None:
     for name, source in SOURCES.items():
         if name != "pretrain":
             given = ["--data", str(target / source), "--plots", str(target / "drawn")]
+            given += ["--embeddings", str(target / "data" / "embeddings")]
+            given += ["--beside", str(target / BESIDE[name])] if name in BESIDE else []
             done = CliRunner().invoke(draw, [name, *given])
             assert done.exit_code == 0, f"{name}: {done.output}"
 

@@ -14,7 +14,8 @@ import stages.core.topology.cost
 import stages.persistence
 from stages.core.artifacts.diagrams import ALL, HALF_A, WHOLE, CloudKey, read_diagrams
 from stages.core.artifacts.embeddings import array_name, read_embeddings, write_manifest
-from stages.core.artifacts.tables import read_parquet
+from stages.core.artifacts.tables import read_parquet, write_parquet
+from stages.core.claims.bars import TABLES
 from stages.core.figures.persistence import drawn_bars, spread_classes
 from stages.core.topology.bars import NO_BARS, finite_bars
 from stages.core.topology.rips import distance_matrix, persistence_diagrams
@@ -224,21 +225,25 @@ def test_a_mean_that_no_diagram_has_is_left_out_of_the_metrics(tmp_path: Path) -
 # The pictures
 
 
+def given_to_draw(embeddings: Path, diagrams: Path, out: Path, run: str | None = None) -> list[str]:
+    """Arguments of `draw`, after writing a table of bars of null clouds, of a run of embeddings."""
+    bars = pd.DataFrame(columns=TABLES["bars"].names)
+    about = {"run": run or read_embeddings(embeddings).run, "confidence": "0.95"}
+    write_parquet(out / "claims" / "bars.parquet", bars, TABLES["bars"], about)
+    given = ["--data", diagrams, "--beside", out / "claims"]
+    given += ["--embeddings", embeddings, "--plots", out / "drawn"]
+    return ["persistence", *map(str, given)]
+
+
 def test_pictures_are_drawn_from_what_was_computed(
     planted: Path, tmp_path: Path, one_core: None
 ) -> None:
     assert run(planted, tmp_path, "--points-overall", "20").exit_code == 0
-    given = [
-        "persistence",
-        "--data",
-        str(tmp_path / "diagrams"),
-        "--plots",
-        str(tmp_path / "drawn"),
-    ]
-    done = CliRunner().invoke(draw, given)
+    done = CliRunner().invoke(draw, given_to_draw(planted, tmp_path / "diagrams", tmp_path))
     assert done.exit_code == 0, done.output
     folder = tmp_path / "drawn" / "persistence"
-    assert {"diagrams.csv", "diagrams_classes.png", "summaries.png"} == set(contents(folder))
+    pictures = {"diagrams_clean.png", "diagrams_noisiest.png", "summaries.png"}
+    assert {"diagrams.csv", *pictures} == set(contents(folder))
     drawn = pd.read_csv(folder / "diagrams.csv")
     found = read_diagrams(tmp_path / "diagrams" / "diagrams.parquet").bars
     for (level, dim), bars in drawn.groupby(["noise", "dim"]):
@@ -254,13 +259,23 @@ def test_pictures_of_summaries_of_other_diagrams_are_refused(
         assert run(planted, tmp_path / name, *options).exit_code == 0
     file = tmp_path / "one" / "diagrams" / "summaries.parquet"
     (tmp_path / "other" / "diagrams" / "summaries.parquet").replace(file)
-    given = ["persistence", "--data", str(file.parent), "--plots", str(tmp_path / "drawn")]
-    done = CliRunner().invoke(draw, given)
+    done = CliRunner().invoke(draw, given_to_draw(planted, file.parent, tmp_path))
     assert done.exit_code == 1
     assert f"{file}: of another run than the diagrams; run 'dvc repro persistence'" in done.output
 
 
-def test_drawn_classes_span_the_range() -> None:
+def test_null_clouds_of_other_embeddings_are_refused(
+    planted: Path, tmp_path: Path, one_core: None
+) -> None:
+    assert run(planted, tmp_path, "--points-overall", "20").exit_code == 0
+    given = given_to_draw(planted, tmp_path / "diagrams", tmp_path, run="another")
+    done = CliRunner().invoke(draw, given)
+    assert done.exit_code == 1
+    file = tmp_path / "claims" / "bars.parquet"
+    assert f"{file}: of another run than the diagrams; run 'dvc repro claims'" in done.output
+
+
+def test_drawn_classes_span_the_range_in_their_order() -> None:
     summaries = pd.DataFrame(
         {
             "group": [*"abcde", ALL],
@@ -269,8 +284,9 @@ def test_drawn_classes_span_the_range() -> None:
             "total_persistence": [3.0, 1, 5, 2, 4, 99],
         }
     )
-    assert spread_classes(summaries, 3) == ["b", "a", "c"]
-    assert spread_classes(summaries, 9) == ["b", "d", "a", "e", "c"]
+    assert spread_classes(summaries, 3) == ["a", "b", "c"]
+    assert spread_classes(summaries, 2) == ["b", "c"]
+    assert spread_classes(summaries, 9) == [*"abcde"]
 
 
 def test_drawn_bars_are_some_of_each_noise_and_dim_and_the_longest(

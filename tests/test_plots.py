@@ -2,7 +2,6 @@
 
 import csv
 import io
-import itertools
 import json
 import re
 import shutil
@@ -60,15 +59,27 @@ def test_templates_share_one_look(template: str) -> None:
     assert content["config"] == read_template("accuracy")["config"]
     assert content["title"]["text"] == Template.anchor("title")
     coloured = re.findall(r"#[0-9A-Fa-f]{6}", json.dumps(content | {"config": {}}))
-    # Beside these an edge, cividis at zero, and two greys for what is not decided.
-    assert set(coloured) <= {*COLOURS, "#404040", "#00224e", "#e6e6e6", "#ffffff"}
+    # Beside these an edge, two greys, cividis at zero, and the cells of verdicts below black text.
+    cells = {"#56B4E9", "#E69F00"} if template == "verdicts" else set()
+    greys = {"#404040", "#555555", "#e6e6e6", "#ffffff"}
+    assert set(coloured) <= {*COLOURS, *greys, *cells, "#00224e"}
 
 
-def test_fifty_classes_are_told_apart() -> None:
-    encoding = read_template("projection")["spec"]["layer"][0]["encoding"]
-    ranges = [encoding[channel]["scale"]["range"] for channel in ("color", "shape")]
-    styles = list(zip(*map(itertools.cycle, ranges), range(49), strict=False))
-    assert len({(colour, shape) for colour, shape, _ in styles}) == 49
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_template_says_what_it_is_of_and_nothing_that_a_picture_cannot_do(template: str) -> None:
+    subtitle = read_template(template)["title"]["subtitle"]
+    assert subtitle[0] == Template.anchor("y_label")
+    assert not re.search("click|point at|hover", " ".join(subtitle), re.IGNORECASE)
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_a_plot_names_model_data_and_noise(name: str) -> None:
+    said = PLOTS[name]["y_label"]
+    model = "pretrain.architecture" if "pretrain" in next(iter(PLOTS[name]["y"])) else "embed.model"
+    assert f"${{{model}}}" in said
+    if model == "embed.model":
+        for setting in ("fetch.source", "embed.noise_kind", "embed.noise_space"):
+            assert f"${{{setting}}}" in said
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
@@ -97,30 +108,46 @@ def marks_of(cell: dict) -> Iterator[dict]:
             yield from ({"marktype": group["marktype"], **item} for item in group["items"])
 
 
+def point(rev: str, noise: str, x: float, role: str = "", name: str = "grid") -> dict:
+    row = {"rev": rev, "noise": noise, "class": name, "x": str(x), "y": "1", "role": role}
+    return row | {"colour": "" if role in ("corner", "measures") else "#0072B2"}
+
+
 def test_a_panel_shows_its_own_level_and_revision() -> None:
-    points = {("workspace", "0"): 1, ("workspace", "2"): 2, ("main", "0"): 3, ("main", "0.5"): 4}
-    rows = [
-        {"rev": rev, "noise": noise, "class": "grid", "x": str(i), "y": "1"}
-        | {"name": "" if i else f"{rev} {noise}", "measures": "" if i else f"purity {count}"}
-        for (rev, noise), count in points.items()
-        for i in range(count)
-    ]
-    groups = groups_of(filled("projection", rows))
-    columns = {group["x"]: header(group) for group in groups["column_header"]}
-    lines = {group["y"]: header(group) for group in groups["row_header"]}
-    found = {}
-    for cell in groups["cell"]:
-        marks = list(marks_of(cell))
-        symbols = sum(mark["marktype"] == "symbol" for mark in marks)
-        texts = {mark["text"] for mark in marks if mark["marktype"] == "text"}
-        if marks:
-            found[lines[cell["y"]], columns[cell["x"]]] = (symbols, texts)
-    assert found == {
-        ("workspace", "clean"): (1, {"workspace 0", "purity 1"}),
-        ("workspace", "noise 2.00"): (2, {"workspace 2", "purity 2"}),
-        ("main", "clean"): (3, {"main 0", "purity 3"}),
-        ("main", "noise 0.50"): (4, {"main 0.5", "purity 4"}),
+    points = {("workspace", "0"): 1, ("workspace", "10"): 2, ("main", "0"): 3, ("main", "2.5"): 4}
+    rows = []
+    for (rev, noise), count in points.items():
+        rows += [point(rev, noise, i) for i in range(count)]
+        rows += [point(rev, noise, 0, "from", f"{rev} {noise}")]
+        rows += [point(rev, noise, 0, "name", f"{rev} {noise}")]
+        rows += [point(rev, noise, 0, "measures", f"purity {count}")]
+    found = {
+        header(cell): (
+            sum(mark["marktype"] == "symbol" for mark in marks_of(cell)),
+            {mark["text"] for mark in marks_of(cell) if mark["marktype"] == "text"},
+        )
+        for cell in groups_of(filled("projection", rows))["cell"]
     }
+    assert found == {
+        "main, clean": (3, {"main 0", "purity 3"}),
+        "main, noise 2.50": (4, {"main 2.5", "purity 4"}),
+        "workspace, clean": (1, {"workspace 0", "purity 1"}),
+        "workspace, noise 10.00": (2, {"workspace 10", "purity 2"}),
+    }
+    assert list(found) == sorted(found)
+
+
+def test_names_stand_where_the_table_says_in_the_colour_of_their_class() -> None:
+    rows = [point("main", "0", x, role) for x, role in ((1, ""), (1, "from"), (-1, "name"))]
+    rows += [point("main", "0", x, "corner") for x in (-3, 3)]
+    (cell,) = groups_of(filled("projection", rows))["cell"]
+    marks = list(marks_of(cell))
+    names = [mark for mark in marks if mark["marktype"] == "text"]
+    (image,) = (mark for mark in marks if mark["marktype"] == "symbol" and mark["opacity"])
+    assert {(mark["text"], mark["fill"]) for mark in names} == {("grid", "#0072B2")}
+    third = cell["width"] / 3
+    assert [mark["x"] for mark in names] == pytest.approx([third, third], abs=3)
+    assert (image["x"], image["fill"]) == (pytest.approx(2 * third, abs=3), "#0072B2")
 
 
 def test_points_of_a_revision_without_names_and_measures_are_drawn() -> None:
@@ -214,30 +241,72 @@ def test_pictures_are_drawn_too(drawings: dict[str, list[dict]]) -> None:
         assert {image["type"] for image in drawings[name]} == {"image"}
 
 
+def confusion_rows(levels: dict[str, float], places: dict[str, int] | None = None) -> list[dict]:
+    """Three of four dotted images taken for grid, and one grid image, a row per two classes."""
+    taken = {("dotted", "dotted"): "1", ("dotted", "grid"): "3", ("grid", "grid"): "1"}
+    return [
+        {"rev": rev, "noise": str(level), "actual": actual, "predicted": predicted, "images": count}
+        | ({"actual_place": places[actual], "predicted_place": places[predicted]} if places else {})
+        for rev, level in levels.items()
+        for (actual, predicted), count in taken.items()
+    ]
+
+
+def test_confusions_are_shares_of_the_actual_class_in_the_order_of_their_places() -> None:
+    rows = confusion_rows({"main": 0.0}, {"grid": 0, "dotted": 1})
+    spec = filled("confusion", rows)
+    (cell,) = groups_of(spec)["cell"]
+    cells = {
+        (mark["x"] < 15, mark["y"] < 15): (mark["fill"], mark.get("stroke"))
+        for mark in marks_of(cell)
+    }
+    # The first row and column are of grid: all of it is right, which is the end of the scale.
+    assert len(cells) == 3
+    all_of_it, a_quarter, most = cells[True, True], cells[False, False], cells[True, False]
+    assert len({fill for fill, _ in cells.values()}) == 3
+    assert all_of_it[1] == a_quarter[1] == "#ffffff"  # framed: right answers
+    assert most[1] is None
+    picture = vl_convert.vegalite_to_svg(spec)
+    assert "square-root scale" in picture
+    assert {"grid", "dotted", "100", "0"} <= set(re.findall(r">([^<>]+)</text>", picture))
+
+
+def test_a_revision_whose_confusions_hold_a_row_per_image_is_drawn() -> None:
+    rows = [
+        {"rev": "main", "noise": "0", "actual": actual, "predicted": "grid"}
+        for actual in ("dotted", "dotted", "grid")
+    ]
+    (cell,) = groups_of(filled("confusion", rows))["cell"]
+    assert len(list(marks_of(cell))) == 2
+
+
 @pytest.mark.parametrize(
-    ("levels", "named"),
-    [
-        ({"main": 0.0, "workspace": 0.0}, {"clean"}),
-        ({"main": 2.0, "workspace": 0.5}, {"noise 2.00", "noise 0.50"}),
-        ({"workspace": 1.0}, {"noise 1.00"}),
-    ],
+    "levels",
+    [{"main": 0.0, "workspace": 0.0}, {"main": 2.0, "workspace": 0.5}, {"workspace": 1.0}],
     ids=["clean", "revisions with other levels", "one revision"],
 )
-def test_confusions_at_other_levels_are_not_side_by_side(
-    levels: dict[str, float], named: set[str]
+def test_confusions_stand_below_each_other_each_with_its_revision_and_level(
+    levels: dict[str, float],
 ) -> None:
-    rows = [
-        {"rev": rev, "noise": str(level), "actual": actual, "predicted": "grid"}
-        for rev, level in levels.items()
-        for actual in ("dotted", "grid")
+    cells = groups_of(filled("confusion", confusion_rows(levels)))["cell"]
+    named = {rev: "clean" if level == 0 else f"noise {level:.2f}" for rev, level in levels.items()}
+    assert {header(cell) for cell in cells} == {f"{rev}, {level}" for rev, level in named.items()}
+    assert len({cell["y"] for cell in cells}) == len(levels)
+
+
+def test_both_columns_of_a_distance_have_one_axis() -> None:
+    row = {"rev": "main", "noise": 1.0, "dim": 0, "metric": "bottleneck"}
+    row |= {"lower_quartile": 1.0, "median": 2.0}
+    tops = {"clean_noisy": 3.0, "half_clean_noisy": 30.0}
+    rows = [row | {"comparison": key, "upper_quartile": top} for key, top in tops.items()]
+    cells = groups_of(filled("distances", rows))["cell"]
+    assert len(cells) == 2
+    heights = [
+        {round(mark["y"], 3) for mark in marks_of(cell) if mark.get("opacity") == 1}
+        for cell in cells
     ]
-    made = filled("confusion", rows)
-    written = set(re.findall(r">([^<>]+)</text>", vl_convert.vegalite_to_svg(made)))
-    assert {text for text in written if re.match("clean|noise", text)} == named
-    assert set(levels) <= written
-    top = vl_convert.vegalite_to_scenegraph(made)["scenegraph"]["items"][0]
-    cells = [group for group in top["items"] if group.get("name") == "cell"]
-    assert len({cell["y"] for group in cells for cell in group["items"]}) == len(named)
+    assert heights[0] == heights[1]
+    assert len(heights[0]) == 1
 
 
 def test_the_distances_are_named_as_in_the_table() -> None:

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stages.core.artifacts.tables import Schema, read_parquet
+from stages.core.figures.style import class_colours
 from stages.core.geometry.layouts import KEPT_RANKS, LAYOUT_MEASURES, LAYOUTS, NEAREST
 from stages.draw import draw
 from stages.project import project
@@ -82,17 +83,22 @@ def test_embeddings_that_are_all_the_same_are_refused(tmp_path: Path):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Folders of two runs over the same artifact: on every core, and on one."""
+def embeddings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four classes of 12 images, at three levels."""
     names = np.repeat(["banded", "dotted", "grid", "striped"], 12)
     generator = np.random.default_rng(0)
     clean = np.repeat(np.eye(4, 8), 12, axis=0) + 0.05 * generator.standard_normal((48, 8))
     clouds = {(0.0, 0): clean}
     for level in (0.5, 2.0):
         clouds[level, 0] = clean + 0.3 * level * generator.standard_normal((48, 8))
-    embeddings = write_embeddings(
+    return write_embeddings(
         tmp_path_factory.mktemp("planted"), clouds, names.tolist(), np.eye(4, 8)
     )
+
+
+@pytest.fixture(scope="module")
+def runs(embeddings: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Folders of two runs over the same artifact: on every core, and on one."""
     folders = [tmp_path_factory.mktemp("run") for _ in range(2)]
     done = subprocess.run(
         [sys.executable, "-c", TWO_RUNS, PARAMS, embeddings, *folders],
@@ -176,22 +182,26 @@ def test_the_tables_hold_every_point_class_and_kept_pair(runs: list[Path]):
 
 
 @pytest.mark.slow
-def test_the_points_of_every_layout_are_drawn(runs: list[Path], tmp_path: Path):
+def test_the_points_of_every_layout_are_drawn(embeddings: Path, runs: list[Path], tmp_path: Path):
     data = str(runs[0] / "data" / "project")
-    done = CliRunner().invoke(draw, ["project", "--data", data, "--plots", str(tmp_path)])
+    given = ["--data", data, "--embeddings", str(embeddings), "--plots", str(tmp_path)]
+    done = CliRunner().invoke(draw, ["project", *given])
     assert done.exit_code == 0, done.output
     layouts = read(runs[0], "layouts", LAYOUTS)
     for selection in ("all", "sampled"):
         for method in ("tsne", "umap"):
-            points = pd.read_csv(tmp_path / "project" / f"points_{method}_{selection}.csv")
-            assert list(points) == ["noise", "class", "x", "y", "name", "measures"]
+            drawn = pd.read_csv(tmp_path / "project" / f"points_{method}_{selection}.csv")
+            assert list(drawn) == ["noise", "class", "x", "y", "colour", "role"]
+            points = drawn[drawn["role"].isna()]
             of_layout = (layouts["selection"] == selection) & (layouts["method"] == method)
             assert points["class"].tolist() == layouts.loc[of_layout, "class"].tolist()
             np.testing.assert_allclose(
                 points[["x", "y"]], layouts.loc[of_layout, ["x", "y"]], atol=5.1e-4
             )
-            clean = points[points["noise"] == 0.0]
-            assert set(clean["name"].dropna()) == {"dotted", "grid", "striped"}  # the kept ones
-            assert (clean["name"].dropna() == clean["class"][clean["name"].notna()]).all()
-            assert points["measures"].notna().groupby(points["noise"]).sum().tolist() == [1, 1, 1]
-            assert clean["measures"].iloc[0].startswith("purity 1.00 (chance 0.23), ")
+            for _, of_level in drawn.groupby("noise"):  # every class at every level
+                roles = of_level.groupby("role")["class"]
+                for role in ("from", "name"):
+                    assert sorted(roles.get_group(role)) == sorted(set(points["class"]))
+                assert roles.get_group("measures").str.startswith("purity ").tolist() == [True]
+            colours = class_colours(["banded", "dotted", "grid", "striped"])  # also of a sample
+            assert (points["colour"] == points["class"].map(colours)).all()

@@ -33,7 +33,8 @@ def by_class(levels: list[float], classes: list[str]) -> Figure:
 
 
 def calibration(levels: list[float], classes: list[str]) -> Figure:
-    table = pd.DataFrame({"noise": levels, "n": 1, "confidence": 0.5, "accuracy": 0.4})
+    table = pd.DataFrame({"noise": levels, "from": 0.4, "to": 0.6, "n": 1})
+    table = table.assign(confidence=0.5, accuracy=0.4)
     label = PROBABILITIES["sigmoid"].label
     return reliability(table, label)
 
@@ -44,7 +45,7 @@ def pairs(classes: list[str]) -> pd.DataFrame:
 
 
 def angle_heatmap(levels: list[float], classes: list[str]) -> Figure:
-    return angle_matrix(pairs(classes), "smallest_deg", "Smallest", SAMPLE)
+    return angle_matrix(pairs(classes), SAMPLE)
 
 
 def distributions(levels: list[float], classes: list[str]) -> Figure:
@@ -54,9 +55,8 @@ def distributions(levels: list[float], classes: list[str]) -> Figure:
 
 def diagrams(levels: list[float], classes: list[str]) -> Figure:
     bars = [np.array([[0.0, 0.8], [0.0, 0.9]]), np.array([[0.7, 0.8]])]
-    panels = {f"noise {level:g}": bars for level in levels}
-    title = "Diagrams of classes (finite bars), from the least to the most total persistence"
-    return diagrams_figure(title, {f"{name} (120 images)": panels for name in classes}, side=2.6)
+    images = dict.fromkeys(classes, 120)
+    return diagrams_figure(dict.fromkeys(classes, bars), levels[-1], {classes[0]: 0.1}, images, 1.0)
 
 
 def long_table(levels: list[float], groups: list[str], **columns: object) -> pd.DataFrame:

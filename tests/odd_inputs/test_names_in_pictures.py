@@ -60,13 +60,12 @@ def pairs_of(names: list[str]) -> pd.DataFrame:
     first, second = np.triu_indices(len(names), 1)
     named = np.array(names, dtype=object)
     table = pd.DataFrame({"class_a": named[first], "class_b": named[second]})
-    return table.assign(
-        smallest_deg=30.0, shuffled_deg=40.0, percentile_rank=0.2, low=0.1, high=0.3, pairs=9
-    )
+    angles = {"smallest_deg": 30.0, "mean_deg": 50.0, "shuffled_deg": 40.0}
+    return table.assign(**angles, percentile_rank=0.2, low=0.1, high=0.3, pairs=9)
 
 
 def matrix(names: list[str]) -> Figure:
-    return angle_matrix(pairs_of(names), "smallest_deg", "Smallest", "feature space")
+    return angle_matrix(pairs_of(names), "feature space")
 
 
 def accuracy(names: list[str]) -> Figure:
@@ -75,12 +74,12 @@ def accuracy(names: list[str]) -> Figure:
 
 
 def claimed_pairs(names: list[str]) -> Figure:
-    return claim_figures.closest_pairs(pairs_of(names), "95%")
+    return claim_figures.closest_pairs(pairs_of(names), "95%", {})
 
 
 def diagrams(names: list[str]) -> Figure:
     bars = [np.array([[0.0, 0.5], [0.0, 0.7]]), np.array([[0.4, 0.6]])]
-    return diagrams_figure("title", {name: {"clean": bars, "noise 1": bars} for name in names})
+    return diagrams_figure(dict.fromkeys(names, bars), 0.0, {}, dict.fromkeys(names, 9), 1.0)
 
 
 def texts(figure: Figure) -> list[str]:
@@ -96,7 +95,7 @@ def texts(figure: Figure) -> list[str]:
         (matrix, 24),
         (accuracy, 24),
         (claimed_pairs, 24),
-        (diagrams, 34),
+        (diagrams, 15),
     ],
 )
 def test_every_picture_draws_every_name_literally(
@@ -128,7 +127,7 @@ def confusion_rows(names: list[str]) -> list[dict]:
 
 def projection_rows(names: list[str]) -> list[dict]:
     return [
-        {"rev": "a", "noise": "0.0", "class": name, "x": str(i), "y": str(-i)}
+        {"rev": "a", "noise": "0.0", "class": name, "role": "name", "x": str(i), "y": str(-i)}
         for i, name in enumerate(names)
     ]
 

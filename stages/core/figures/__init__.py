@@ -1,7 +1,8 @@
 """Pictures: each a function of a table.
 
 style     figures, fonts, colours and names
-heatmaps  matrices of classes
+study     what the pictures of a study are of: the line at their foot
+heatmaps  matrices of classes, ordered by clustering
 levels    names of the noise levels, and curves against them
 question  the picture of claim 8
 fetch, pretrain, embed, project, angles, persistence, classify, claims

@@ -7,8 +7,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from stages.core.artifacts.tables import read_parquet
-from stages.core.figures.heatmaps import draw_heatmap, inches_for
+from stages.core.figures.heatmaps import MOST_NAMES, by_clustering, draw_heatmap, inches_for
 from stages.core.figures.levels import level_name
+from stages.core.figures.study import Study
 from stages.core.figures.style import (
     level_colours,
     new_figure,
@@ -21,37 +22,56 @@ from stages.core.geometry.spaces import SPACES
 from stages.core.geometry.subspaces import ANGLES, ROTATIONS
 
 
-def draw(angles: Path, folder: Path) -> None:
+def draw(study: Study, folder: Path, angles: Path) -> None:
     """Draw, from the folder that `angles` wrote, what no table of a few hundred rows shows."""
     pairs, about = read_parquet(angles / "pairs.parquet", ANGLES, "angles")
     rotations, _ = read_parquet(angles / "rotations.parquet", ROTATIONS, "angles")
     where = SPACES[about["space"]].label
     clean = pairs[pairs["noise"] == 0.0]
-    for column, what in (("smallest_deg", "Smallest"), ("mean_deg", "Mean")):
-        figure = angle_matrix(clean, column, what, where)
-        save_figure(figure, folder / f"{column.removesuffix('_deg')}_angle.png")
-    save_figure(angle_distributions(pairs, rotations, where), folder / "distribution.png")
+    save_figure(angle_matrix(clean, where), folder / "matrix.png", study.foot)
+    figure = angle_distributions(pairs, rotations, where)
+    save_figure(figure, folder / "distribution.png", study.foot)
 
 
-def angle_matrix(table: pd.DataFrame, column: str, what: str, where: str) -> Figure:
-    """A heat map of one angle of every pair of classes.
+def angle_matrix(table: pd.DataFrame, where: str) -> Figure:
+    """A heat map of every pair of classes: the smallest angle below the diagonal, the mean above.
 
-    table: `pair_table` of the clean images; column: which of its columns, in degrees.
-    what, where: which angle in which space, for the title.
+    table: `pair_table` of the clean images; where: in which space, for the title. Classes with a
+    small smallest angle stand side by side; of more than MOST_NAMES some stand for the others.
     """
     classes = [table["class_a"].iloc[0], *table["class_b"].iloc[: table["class_a"].nunique()]]
-    matrix = np.full((len(classes), len(classes)), np.nan)
-    first, second = np.triu_indices(len(classes), 1)
-    matrix[first, second] = matrix[second, first] = table[column]
-    side = inches_for(len(classes), margin=max(3.0, 1.6 + room_for(map(short_name, classes))))
-    figure, axes = new_figure(side + 0.8, side)
-    angles = table[column]
-    low, high = angles.min(), angles.max()
-    image = draw_heatmap(axes, matrix, classes, classes, low, high if high > low else low + 1)
-    title = f"{what} principal angle of each pair of classes\nin {where}, clean images"
-    figure.suptitle(wrapped(title, side))
-    figure.colorbar(image, ax=axes, shrink=0.6, label="principal angle (degrees), darker is closer")
+    smallest = _square(table["smallest_deg"], len(classes))
+    mean = _square(table["mean_deg"], len(classes))
+    order = by_clustering(smallest)
+    names = [classes[i] for i in order]
+    below = np.tri(len(order), k=-1, dtype=bool)
+    side = inches_for(len(names), margin=max(3.0, 1.6 + room_for(map(short_name, names))))
+    figure, axes = new_figure(side + 1.6, side)
+    for matrix, shown, what in (
+        (mean, below.T, "above the diagonal: mean (degrees)"),
+        (smallest, below, "below the diagonal: smallest (degrees)"),
+    ):
+        values = np.where(shown, matrix[np.ix_(order, order)], np.nan)
+        low, high = np.nanmin(values), np.nanmax(values)
+        image = draw_heatmap(axes, values, names, names, low, high if high > low else low + 1)
+        figure.colorbar(image, ax=axes, shrink=0.8, aspect=30, label=what)
+    of = "classes"
+    if len(classes) > MOST_NAMES:
+        of = f"{len(names)} of {len(classes)} classes, one of each cluster,"
+    title = (
+        f"Principal angles of each pair of {of} in {where}, clean images\n"
+        "Darker is closer; near classes stand side by side (by smallest angle)"
+    )
+    figure.suptitle(wrapped(title, side + 1.6))
     return figure
+
+
+def _square(angles: pd.Series, count: int) -> np.ndarray:
+    """The angles of all pairs of `count` classes as a symmetric matrix, 0 on the diagonal."""
+    matrix = np.zeros((count, count))
+    first, second = np.triu_indices(count, 1)
+    matrix[first, second] = matrix[second, first] = angles
+    return matrix
 
 
 def angle_distributions(pairs: pd.DataFrame, rotations: pd.DataFrame, where: str) -> Figure:
@@ -61,7 +81,7 @@ def angle_distributions(pairs: pd.DataFrame, rotations: pd.DataFrame, where: str
     """
     pairs, turned = dict(list(pairs.groupby("noise"))), dict(list(rotations.groupby("noise")))
     turned.pop(0.0)
-    figure, axes = new_figure(16.5, 4.6, 1, 3)
+    figure, axes = new_figure(15, 4.6, 1, 3, sharex=True, sharey=True)
     panels = (
         (axes[0], pairs, "smallest_deg", "Between classes: smallest angle", "pairs"),
         (axes[1], pairs, "mean_deg", "Between classes: mean angle", "pairs"),
@@ -84,12 +104,7 @@ def angle_distributions(pairs: pd.DataFrame, rotations: pd.DataFrame, where: str
         panel.set_title(title)
         panel.set_xlabel("angle (degrees)")
         panel.set_ylabel(f"share of {counted} at or below")
-        panel.set_ylim(0, 1.02)
-        if tables:
-            low = min(table[column].min() for table in tables.values())
-            high = max(table[column].max() for table in tables.values())
-            pad = max(0.05 * (high - low), 0.5)
-            panel.set_xlim(max(low - pad, -0.1 * pad), high + pad)
+    axes[0].set(xlim=(-1, 91), ylim=(0, 1.02), xticks=range(0, 91, 15))
     if not turned:
         axes[2].text(0.5, 0.5, "no noisy level", ha="center", transform=axes[2].transAxes)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")

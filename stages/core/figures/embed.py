@@ -6,12 +6,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from stages.core.artifacts.samples import Samples, read_samples
+from stages.core.figures.study import Study
 from stages.core.figures.style import new_figure, not_applicable, save_figure, short_name
 
 
-def draw(samples: Path, folder: Path) -> None:
+def draw(study: Study, folder: Path, samples: Path) -> None:
     """Draw the images that `embed` took as samples."""
-    save_figure(sample_figure(read_samples(samples)), folder / "samples.png")
+    figure = sample_figure(read_samples(samples))
+    save_figure(figure, folder / "samples.png", study.foot, photographs=True)
 
 
 def sample_figure(samples: Samples) -> Figure:

@@ -13,6 +13,7 @@ from stages.core.dataset.feature_files import FOLDER
 from stages.core.dataset.images import read_image
 from stages.core.dataset.layout import list_images
 from stages.core.dataset.reading import some
+from stages.core.figures.study import Study
 from stages.core.figures.style import (
     characters_without_font,
     new_figure,
@@ -26,13 +27,14 @@ THUMBNAILS = 60
 SHEET_INCHES = 4.4  # wide enough for its title
 
 
-def draw(data: Path, folder: Path) -> None:
+def draw(study: Study, folder: Path, data: Path) -> None:
     """Draw, from the data set that `fetch` wrote, the first image of each class."""
     if (data / FOLDER).exists():
         nothing = not_applicable("there are features and no images")
-        return save_figure(nothing, folder / "contact_sheet.png")
+        return save_figure(nothing, folder / "contact_sheet.png", study.foot)
     classes = {name: list(files.values()) for name, files in list_images(data / "images").items()}
-    save_figure(contact_sheet(classes, data / "images"), folder / "contact_sheet.png")
+    sheet = contact_sheet(classes, data / "images")
+    save_figure(sheet, folder / "contact_sheet.png", study.foot, photographs=True)
     boxes = characters_without_font(classes)
     if boxes:
         click.echo(f"boxes in pictures: no font has {some(boxes)}; install Noto Sans or such")

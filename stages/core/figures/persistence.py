@@ -1,22 +1,28 @@
 """Pictures of persistence diagrams and of their summaries."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import persim
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from stages.core.artifacts.diagrams import ALL, WHOLE, CloudKey, read_diagrams, read_members
 from stages.core.artifacts.tables import read_parquet, require_same
-from stages.core.figures.levels import by_level, draw_spread, level_axis
+from stages.core.claims.bars import TABLES
+from stages.core.figures.levels import by_level, draw_spread, level_axis, level_name
+from stages.core.figures.study import Study
 from stages.core.figures.style import (
     COLOURS,
+    MARKERS,
+    REFERENCE,
     homology_group,
     new_figure,
+    not_applicable,
     save_figure,
     short_name,
     wrapped,
@@ -26,19 +32,23 @@ from stages.core.runtime.randomness import generator_for
 from stages.core.topology.bars import UNIT, finite_bars
 from stages.core.topology.summaries import SUMMARIES
 
-DRAWN_CLASSES = 4
+DRAWN_CLASSES = 100
+MOST_COLUMNS = 8
+LEGEND_INCHES = 1.8
 DRAWN_BARS = 150  # of each noise level and dimension in diagrams.csv
 QUANTITIES = {
-    "total_persistence": f"total persistence ({UNIT})",
-    "max_persistence": f"longest bar ({UNIT})",
     "mean_death": f"mean death ({UNIT})",
+    "max_persistence": f"longest bar ({UNIT})",
+    "total_persistence": f"total persistence ({UNIT})",
 }
-LEGEND_INCHES = 0.7
+# All bars of H0 are born at 0, so that their total is the mean death times their number.
+OF_LOOPS = ("total_persistence",)
 
 
-def draw(diagrams: Path, folder: Path) -> None:
-    """Draw, from the folder that `persistence` wrote, diagrams of some classes and the summaries.
+def draw(study: Study, folder: Path, diagrams: Path, claims: Path) -> None:
+    """Draw the diagrams of classes and the summaries, from what `persistence` wrote.
 
+    claims: the folder that `claims` wrote, of which the longest bars of null clouds are drawn too.
     diagrams.csv, of the sample of all classes, is drawn by DVC.
     """
     file = diagrams / "summaries.parquet"
@@ -46,13 +56,25 @@ def draw(diagrams: Path, folder: Path) -> None:
     members = read_members(diagrams / "clouds.parquet", source)
     summaries, about = read_parquet(file, SUMMARIES, "persistence")
     require_same(about["diagrams"], source.content, file, "the diagrams", "persistence")
+    bars = read_parquet(claims / "bars.parquet", TABLES["bars"], "claims")
+    require_same(bars.about["run"], source.run, claims / "bars.parquet", "the diagrams", "claims")
 
     write_csv(folder / "diagrams.csv", drawn_bars(source.bars))
-    images = members.loc[members["part"] == WHOLE, "group"].value_counts()
-    figure = classes_figure(source.bars, summaries, images)
-    save_figure(figure, folder / "diagrams_classes.png")
+    images = members.loc[members["part"] == WHOLE, "group"].value_counts().drop(ALL).to_dict()
+    levels = sorted(summaries["noise"].unique())
+    names = spread_classes(summaries, DRAWN_CLASSES)
+    limit = latest_death(source.bars, names, (levels[0], levels[-1]))
+    for name, level in (("clean", levels[0]), ("noisiest", levels[-1])):
+        of_level = {group: source.bars[CloudKey(group, level)] for group in names}
+        null = bars.rows[bars.rows["noise"] == level].set_index("class")["longest_null"].dropna()
+        figure = (
+            not_applicable("there is no noise level above 0")
+            if name == "noisiest" and level == 0
+            else diagrams_figure(of_level, level, null.to_dict(), images, limit)
+        )
+        save_figure(figure, folder / f"diagrams_{name}.png", study.foot)
     figure = summaries_figure(summaries[summaries["draw"] == 0], ALL)
-    save_figure(figure, folder / "summaries.png")
+    save_figure(figure, folder / "summaries.png", study.foot)
 
 
 def drawn_bars(diagrams: Mapping[CloudKey, Sequence[np.ndarray]]) -> pd.DataFrame:
@@ -77,101 +99,118 @@ def drawn_bars(diagrams: Mapping[CloudKey, Sequence[np.ndarray]]) -> pd.DataFram
     return pd.concat(tables).sort_values(["noise", "dim", "birth", "death"])
 
 
-def classes_figure(
-    diagrams: Mapping[CloudKey, Sequence[np.ndarray]],
-    summaries: pd.DataFrame,
-    images: Mapping[str, int],
-) -> Figure:
-    """The diagrams of DRAWN_CLASSES classes at every level; images: {class: how many}."""
-    levels = sorted(summaries["noise"].unique())
-    top = homology_group(summaries["dim"].max())
-    return diagrams_figure(
-        "Persistence diagrams of classes (finite bars), from the least to the most total "
-        f"{top} persistence when clean",
-        {
-            f"{name} ({images[name]} images)": {
-                f"noise {level:g}": diagrams[CloudKey(name, level)] for level in levels
-            }
-            for name in spread_classes(summaries, DRAWN_CLASSES)
-        },
-        side=2.6,
-    )
-
-
 def spread_classes(summaries: pd.DataFrame, count: int) -> list[str]:
-    """`count` classes from the least to the most persistence of the top dimension when clean."""
-    top = (
-        summaries[
-            (summaries["noise"] == 0.0)
-            & (summaries["dim"] == summaries["dim"].max())
-            & (summaries["group"] != ALL)
-        ]
-        .sort_values("total_persistence", kind="stable")["group"]
-        .tolist()
-    )
-    places = np.linspace(0, len(top) - 1, min(count, len(top))).round().astype(int)
-    return [top[place] for place in places]
+    """All classes in their order; of more than `count` as many, of every size of diagram.
+
+    They are spread evenly from the least to the most persistence of the top dimension when clean.
+    """
+    top = summaries[
+        (summaries["noise"] == 0.0)
+        & (summaries["dim"] == summaries["dim"].max())
+        & (summaries["group"] != ALL)
+    ]
+    ranked = top.sort_values("total_persistence", kind="stable")["group"].tolist()
+    places = np.linspace(0, len(ranked) - 1, min(count, len(ranked))).round().astype(int)
+    chosen = {ranked[place] for place in places}
+    return [name for name in top["group"] if name in chosen]
+
+
+def latest_death(
+    diagrams: Mapping[CloudKey, Sequence[np.ndarray]], names: Sequence[str], levels: Sequence[float]
+) -> float:
+    """The end of the axes of all diagrams of some classes and levels."""
+    deaths = [
+        finite_bars(bars)[:, 1].max(initial=0.0)
+        for name in names
+        for level in levels
+        for bars in diagrams[CloudKey(name, level)]
+    ]
+    return 1.05 * max(deaths) or 1.0
 
 
 def diagrams_figure(
-    title: str, rows: Mapping[str, Mapping[str, Sequence[np.ndarray]]], side: float = 3.2
+    diagrams: Mapping[str, Sequence[np.ndarray]],
+    level: float,
+    null: Mapping[str, float],
+    images: Mapping[str, int],
+    limit: float,
 ) -> Figure:
-    """Persistence diagrams in a grid with shared axes.
+    """The persistence diagrams of classes at a level, a panel each, all with the same axes.
 
-    rows: {label of a row: {title of a panel: diagrams by dimension}}, the same panels a row.
-    Finite bars alone are drawn. The death axis starts below the earliest death: no pair of unit
-    vectors is close to another, and from 0 the bars would fill a corner of the panel.
+    diagrams: {class: its diagrams by dimension}, of which finite bars are drawn. null: {class: the
+    longest H1 bar of its null clouds}, of those that have one. images: {class: how many there are},
+    of all classes. limit: where the axes of birth and death end; both begin at 0.
     """
-    drawn = {
-        label: {name: [finite_bars(bars) for bars in by_dim] for name, by_dim in panels.items()}
-        for label, panels in rows.items()
-    }
-    deaths = np.concatenate(
-        [bars for panels in drawn.values() for by_dim in panels.values() for bars in by_dim]
-    )[:, 1]
-    latest = 1.03 * deaths.max(initial=0.0) or 1.0
-    earliest = 0.95 * deaths.min(initial=latest)
-    limits = [-0.05 * latest, latest, earliest, latest]
-    columns = len(next(iter(drawn.values())))
-    width = side * columns + 1.5
+    columns = min(MOST_COLUMNS, math.ceil(math.sqrt(1.5 * len(diagrams))))
+    rows = math.ceil(len(diagrams) / columns)
+    side = max(1.5, 5.4 / columns)
+    dims = range(max(map(len, diagrams.values())))
+    width = side * columns + LEGEND_INCHES + 0.4
     # Beside the legend, which is at the right, and as far from the left.
+    title = _diagrams_title(len(diagrams), images, level)
     title = wrapped(title, width - 2 * LEGEND_INCHES)
     figure, grid = new_figure(
         width,
-        side * len(drawn) + 0.6 + 0.2 * len(title.splitlines()),
-        len(drawn),
+        (side + 0.2) * rows + 0.5 + 0.2 * len(title.splitlines()),
+        rows,
         columns,
         squeeze=False,
         sharex=True,
         sharey=True,
     )
-    for (label, panels), line in zip(drawn.items(), grid, strict=True):
-        for (name, by_dim), axes in zip(panels.items(), line, strict=True):
-            _draw_diagrams(axes, by_dim, limits)
-            axes.set(title=name if axes in grid[0] else "", xlabel="", ylabel="")
-        line[0].set_ylabel(wrapped(short_name(label, 34), side, 10))
-    # Beside the panels: where points lie in them depends on the model.
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside right upper", markerscale=2)
+    for axes in grid.flat[len(diagrams) :]:
+        axes.set_axis_off()
+    for axes, (name, by_dim) in zip(grid.flat, diagrams.items(), strict=False):
+        _draw_diagram(axes, by_dim, null.get(name), limit)
+        axes.set_title(short_name(name, max(int(10 * side), 8)), fontsize=9, pad=2)
+    for axes in grid.flat[max(len(diagrams) - columns, 0) : len(diagrams)]:
+        axes.tick_params(labelbottom=True)  # also above a place that is left empty
+    look: dict[str, Any] = {"linestyle": "", "markersize": 5, "alpha": 0.7}
+    handles = [
+        Line2D([], [], marker=MARKERS[dim], color=COLOURS[dim], label=homology_group(dim), **look)
+        for dim in dims
+    ]
+    handles.append(Line2D([], [], color=REFERENCE, linewidth=0.8, label="death = birth"))
+    if null:
+        said = f"longest bar of {homology_group(1)}\nin a null cloud\n(median of its clouds)"
+        handles.append(Line2D([], [], color=COLOURS[2], linestyle="--", linewidth=1, label=said))
+    figure.legend(handles=handles, loc="outside right upper", fontsize=9)
     figure.suptitle(title)
-    figure.supxlabel(f"birth ({UNIT}); dashed: death = birth", fontsize=10)
+    figure.supxlabel(f"birth ({UNIT})", fontsize=10)
     figure.supylabel(f"death ({UNIT})", fontsize=10)
     return figure
 
 
-def _draw_diagrams(axes: Axes, by_dim: list[np.ndarray], limits: list[float]) -> None:
-    with plt.rc_context():  # persim resets every setting of Matplotlib
-        persim.plot_diagrams(
-            by_dim,
-            labels=[homology_group(dim) for dim in range(len(by_dim))],
-            xy_range=limits,
-            size=9,
-            legend=False,
-            ax=axes,
+def _diagrams_title(drawn: int, images: Mapping[str, int], level: float) -> str:
+    counts = sorted(set(images.values()))
+    each = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
+    of = f"{drawn} classes"
+    if drawn < len(images):
+        of = f"{drawn} of {len(images)} classes, from the least to the most persistence"
+    return f"Persistence diagrams of {of}, {each} images each, {level_name(level)}: finite bars"
+
+
+def _draw_diagram(
+    axes: Axes, by_dim: Sequence[np.ndarray], null: float | None, limit: float
+) -> None:
+    axes.plot([0, limit], [0, limit], color=REFERENCE, linewidth=0.8)
+    if null is not None:
+        axes.plot([0, limit], [null, limit + null], "--", color=COLOURS[2], linewidth=1)
+    for dim, bars in enumerate(by_dim):
+        birth, death = finite_bars(bars).T
+        axes.scatter(
+            birth,
+            death,
+            s=7,
+            marker=MARKERS[dim],
+            color=COLOURS[dim],
+            alpha=0.6,
+            linewidth=0,
+            clip_on=False,
         )
-    axes.set_aspect("auto")
-    axes.lines[0].set(xdata=limits[:2], ydata=limits[:2], linewidth=1)
-    for collection, colour in zip(axes.collections, COLOURS, strict=False):
-        collection.set(color=colour, alpha=0.6)
+    axes.set(xlim=(0, limit), ylim=(0, limit), aspect="equal")
+    axes.locator_params(nbins=3)
+    axes.tick_params(labelsize=8)
 
 
 def summaries_figure(summaries: pd.DataFrame, overall: str) -> Figure:
@@ -179,24 +218,34 @@ def summaries_figure(summaries: pd.DataFrame, overall: str) -> Figure:
 
     summaries: columns group, noise, dim and QUANTITIES, of one draw. A thin line is a class,
     the thick one their median, the band holds the middle half of them. The group `overall` is
-    drawn apart, and not for the total, which grows with its number of points.
+    drawn apart, and not for the total, which grows with its number of points. A quantity has the
+    same axis in every dimension. In H0, whose bars are all born at 0, the total is the mean death
+    times their number: the legend stands in its place.
     """
     dims = sorted(summaries["dim"].unique())
-    figure, grid = new_figure(11, 3.1 * len(dims) + 1.1, len(dims), len(QUANTITIES), squeeze=False)
+    figure, grid = new_figure(
+        11, 3.1 * len(dims) + 0.7, len(dims), len(QUANTITIES), squeeze=False, sharey="col"
+    )
     for dim, line in zip(dims, grid, strict=True):
         of_dim = summaries[summaries["dim"] == dim]
         for (quantity, label), axes in zip(QUANTITIES.items(), line, strict=True):
+            if dim == 0 and quantity in OF_LOOPS:
+                axes.set_axis_off()
+                continue
             by_class = by_level(of_dim[of_dim["group"] != overall], quantity, "group")
             draw_spread(axes, by_class, COLOURS[0], "classes")
-            if quantity != "total_persistence":
+            if quantity not in OF_LOOPS:
                 of_all = by_level(of_dim[of_dim["group"] == overall], quantity, "group")
                 axes.plot(
-                    of_all.index, of_all, "--s", color=COLOURS[5], label="sample of all classes"
+                    of_all.index, of_all, "--s", color=COLOURS[1], label="sample of all classes"
                 )
             level_axis(axes, by_class.index)
-            axes.set(ylabel=label, title=f"{homology_group(dim)}: {quantity.replace('_', ' ')}")
-    handles, labels = grid[0, -1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(handles))
-    counted = by_class.shape[1]
+            axes.set_ylabel(label)
+            axes.set_title(f"{homology_group(dim)}: {label.removesuffix(f' ({UNIT})')}")
+    for axes in grid[-1]:  # once all is drawn that shares an axis
+        axes.set_ylim(bottom=0)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    grid[0, -1].legend(handles, labels, loc="center")
+    counted = by_level(summaries[summaries["group"] != overall], "mean_death", "group").shape[1]
     figure.suptitle(f"Vietoris-Rips diagrams of {counted} classes (thin lines) by noise level")
     return figure

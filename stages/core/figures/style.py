@@ -4,6 +4,7 @@ import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import pandas as pd
 from cycler import cycler
 from matplotlib import font_manager
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+from PIL import Image
 
 from stages.core.runtime.errors import can_be_written
 from stages.core.runtime.files import whole_file
@@ -25,9 +28,13 @@ DPI = 120
 
 LETTER_WIDTH = 0.56  # of the font size, on average
 
-# Okabe and Ito (2008), told apart with any colour vision; black last, for reference lines.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+# Told apart with any colour vision, and dark enough on white (LEAST_CONTRAST): the four of Okabe
+# and Ito (2008) that are, then those farthest from them by the distance of `_palette`.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#962D00", "#7887FF")
+REFERENCE = "#000000"  # of lines to compare with
+GREY = "#555555"  # of words at the edge of a picture
+MARKERS = ("o", "s", "^", "D", "v", "P")
+FOOT_POINTS = 8
 
 # Of the classes: how many there are before they repeat, and where the search for them begins.
 MOST_CLASS_COLOURS = 64
@@ -115,7 +122,9 @@ plt.rcParams.update(
         "axes.grid": True,
         "grid.color": "#e6e6e6",
         "axes.axisbelow": True,
-        "legend.frameon": False,
+        "legend.facecolor": "white",  # over the lines that it hides
+        "legend.edgecolor": "none",
+        "legend.framealpha": 0.85,
         "axes.prop_cycle": cycler(color=COLOURS),
         "image.cmap": "cividis",
     }
@@ -126,14 +135,17 @@ def not_applicable(why: str) -> Figure:
     """A line in place of a picture of which there is nothing to draw."""
     figure, axes = new_figure(6, 1.2)
     axes.set_axis_off()
-    axes.text(0.5, 0.5, f"Not applicable: {why}.", ha="center", va="center")
+    axes.text(0.5, 0.5, wrapped(f"Not applicable: {why}.", 5.6, 10), ha="center", va="center")
     return figure
 
 
 def level_colours(levels: list[float]) -> dict[float, tuple]:
-    """{noise level: colour}, from dark (clean) to light, ordered for any colour vision."""
-    positions = np.linspace(0.0, 0.85, len(levels))
-    return {level: plt.get_cmap("viridis")(x) for level, x in zip(levels, positions, strict=True)}
+    """{noise level: colour}, from dark (clean) to light, ordered for any colour vision.
+
+    The lightest still has LEAST_CONTRAST.
+    """
+    positions = np.linspace(0.0, 0.62, len(levels))
+    return {level: plt.get_cmap("plasma")(x) for level, x in zip(levels, positions, strict=True)}
 
 
 def class_colours(classes: Sequence[str]) -> dict[str, str]:
@@ -245,11 +257,29 @@ def characters_without_font(texts: Iterable[str]) -> list[str]:
     )
 
 
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG whose bytes depend on the picture alone, and close the figure."""
-    with whole_file(path) as unfinished:
-        figure.savefig(unfinished, format="png", dpi=DPI, metadata={"Software": None})
+def save_figure(figure: Figure, path: Path, foot: str = "", photographs: bool = False) -> None:
+    """Write a PNG whose bytes depend on the picture alone, and close the figure.
+
+    foot: what the picture is of, written below all else in small letters. Unless it holds
+    photographs, a picture has 256 colours, with which a drawing looks the same at a third of the
+    size.
+    """
+    width, height = figure.get_size_inches()
+    text = wrapped(foot, width - 0.2, FOOT_POINTS)
+    below = (1.4 * FOOT_POINTS * len(text.splitlines()) + 8) / 72 if text else 0.0
+    # Below the figure, whose layout it leaves as it is; the file shows that part too.
+    figure.text(
+        0.1 / width, -0.03 / height, text, va="top", fontsize=FOOT_POINTS, color=GREY
+    ).set_in_layout(False)
+    drawn = BytesIO()
+    bounds = Bbox.from_extents(0, -below, width, height)
+    figure.savefig(drawn, format="png", dpi=DPI, bbox_inches=bounds)
     plt.close(figure)
+    with Image.open(drawn) as image, whole_file(path) as unfinished:
+        picture = image.convert("RGB")
+        if not photographs:
+            picture = picture.quantize(256, dither=Image.Dither.NONE)
+        picture.save(unfinished, "PNG", optimize=True)
 
 
 def new_figure(
