@@ -232,20 +232,22 @@ def ratios_part(found: Comparison) -> str:
     columns = list(dict.fromkeys((each.dim, each.metric) for each in found.ratios))
     head = ["noise", *(f"{distance_label(metric)}, H{dim}" for dim, metric in columns)]
     levels = list(dict.fromkeys(each.level for each in found.ratios))
+    # An arrow says that one became the other, which numbers of two tests did not.
+    between = ARROW if all(map(found.same.at, levels)) else " / "
     cells = {(each.level, each.dim, each.metric): each for each in found.ratios}
     rows = [
-        [f"{level:g}", *(ratio_cell(cells.get((level, *column))) for column in columns)]
+        [f"{level:g}", *(ratio_cell(cells.get((level, *column)), between) for column in columns)]
         for level in levels
     ]
     baseline = found.ratios[0].baseline
     of = BASELINES.get(baseline, f"of {baseline}")
-    lines = [
-        "### Distances over their baseline",
+    told = (
         f"Between a class's clean and noisy diagram, in units of the distance {of}, median over "
-        f"classes: {code(found.base.name)}{ARROW}{HERE}.",
-        table(head, rows, "r" * len(head)),
-    ]
-    return "\n\n".join(lines)
+        f"classes: {code(found.base.name)}{between}{HERE}."
+    )
+    return "\n\n".join(
+        ["### Distances over their baseline", told, table(head, rows, "r" * len(head))]
+    )
 
 
 def distance_label(metric: str) -> str:
@@ -253,12 +255,12 @@ def distance_label(metric: str) -> str:
     return known.label if known else metric
 
 
-def ratio_cell(ratio: RatioChange | None) -> str:
+def ratio_cell(ratio: RatioChange | None, between: str) -> str:
     """'1.11 → 1.38', or one number where both sides show it, 'none' where a side lacks it."""
     if ratio is None:
         return ""
     a, b = ("none" if value is None else f"{value:.3g}" for value in (ratio.base, ratio.here))
-    return a if a == b else f"{a}{ARROW}{b}"
+    return a if a == b else f"{a}{between}{b}"
 
 
 # --- the rest, folded ---------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from stages.core.report.sides import SameTest, Side, same_test
 
 LEVEL = re.compile(r"noise_(\d+\.\d\d)|@(\d+(?:\.\d+)?)$")
 OF_ALL_LEVELS = ("claims.", "headline.")  # without a level in its name, of all of them together
+ACCURACY_OF, ACCURACY = "headline.accuracy_of", "headline.accuracy@"  # of which, and how large
 OF_NO_TEST = ("fetch.", "pretrain.")
 
 
@@ -91,13 +92,14 @@ def compare(base: Side, here: Side) -> Comparison:
     """All that differs between two sides."""
     same = same_test(base, here)
     accuracy = accuracy_changes(base, here, same)
+    one_classifier = len({side.metrics.get(ACCURACY_OF) for side in (base, here)}) == 1
     return Comparison(
         base,
         here,
         same,
         list(changes(base.params, here.params)),
         [
-            Change(each.name, each.base, each.here, comparable(each.name, same))
+            Change(each.name, each.base, each.here, comparable(each.name, same, one_classifier))
             for each in changes(base.metrics, here.metrics)
         ],
         accuracy,
@@ -114,10 +116,12 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterable[Change]:
             yield Change(key, a, b)
 
 
-def comparable(metric: str, same: SameTest) -> bool:
-    """Whether both values of a metric are of the same test."""
+def comparable(metric: str, same: SameTest, one_classifier: bool) -> bool:
+    """Whether both values of a metric are of the same test, and of the same classifier."""
     if metric.startswith(OF_NO_TEST):
         return True
+    if metric.startswith(ACCURACY) and not one_classifier:
+        return False
     if match := LEVEL.search(metric):
         return same.at(float(match[1] or match[2]))
     return same.everywhere if metric.startswith(OF_ALL_LEVELS) else not same.data
@@ -153,13 +157,11 @@ def of_the_test(found: Comparison) -> str:
     """That the two sides were not put to the same test, and in what."""
     same = found.same
     what = [
-        *(["images, classes or split"] if same.data else []),
-        *(["the noise"] if same.noise else []),
-        *(["the noise levels"] if same.levels else []),
+        *(["other images, classes or split"] if same.data else []),
+        *(["other noise"] if same.noise else []),
+        *(["other noise levels"] if same.levels else []),
     ]
-    if not what:
-        return ""
-    return f"not the same test as in {code(found.base.name)}: {' and '.join(what)} differ"
+    return f"not the same test as in {code(found.base.name)} ({', '.join(what)})" if what else ""
 
 
 def of_accuracy(found: Comparison) -> str:
