@@ -27,6 +27,7 @@ from stages.core.geometry.subspaces import (
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.files import rounded, whole_files, write_csv, write_json
+from stages.core.runtime.progress import progress
 from stages.settings.angles import AnglesParams
 from stages.settings.checks import require_two_classes
 
@@ -50,7 +51,7 @@ def angles(
     require_two_classes(study.classes, embeddings / "classes.csv")
     clean_bases = _bases(study, 0.0, params)
     pairs, rotations = {}, {}
-    for level in study.levels:
+    for level in progress(study.levels, "angles"):
         bases = _bases(study, level, params) if level else clean_bases
         found = principal_angles(bases)
         pairs[level] = pair_table(found, study.classes)

@@ -20,6 +20,7 @@ from stages.core.claims.sources import read_sources
 from stages.core.evaluation.verdicts import FAILS, HOLDS, VERDICTS, verdict_key
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.files import whole_files, write_csv, write_json
+from stages.core.runtime.progress import parts_of_stage
 from stages.settings.claims import ClaimsParams
 from stages.settings.project import ProjectParams
 
@@ -50,7 +51,7 @@ def claims(
     tables: dict[str, pd.DataFrame] = {}
     findings: list[Finding] = []
     with threadpool_limits(1):
-        for claim in CLAIMS:
+        for claim in parts_of_stage(CLAIMS):
             of_claim, decided = claim.decide(sources, params)
             tables |= of_claim
             findings += decided

@@ -43,7 +43,8 @@ def persistence(params: PersistenceParams, embeddings: Path, diagrams: Path, met
     workers = require_affordable(
         clouds, costs, params.max_dim, params.memory_gib, params.minutes, available_cores()
     )
-    found = diagrams_of(clouds, params.max_dim, params.engine, workers)
+    seconds = [cost.seconds for cost in costs]
+    found = diagrams_of(clouds, params.max_dim, params.engine, workers, seconds)
     summaries = summaries_table(found)
 
     content = write_diagrams(diagrams / "diagrams.parquet", found, artifact.run)

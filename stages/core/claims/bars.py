@@ -21,6 +21,7 @@ from stages.core.claims.finding import NO_NOISE, Decision, Finding, below
 from stages.core.claims.sources import Sources
 from stages.core.evaluation.statistics import mean_intervals, percent, share_interval
 from stages.core.runtime.parallel import parallel_map
+from stages.core.runtime.progress import in_parts
 from stages.core.runtime.randomness import generator_for
 from stages.core.topology.bars import finite_bars
 from stages.core.topology.clouds import landmarks
@@ -111,7 +112,7 @@ def _measure(
     null_clouds: int, replicates: int, confidence: float, seed: int, one: ClassClouds
 ) -> pd.DataFrame:
     rows = []
-    for level, by_dim in one.diagrams.items():
+    for level, by_dim in in_parts(list(one.diagrams.items())):
         points, max_dim = one.points[level], min(len(by_dim) - 1, 1)
         drawing = generator_for(seed, "null", one.name, level)
         null = [

@@ -141,14 +141,17 @@ def news(found: Comparison) -> str:
             f"{count(len(found.params), 'param')} differ{'s' if len(found.params) == 1 else ''}, "
             "and no result does."
         )
-    parts = [part for part in (of_the_test(found), of_accuracy(found), of_verdicts(found)) if part]
-    if not found.accuracy and not found.verdicts.of:
-        parts.append(
-            f"{count(len(found.params), 'param')} and {count(len(found.metrics), 'metric')} differ "
-            f"from {base}"
-        )
-    elif not found.metrics:
-        parts = [f"no metric differs from {base}, tables at full precision or pictures do"]
+    if not found.metrics:
+        parts = [
+            of_the_test(found),
+            f"no metric differs from {base}, though tables at full precision or pictures do",
+        ]
+    elif found.accuracy or found.verdicts.of:
+        parts = [of_the_test(found), of_accuracy(found), of_verdicts(found)]
+    else:
+        params, metrics = count(len(found.params), "param"), count(len(found.metrics), "metric")
+        parts = [of_the_test(found), f"{params} and {metrics} differ from {base}"]
+    parts = list(filter(None, parts))
     sentence = "; ".join(parts)
     return f"{sentence[0].upper()}{sentence[1:]}."
 

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from markdown_it import MarkdownIt
 from PIL import Image
@@ -35,10 +36,16 @@ class Plot:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that a stage made: {revision: PNG}."""
+    """A picture that a stage made: {revision: PNG}; path: where it lies in each."""
 
-    name: str
+    path: str
     files: Mapping[str, bytes]
+
+    @property
+    def name(self) -> str:
+        """'plots/drawn/angles/mean_angle.png' -> 'angles: mean angle'."""
+        *_, folder, file = ("", *PurePosixPath(self.path).with_suffix("").parts)
+        return f"{folder}: {file}".removeprefix(": ").replace("_", " ")
 
     @property
     def identical(self) -> bool:
