@@ -39,6 +39,7 @@ from stages.core.geometry.projections import (
 )
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.progress import in_parts
+from stages.core.runtime.wording import classes_of, count
 from stages.settings.claims import ClaimsParams, Pair
 from stages.settings.project import ProjectParams
 
@@ -221,7 +222,7 @@ def finding(
     make = partial(
         make,
         overall,
-        units=f"{len(ranks)} seeds, {len(classes)} classes",
+        units=f"{count(len(ranks), 'seed')}, {classes_of(len(classes))}",
         detail=f"mean rank of {near} from {to} {there:.1f}, back {back:.1f}, of {len(classes) - 1}",
     )
     # Half of the classes may pair up with ranks of 1 on both sides, all at one percentile rank.

@@ -14,7 +14,6 @@ from stages.core.report.comparison import (
 )
 from stages.core.report.markdown import (
     code,
-    count,
     folded,
     html_code,
     plain,
@@ -23,6 +22,7 @@ from stages.core.report.markdown import (
     warning,
 )
 from stages.core.report.sides import HERE, Side
+from stages.core.runtime.wording import count
 from stages.core.topology.distances import DIAGRAM_DISTANCES
 
 MARKER = "<!-- report of the study -->"  # by which the earlier comment is found

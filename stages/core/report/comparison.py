@@ -17,8 +17,9 @@ from stages.core.report.changes import (
     ratio_changes,
     verdict_changes,
 )
-from stages.core.report.markdown import code, count, plain
+from stages.core.report.markdown import code, plain
 from stages.core.report.sides import SameTest, Side, same_test
+from stages.core.runtime.wording import count
 
 LEVEL = re.compile(r"noise_(\d+\.\d\d)|@(\d+(?:\.\d+)?)$")
 OF_ALL_LEVELS = ("claims.", "headline.")  # without a level in its name, of all of them together

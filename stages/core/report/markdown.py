@@ -53,8 +53,3 @@ def shown(value: object) -> str:
     if isinstance(value, str) and value.startswith("["):
         return code(value)  # a list, which DVC writes out
     return code(f"{value:.4g}" if isinstance(value, float) else json.dumps(value))
-
-
-def count(number: int, noun: str, plural: str = "") -> str:
-    """'1 verdict', '1,200 verdicts'."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

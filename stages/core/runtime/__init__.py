@@ -5,6 +5,7 @@ params      reads a section of params.yaml and checks it
 errors      StudyError, the one exception for what a user can fix
 files       files and folders that appear whole or not at all
 paths       paths that a user wrote
+wording     numbers in sentences
 parallel    processes and threads
 progress    progress bars, and the time that is left
 interruption  Ctrl-C and kills
