@@ -2,18 +2,18 @@
 
 | output | holds |
 | --- | --- |
-| comment.md | the parameters and metrics that changed, and the plots, for a comment |
+| comment.md | what changed, the news first, and the plots, for a comment |
 | <plot>.png | the plots that dvc.yaml draws from tables |
 | page.html | all of it and the pictures of the stages in one file, which opens with no network |
 | vega.js | with which the pages of 'dvc plots show' and 'dvc plots diff' need no network either |
 
-Everything is read by DVC from what git and the cache hold; nothing is computed. What the cache
-lacks, as in a fresh clone, is named and left out. A lock that does not fit the code, the params or
-the tables, and a plot of which git should hold the data and does not, are refused.
+Everything is read by DVC from what git and the cache hold; nothing is computed but differences and
+their intervals. What the cache lacks, as in a fresh clone, is named and left out. A lock that does
+not fit the code, the params or the tables, and a plot of which git should hold the data and does
+not, are refused.
 """
 
-import base64
-import html
+import io
 import json
 import subprocess
 import sys
@@ -24,25 +24,32 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
+import pandas as pd
 import vl_convert
 import yaml
-from markdown_it import MarkdownIt
+from dvc.api import DVCFileSystem
+from dvc.exceptions import DvcException
 
+from stages.core.artifacts.tables import read_parquet
+from stages.core.evaluation.accuracy import PREDICTIONS
+from stages.core.report.comment import alone_text, changes_text, comment
+from stages.core.report.comparison import Comparison, compare, news
+from stages.core.report.markdown import code
+from stages.core.report.page import Picture, Plot, page, same_rows, slug
+from stages.core.report.sides import HERE, Side
 from stages.core.runtime.errors import StudyError, one_line
 from stages.core.runtime.files import make_again, read_json, whole_folder
 
-MARKER = "<!-- report of the study -->"  # by which the earlier comment is found
 FOLDER = Path("report")
 PAGE = Path(".dvc/page.html")
 LOCAL_VEGA = f'<script src="../{FOLDER}/vega.js"></script>'  # in PAGE
-# What the study is about comes first among the metrics.
-HEADLINE = "headline."
-FIRST_METRICS = 16
-MOST_METRICS = 300  # GitHub takes no comment of more than 65,536 characters
 PICTURE_SCALE = 1.5
-OF_DVC = {"filename", "field"}  # columns that DVC adds to every row, and no template here reads
 
-Change = tuple[str, Any, Any]  # (name, value in the base, value in the workspace)
+CLAIMS = Path("plots/claims/claims.csv")
+CLAIM_COLUMNS = ("number", "claim", "statement", "verdict", "decided_by")
+PREDICTIONS_FILE = Path("data/classify/predictions.parquet")
+ENCODER = Path("data/embeddings/encoder.json")
+
 Lacking = dict[tuple[str, ...], list[str]]  # {revisions: the plots without data in these}
 
 
@@ -77,33 +84,40 @@ def write_report(base: str) -> None:
         if file.exists():
             read_json(file)  # DVC passes over metrics that it cannot read, without a word
     known = is_known(base)
-    with tempfile.TemporaryDirectory() as pictures:
-        command = ["diff", base] if known else ["show"]
-        found = json.loads(dvc("plots", *command, "--json", "--out", pictures))
-        plots = found["data"]
-        nothing = require_data(plots, pipeline)
-        specs = {name: plot[0]["content"] for name, plot in plots.items() if is_drawn(plot)}
-        images = {
-            f"{name}, {image['revisions'][0]}": Path(image["url"]).read_bytes()
-            for name, plot in plots.items()
-            if not is_drawn(plot)
-            for image in plot
-        }
-    tables = describe_changes(base) if known else describe_workspace(base)
-    lacking = lacking_plots(found.get("errors", ()))
+    found = compare(*read_sides(base)) if known else None
+    drawn, errors = read_plots("diff", base) if known else read_plots("show")
+    nothing = require_data(drawn, pipeline)
+    text = changes_text(found) if found else alone_text(read_workspace(), base)
+    plots, pictures = list(plots_of(drawn, found)), list(pictures_of(drawn))
+    lacking = lacking_plots(errors)
     remarks = notes(lacking, nothing)
     vega = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its stub lacks the default
     with whole_folder(FOLDER, "report") as folder:
         (folder / "vega.js").write_text(vega)
-        (folder / "page.html").write_text(page(tables, specs, images, vega, remarks))
-        (folder / "comment.md").write_text(comment(tables, specs, remarks))
-        for name, spec in specs.items():
-            picture = vl_convert.vegalite_to_png(spec, scale=PICTURE_SCALE)
-            (folder / file_name(name)).write_bytes(picture)
+        (folder / "page.html").write_text(filled(page(text, remarks, plots, pictures), vega))
+        files = {plot.name: f"{slug(plot.name)}.png" for plot in plots}
+        identical = [plot.name for plot in plots if plot.identical]
+        (folder / "comment.md").write_text(comment(text, files, identical, remarks))
+        for plot in plots:
+            picture = vl_convert.vegalite_to_png(plot.spec, scale=PICTURE_SCALE)
+            (folder / files[plot.name]).write_bytes(picture)
     against = f"against {base}" if known else f"alone ({base}: no such revision)"
     click.echo(f"{FOLDER}: the workspace {against}; open {FOLDER}/page.html")
+    if found:
+        click.echo(news(found).replace("`", ""))
     if lacking:
         click.echo(f"{FOLDER}: plots {missing(lacking, repr)}")
+
+
+def filled(body: str, vega: str) -> str:
+    """The page with its script, which DVC's own pages have beside them, and its body."""
+    return (
+        PAGE.read_text()
+        .replace(LOCAL_VEGA, f"<script>{vega}</script>")
+        .replace("{scripts}", "")
+        .replace("{refresh_tag}", "")
+        .replace("{plot_divs}", body)
+    )
 
 
 def read_pipeline(file: Path) -> dict:
@@ -197,6 +211,43 @@ def sources(pipeline: dict) -> Iterator[tuple[str, str]]:
             yield from ((name, table) for table in definition["y"])
 
 
+def read_plots(*command: str) -> tuple[dict, list[dict]]:
+    """{plot: drawings} and what is lacking of them, of a subcommand of 'dvc plots'.
+
+    A picture's drawing holds its bytes under 'png'.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        found = json.loads(dvc("plots", *command, "--json", "--out", folder))
+        for drawings in found["data"].values():
+            for drawing in drawings:
+                if not is_drawn(drawing):
+                    drawing["png"] = Path(drawing["url"]).read_bytes()
+    return found["data"], found.get("errors", [])
+
+
+def is_drawn(drawing: dict) -> bool:
+    """Whether a plot is drawn from a table, and not a picture that a stage made."""
+    return drawing["type"] == "vega"
+
+
+def plots_of(drawn: dict, found: Comparison | None) -> Iterator[Plot]:
+    """The plots that are drawn from tables; those of the same rows on both sides of one side."""
+    specs = {name: of[0]["content"] for name, of in drawn.items() if of and is_drawn(of[0])}
+    same = {name for name, spec in specs.items() if same_rows(spec)}
+    of_one_side = read_plots("show")[0] if same else {}
+    for name, spec in specs.items():
+        identical = name in same or bool(found and found.identical)
+        yield Plot(name, of_one_side[name][0]["content"] if name in same else spec, identical)
+
+
+def pictures_of(drawn: dict) -> Iterator[Picture]:
+    """The pictures that stages made."""
+    for name, drawings in drawn.items():
+        files = {each["revisions"][0]: each["png"] for each in drawings if not is_drawn(each)}
+        if files:
+            yield Picture(name, files)
+
+
 def require_data(plots: dict, pipeline: dict) -> list[str]:
     """The plots with nothing to show in the workspace: their table holds its header alone.
 
@@ -238,156 +289,6 @@ def lacking_plots(errors: Iterable[dict]) -> Lacking:
     return lacking
 
 
-# --- what is written ----------------------------------------------------------------------------
-
-
-def describe_changes(base: str) -> str:
-    """Markdown: the params and the metrics in which the workspace differs from the base."""
-    params = list(changes(json.loads(dvc("params", "diff", base, "--json"))))
-    metrics = list(changes(json.loads(dvc("metrics", "diff", base, "--json"))))
-    return "\n\n".join(
-        [
-            f"## The study: the workspace against {code(base)}",
-            f"### Params\n\n{changes_table(params, base)}",
-            f"### Metrics\n\n{metrics_part(metrics, base)}",
-        ]
-    )
-
-
-def metrics_part(metrics: list[Change], base: str) -> str:
-    """Markdown: the changes of most interest, then the others folded, MOST_METRICS in all."""
-    metrics = sorted(metrics, key=by_interest)
-    parts = [changes_table(metrics[:FIRST_METRICS], base)]
-    if more := metrics[FIRST_METRICS:MOST_METRICS]:
-        summary = f"{len(more)} more metrics, the largest relative change first"
-        parts.append(folded(summary, changes_table(more, base)))
-    if left := len(metrics[MOST_METRICS:]):
-        parts.append(f"{left} more are told by {code(f'dvc metrics diff {base}')}.")
-    return "\n\n".join(parts)
-
-
-def describe_workspace(base: str) -> str:
-    """Markdown: the metrics of the workspace, where there is no base."""
-    files = json.loads(dvc("metrics", "show", "--json"))[""]["data"]
-    metrics = [
-        (f"{Path(file).stem}.{key}", value)
-        for file, content in files.items()
-        for key, value in scalars(content["data"])
-    ]
-    return "\n\n".join(
-        [
-            "## The study: the workspace alone",
-            f"There is no revision {code(base)} to compare with.",
-            folded(
-                f"{len(metrics)} metrics",
-                table(("metric", "workspace"), [(code(key), shown(v)) for key, v in metrics]),
-            ),
-        ]
-    )
-
-
-def changes(diff: dict) -> Iterator[Change]:
-    """The changes of 'dvc params diff --json' or 'dvc metrics diff --json'.
-
-    A metric is named after its stage, which is the name of its file, as a param is already.
-    """
-    for file, values in diff.items():
-        prefix = f"{Path(file).stem}." if file.endswith(".json") else ""
-        for key, value in values.items():
-            yield prefix + key, value["old"], value["new"]
-
-
-def by_interest(change: Change) -> tuple:
-    """The sorting key of a metric: the headline first, then by relative change."""
-    name = change[0]
-    if name.startswith(HEADLINE):
-        return 0, 0, name
-    return 1, -relative_change(change), name
-
-
-def relative_change(change: Change) -> float:
-    """By which share of the larger value a number changed, 0 to 2; 0 for what is no number."""
-    _, old, new = change
-    if not (isinstance(old, int | float) and isinstance(new, int | float)):
-        return 0.0
-    return abs(new - old) / (max(abs(old), abs(new)) or 1)
-
-
-def changes_table(found: list[Change], base: str) -> str:
-    """A Markdown table of changes, or a word where there are none."""
-    rows = []
-    for name, old, new in found:
-        percent = ""
-        if relative_change((name, old, new)) and old:
-            percent = f"{100 * (new - old) / abs(old):+.3g}%"
-        rows.append((code(name), shown(old), shown(new), percent))
-    return table(("name", code(base), "workspace", "change"), rows) if rows else "None changed."
-
-
-def scalars(content: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
-    """(dotted key, value) of nested metrics."""
-    for key, value in content.items():
-        if isinstance(value, dict):
-            yield from scalars(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def comment(tables: str, specs: dict[str, dict], remarks: list[str]) -> str:
-    """Markdown: a hidden marker, the tables, which plots are missing, then the pictures.
-
-    All pictures but the first are folded.
-    """
-    pictures = [f"![{name}]({file_name(name)})" for name in specs]
-    if others := pictures[1:]:
-        pictures[1:] = [folded(f"{len(others)} more plots", "\n\n".join(others))]
-    return "\n\n".join([MARKER, tables, "## Plots", *remarks, *pictures]) + "\n"
-
-
-def page(
-    tables: str,
-    specs: dict[str, dict],
-    images: dict[str, bytes],
-    vega: str,
-    remarks: list[str],
-) -> str:
-    """The page as one file: the tables, the plots drawn by the script `vega`, the images."""
-    written = "\n\n".join([tables, *remarks])
-    sections = [MarkdownIt("commonmark").enable("table").render(written)]
-    for i, spec in enumerate(specs.values()):
-        rows = [
-            {key: value for key, value in row.items() if key not in OF_DVC}
-            for row in spec["data"]["values"]
-        ]
-        content = json.dumps(spec | {"data": spec["data"] | {"values": rows}})
-        content = content.replace("</", "<\\/")  # it would end the script
-        sections.append(
-            f'<div id="plot-{i}" class="plot"></div>\n'
-            f"<script>vegaEmbed('#plot-{i}', {content});</script>"
-        )
-    for title, data in images.items():
-        source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
-        sections.append(
-            f'<figure><figcaption>{html.escape(title)}</figcaption><img src="{source}"></figure>'
-        )
-    return (
-        PAGE.read_text()
-        .replace(LOCAL_VEGA, f"<script>{vega}</script>")
-        .replace("{scripts}", "")
-        .replace("{refresh_tag}", "")
-        .replace("{plot_divs}", "\n".join(sections))
-    )
-
-
-# --- Markdown -----------------------------------------------------------------------------------
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = [tuple(head), *(tuple(row) for row in rows)]
-    lines.insert(1, ("---",) * len(lines[0]))
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def notes(lacking: Lacking, nothing: list[str]) -> list[str]:
     """A paragraph each that says which plots are missing, and which have nothing to show."""
     remarks = [f"Plots {missing(lacking, code)}."] if lacking else []
@@ -406,30 +307,113 @@ def missing(lacking: Lacking, quote: Callable[[str], str]) -> str:
     return f"{'; '.join(groups)}; run 'dvc pull' or 'dvc repro'"
 
 
-def folded(summary: str, content: str) -> str:
-    return f"<details><summary>{summary}</summary>\n\n{content}\n\n</details>"
+# --- the two sides ------------------------------------------------------------------------------
 
 
-def shown(value: object) -> str:
-    if value is None:
-        return ""
-    return code(f"{value:.4g}" if isinstance(value, float) else json.dumps(value))
+def read_sides(base: str) -> tuple[Side, Side]:
+    """What the base and the workspace hold, as DVC says; raises StudyError where it cannot."""
+    params = json.loads(dvc("params", "diff", base, "--all", "--json"))
+    metrics = json.loads(dvc("metrics", "diff", base, "--all", "--json"))
+    sides = []
+    for name, revision, column in ((base, base, "old"), (HERE, None, "new")):
+        files = DVCFileSystem(".", rev=revision)
+        sides.append(
+            Side(
+                name,
+                side_of(params, column),
+                side_of(metrics, column),
+                checksums(yaml.safe_load(read_text(files, "dvc.lock") or "")),
+                read_claims(files),
+                read_predictions(files),
+                read_encoder(files),
+            )
+        )
+    base_side, here = sides
+    return base_side, here
 
 
-def code(text: str) -> str:
-    """A code span, in which nothing acts: no markup, no mention of a user, no end of a table."""
-    return f"`{text.replace('`', '').replace('|', '')}`"
+def read_workspace() -> Side:
+    """What the workspace holds, where there is nothing to compare it with."""
+    content = json.loads(dvc("metrics", "show", "--json"))[""]["data"]
+    metrics = {
+        f"{Path(file).stem}.{key}": value
+        for file, of_file in content.items()
+        for key, value in scalars(of_file["data"])
+    }
+    return Side(HERE, metrics=metrics, claims=read_claims(DVCFileSystem(".")))
 
 
-def is_drawn(plot: list[dict]) -> bool:
-    """Whether a plot is drawn from a table, and not a picture that a stage made."""
-    return bool(plot) and plot[0]["type"] == "vega"
+def side_of(diff: dict, column: str) -> dict[str, Any]:
+    """{name: value} of one side of 'dvc params diff --json' or 'dvc metrics diff --json'.
+
+    A metric is named after its stage, which is the name of its file, as a param is already.
+    """
+    return {
+        (f"{Path(file).stem}." if file.endswith(".json") else "") + key: value[column]
+        for file, values in diff.items()
+        for key, value in values.items()
+        if value[column] is not None
+    }
 
 
-def file_name(name: str) -> str:
-    """Of a plot's picture: 'Confusion, clean' -> 'confusion-clean.png'."""
-    words = "".join(c if c.isalnum() or c == "-" else " " for c in name.lower()).split()
-    return f"{'-'.join(words)}.png"
+def scalars(content: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """(dotted key, value) of nested metrics."""
+    for key, value in content.items():
+        if isinstance(value, dict):
+            yield from scalars(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def checksums(lock: dict | None) -> dict[str, str]:
+    """{output: its checksum} of a dvc.lock."""
+    stages = (lock or {}).get("stages", {}).values()
+    return {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", ())}
+
+
+def read_bytes(files: DVCFileSystem, file: Path | str) -> bytes | None:
+    """A file of a revision, from git, the cache or a remote; None where none of these has it."""
+    try:
+        return files.read_bytes(str(file))
+    except (OSError, KeyError, DvcException):
+        return None
+
+
+def read_text(files: DVCFileSystem, file: Path | str) -> str | None:
+    content = read_bytes(files, file)
+    return None if content is None else content.decode(errors="replace")
+
+
+def read_claims(files: DVCFileSystem) -> pd.DataFrame | None:
+    """The claims of a revision, or None where it has none that can be read."""
+    text = read_text(files, CLAIMS)
+    if not text:
+        return None
+    table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    return table if set(CLAIM_COLUMNS) <= set(table) else None
+
+
+def read_predictions(files: DVCFileSystem) -> pd.DataFrame | None:
+    """The predictions of a revision; None where they are missing, or of another format."""
+    content = read_bytes(files, PREDICTIONS_FILE)
+    if content is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / PREDICTIONS_FILE.name
+        file.write_bytes(content)
+        try:
+            return read_parquet(file, PREDICTIONS, "classify").rows
+        except StudyError:
+            return None
+
+
+def read_encoder(files: DVCFileSystem) -> dict:
+    """The contents of encoder.json of a revision; empty where they are missing."""
+    try:
+        content = json.loads(read_text(files, ENCODER) or "")
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 if __name__ == "__main__":

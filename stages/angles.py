@@ -27,6 +27,8 @@ from stages.core.geometry.subspaces import (
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.files import rounded, whole_files, write_csv, write_json
+from stages.core.runtime.progress import progress
+from stages.core.runtime.wording import count
 from stages.settings.angles import AnglesParams
 from stages.settings.checks import require_two_classes
 
@@ -50,7 +52,7 @@ def angles(
     require_two_classes(study.classes, embeddings / "classes.csv")
     clean_bases = _bases(study, 0.0, params)
     pairs, rotations = {}, {}
-    for level in study.levels:
+    for level in progress(study.levels, "angles"):
         bases = _bases(study, level, params) if level else clean_bases
         found = principal_angles(bases)
         pairs[level] = pair_table(found, study.classes)
@@ -134,17 +136,21 @@ def _certain_pairs(table: pd.DataFrame) -> int:
 
 def _report(space: str, dimension: int, pairs: dict[float, pd.DataFrame]) -> list[str]:
     """What the stage says: sizes, the closest pair of each level, and why angles are zero."""
-    count = len(pairs[0.0])
+    pairs_in_all = len(pairs[0.0])
     lines = [
         SPACES[space].remark.format(dimension)
-        or f"Class subspaces in {dimension} dimensions, pairs: {count:,}"
+        or f"Class subspaces in {dimension} dimensions: {count(pairs_in_all, 'pair')}"
     ]
     for level, table in pairs.items():
         closest = table.loc[table["smallest_deg"].idxmin()]
+        zero, certain = _zero_pairs(table), _certain_pairs(table)
         lines.append(
             f"noise {level:.2f}: closest {closest['class_a']} and {closest['class_b']}, "
-            f"{closest['smallest_deg']:.2f} degrees; pairs with an angle of 0: "
-            f"{_zero_pairs(table):,} of {count:,}, for certain {_certain_pairs(table):,}"
+            f"{closest['smallest_deg']:.2f} degrees; "
+            + (f"{zero:,} of {count(pairs_in_all, 'pair')}" if zero else "no pair")
+            + (" has" if zero <= 1 else " have")
+            + " an angle of 0"
+            + (f", {certain:,} for certain" if certain else "")
         )
     if any(_certain_pairs(table) for table in pairs.values()):
         lines.append(

@@ -20,6 +20,8 @@ from stages.core.claims.sources import read_sources
 from stages.core.evaluation.verdicts import FAILS, HOLDS, VERDICTS, verdict_key
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.files import whole_files, write_csv, write_json
+from stages.core.runtime.progress import parts_of_stage
+from stages.core.runtime.wording import count
 from stages.settings.claims import ClaimsParams
 from stages.settings.project import ProjectParams
 
@@ -50,7 +52,7 @@ def claims(
     tables: dict[str, pd.DataFrame] = {}
     findings: list[Finding] = []
     with threadpool_limits(1):
-        for claim in CLAIMS:
+        for claim in parts_of_stage(CLAIMS):
             of_claim, decided = claim.decide(sources, params)
             tables |= of_claim
             findings += decided
@@ -65,7 +67,8 @@ def claims(
     for finding in findings:
         click.echo(_described(finding))
     counts = _counts(findings)
-    click.echo("; ".join(f"{count} {verdict}" for verdict, count in counts.items()))
+    told = ", ".join(f"{verdict} {n}" for verdict, n in counts.items() if n)
+    click.echo(f"{count(len(findings), 'statement')}: {told}")
 
 
 def _counts(findings: list[Finding]) -> dict[str, int]:
@@ -78,7 +81,7 @@ def _metrics(findings: list[Finding]) -> dict:
 
     holds: 1 or 0; left out, as the effect is, where nothing is decided, or there is none.
     """
-    result: dict = {verdict_key(verdict): count for verdict, count in _counts(findings).items()}
+    result: dict = {verdict_key(verdict): n for verdict, n in _counts(findings).items()}
     for one in findings:
         scalars = {
             key: value
@@ -94,11 +97,12 @@ def _metrics(findings: list[Finding]) -> dict:
 
 def _described(finding: Finding) -> str:
     """A finding in one line."""
-    numbers = ""
-    if finding.effect is not None:
-        numbers = f": {finding.effect:.3g}"
+    effect = "" if finding.effect is None else f"{finding.effect:.3g}"
+    # A share that is its own p-value, or decides by itself, is said once.
+    shown = [] if effect and finding.decided_by in (effect, f"p {effect}") else [effect]
     if finding.decided_by:
-        numbers += f"; {finding.decided_by}, holds if {finding.rule.holds_if}"
+        shown.append(f"{finding.decided_by}, holds if {finding.rule.holds_if}")
+    numbers = f": {'; '.join(filter(None, shown))}" if any(shown) else ""
     because = f"; {finding.detail}" if finding.detail else ""
     return f"{finding.number} {finding.verdict}: {finding.statement}{numbers}{because}"
 

@@ -43,6 +43,7 @@ from stages.core.evaluation.classification import CLASSIFIERS, Fitted, Known
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.files import rounded, whole_files, write_csv, write_json
+from stages.core.runtime.wording import classes_of, count
 from stages.settings.checks import require_two_classes
 from stages.settings.classify import ClassifyParams
 
@@ -247,7 +248,7 @@ def _level_metrics(levels: Mapping[float, Level], accuracy: pd.DataFrame) -> dic
 def _report(n_test: int, class_count: int, accuracy: pd.DataFrame) -> list[str]:
     """What the stage says: sizes, and the accuracy of each classifier at each level."""
     lines = [
-        f"{n_test:,} test images of {class_count} classes; "
+        f"{count(n_test, 'test image')} of {classes_of(class_count)}; "
         f"guessing is right in {100 / class_count:.1f}%"
     ]
     top1 = accuracy[accuracy["measure"] == "top-1"]

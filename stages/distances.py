@@ -44,6 +44,7 @@ from stages.core.artifacts.embeddings import level_key
 from stages.core.artifacts.tables import write_parquet
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.files import rounded, whole_files, write_csv, write_json
+from stages.core.runtime.wording import classes_of, count
 from stages.core.topology.comparisons import distances_table, list_comparisons, summary_table
 from stages.settings.distances import DistancesParams
 
@@ -71,9 +72,10 @@ def distances(
     write_json(metrics, _metrics(of_classes))
 
     classes, levels = of_classes["group"].nunique(), of_classes["noise"].nunique() - 1
+    where = f"at {count(levels, 'noise level')} above 0" if levels else "of halves of clean images"
     click.echo(
-        f"{len(table)} distances of {classes} classes and of the sample across all, "
-        f"at {levels} noise levels"
+        f"{count(len(table), 'distance')} of {classes_of(classes)} and of the sample across all, "
+        f"{where}"
     )
     if not levels:
         click.echo("distances to noisy diagrams: not applicable, there is no noise level above 0")

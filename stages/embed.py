@@ -25,6 +25,7 @@ from stages.core.dataset.layout import read_index
 from stages.core.geometry.drift import drift_of_level, drift_table
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.files import rounded, whole_files, whole_folder, write_csv, write_json
+from stages.core.runtime.wording import count
 from stages.core.vision.encoder import Encoder, encode_classes
 from stages.core.vision.hardware import choose_device, choose_precision
 from stages.core.vision.loading import load_encoder
@@ -91,8 +92,8 @@ def embed(
     with whole_files(plots) as folder:
         write_csv(folder / "drift.csv", drift)
     write_json(metrics, results)
-    shape = f"{len(table)} images x {found.about['dimension']} dimensions"
-    click.echo(f"{len(found.arrays)} arrays of {shape}{found.said}")
+    shape = f"{count(len(table), 'image')} x {count(found.about['dimension'], 'dimension')}"
+    click.echo(f"{count(len(found.arrays), 'array')} of {shape}{found.said}")
 
 
 def encode(
@@ -160,8 +161,9 @@ def take_features(params: EmbedParams, features: Path, count: int, folder: Path)
         "noise": noise,
     }
     levels = ", ".join(f"{level:.2f}" for level in kept.levels)
-    of_kind = f" ({kept.kind})" if kept.kind else ""
-    said = f", computed elsewhere; noise levels {levels}{of_kind}"
+    said = f", computed elsewhere; noise levels {levels} ({kept.kind})"
+    if len(kept.levels) == 1:
+        said = ", computed elsewhere; without noise"
     said += "" if kept.text is not None else "; no text features"
     return Embedded(arrays, kept.text, described, no_samples(), 0.0, said)
 

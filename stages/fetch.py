@@ -25,6 +25,7 @@ from stages.core.runtime.files import (
     write_csv,
     write_json,
 )
+from stages.core.runtime.wording import classes_of, count
 from stages.settings.fetch import FetchParams
 
 
@@ -48,9 +49,9 @@ def fetch(params: FetchParams, images: Path, index: Path, downloads: Path, metri
             metrics, summary(kind, params.split, layout, fetched.seen, identical, fetched.tally)
         )
 
-    sizes = ", ".join(f"{count:,} {split}" for split, count in split_counts(table).items())
+    sizes = ", ".join(f"{n:,} {split}" for split, n in split_counts(table).items())
     click.echo(
-        f"{images}: {len(table):,} images of {len(layout.classes)} classes ({kind}), "
+        f"{images}: {count(len(table), 'image')} of {classes_of(len(layout.classes))} ({kind}), "
         f"split {params.split}: {sizes}"
     )
     for line in remarks(fetched, identical):
@@ -74,12 +75,12 @@ def remarks(fetched: Fetched, identical: Mapping[str, int]) -> list[str]:
     if fetched.skipped:
         lines.append(f"passed over, as hidden or left by systems: {some(fetched.skipped)}")
     if any(identical.values()):
-        counts = (f"{count:,} {key.replace('_', ' ')}" for key, count in identical.items() if count)
+        counts = (f"{n:,} {key.replace('_', ' ')}" for key, n in identical.items() if n)
         lines.append(f"identical images: {', '.join(counts)}; accuracy may owe to them")
     if fetched.tally.faults:
         faults = [f"{Path(fault.where).name}: {fault.what}" for fault in fetched.tally.faults]
-        count = sum(fetched.tally.counts.values())
-        lines.append(f"the release disagrees with itself in {count:,} cases: {some(faults, 3)}")
+        cases = count(sum(fetched.tally.counts.values()), "case")
+        lines.append(f"the release disagrees with itself in {cases}: {some(faults, 3)}")
     return lines
 
 

@@ -10,7 +10,7 @@
 | <distance>_h<dim>_over_halves@<level> | the same where there is one draw alone; its baseline is |
 | | the distance of two halves of the clean class |
 | claims_hold, claims_fail, claims_undecided, claims_not_applicable | how many |
-| topology_follows, topology_adds | the verdicts on the question: does topological change follow |
+| follows, adds | the verdicts on the question: does topological change follow |
 | | the loss of accuracy, and does it beyond what plain measures explain? |
 
 Names are short, for a terminal has to hold a dozen of them side by side.

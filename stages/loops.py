@@ -20,6 +20,7 @@ from stages.core.artifacts.embeddings import level_key, read_embeddings
 from stages.core.artifacts.tables import require_same, write_parquet
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.files import rounded, write_json
+from stages.core.runtime.wording import at_levels, count, from_to
 from stages.core.topology.loops import LOOPS, OWN, loops_table, no_loops
 from stages.settings.loops import LoopsParams
 
@@ -61,8 +62,9 @@ def loops(
         click.echo("no group has a loop at any level")
     else:
         click.echo(
-            f"{len(own)} loops of {own['group'].nunique()} groups at {own['noise'].nunique()} "
-            f"noise levels, of {own['points'].min()} to {own['points'].max()} images"
+            f"{count(len(own), 'loop')} of {count(own['group'].nunique(), 'group')} "
+            f"{at_levels(own['noise'].unique())}, "
+            f"of {from_to(own['points'].min(), own['points'].max())} images"
         )
 
 

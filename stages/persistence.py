@@ -22,6 +22,7 @@ from stages.core.artifacts.tables import write_parquet
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.files import rounded, write_json
 from stages.core.runtime.parallel import available_cores
+from stages.core.runtime.wording import at_levels, classes_of, count
 from stages.core.topology.clouds import choose_images, diagrams_of, list_clouds
 from stages.core.topology.cost import estimate_costs, require_affordable
 from stages.core.topology.summaries import SUMMARIES, summaries_table
@@ -43,7 +44,8 @@ def persistence(params: PersistenceParams, embeddings: Path, diagrams: Path, met
     workers = require_affordable(
         clouds, costs, params.max_dim, params.memory_gib, params.minutes, available_cores()
     )
-    found = diagrams_of(clouds, params.max_dim, params.engine, workers)
+    seconds = [cost.seconds for cost in costs]
+    found = diagrams_of(clouds, params.max_dim, params.engine, workers, seconds)
     summaries = summaries_table(found)
 
     content = write_diagrams(diagrams / "diagrams.parquet", found, artifact.run)
@@ -57,10 +59,12 @@ def persistence(params: PersistenceParams, embeddings: Path, diagrams: Path, met
     write_parquet(diagrams / "summaries.parquet", summaries, SUMMARIES, about)
     write_json(metrics, _metrics(summaries, len(groups[ALL][WHOLE])))
 
+    highest = f" to H{params.max_dim}" if params.max_dim else ""
     bars = sum(len(bars) for by_dim in found.values() for bars in by_dim)
     click.echo(
-        f"{len(found)} clouds in H0 to H{params.max_dim}: {bars} bars; {len(groups) - 1} classes "
-        f"and {len(groups[ALL][WHOLE])} images across all, at {len(artifact.levels)} noise levels"
+        f"{count(len(found), 'cloud')} in H0{highest}: {count(bars, 'bar')}; "
+        f"{classes_of(len(groups) - 1)} and {count(len(groups[ALL][WHOLE]), 'image')} across all, "
+        f"{at_levels(artifact.levels)}"
     )
 
 

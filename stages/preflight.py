@@ -35,6 +35,7 @@ from stages.core.runtime.errors import StudyError, printable, quoted
 from stages.core.runtime.files import read_json, write_json
 from stages.core.runtime.params import read_yaml, validated
 from stages.core.runtime.paths import user_path
+from stages.core.runtime.wording import classes_of, count
 from stages.core.vision.model_files import (
     CONFIG_FILE,
     LOCAL,
@@ -123,7 +124,8 @@ def preflight(params_file: Path, sources: Path, images: Path, model: Path, known
             counts = expected_counts(study.fetch, images)
             require_fitting(study, counts)
             total = sum(map(sum, counts.values()))
-            click.echo(f"{total:,} images of {len(counts)} classes are to be expected")
+            expected = f"{count(total, 'image')} of {classes_of(len(counts))}"
+            click.echo(f"{expected} are to be expected")
             for line in pairs_without_classes(study.claims, counts):
                 click.echo(line)
         with known_checksums(outside_experiments(known)) as database:
@@ -146,7 +148,8 @@ def noted(source: Source, earlier: dict, database: Connection) -> dict:
     if not source.exists:
         raise StudyError(f"{source.key}: {quoted(source.written)}: no such file or folder")
     content = checksum(source.files, source.top, database)
-    click.echo(f"{source.key}: {content['files']:,} files, {content['bytes']:,} bytes")
+    size = f"{count(content['files'], 'file')}, {count(content['bytes'], 'byte')}"
+    click.echo(f"{source.key}: {size}")
     return {"path": source.written, **content}
 
 
@@ -225,8 +228,8 @@ def pairs_without_classes(claims: ClaimsParams, classes: Collection[str]) -> lis
         absent = [" and ".join(pair) for pair in pairs if not set(pair) <= set(classes)]
         if absent:
             lines.append(
-                f"{key}: {printable(', '.join(absent))} are not both among the {len(classes)} "
-                f"classes; claim {number} will be not applicable to them"
+                f"{key}: {printable(', '.join(absent))} are not both among the "
+                f"{classes_of(len(classes))}; claim {number} will be not applicable to them"
             )
     return lines
 

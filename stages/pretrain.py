@@ -23,6 +23,7 @@ from stages.core.runtime.files import (
     write_csv,
     write_json,
 )
+from stages.core.runtime.wording import count
 from stages.core.training.comparison import (
     SIMILARITIES,
     Comparison,
@@ -103,7 +104,8 @@ def pretrain(
     to_text, to_image = recall_at_1(after)
     click.echo(
         f"{model}: {sum(p.numel() for p in encoder.model.parameters()):,} weights after "
-        f"{params.steps} steps; held-out recall@1 {to_text:.1%} image to text, {to_image:.1%} back"
+        f"{count(params.steps, 'step')}; held-out recall@1 {to_text:.1%} image to text, "
+        f"{to_image:.1%} back"
     )
 
 

@@ -41,6 +41,7 @@ from stages.core.geometry.projections import Measures, chance_purity
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.files import rounded, whole_files, write_csv, write_json
+from stages.core.runtime.wording import at_levels, classes_of, count
 from stages.settings.project import ProjectParams
 
 
@@ -86,10 +87,12 @@ def project(
     write_json(metrics, _metrics(selections[0], measures))
 
     everything, sampled = selections
-    click.echo(
-        f"projected {len(everything.rows)} images of {len(everything.classes)} classes and "
-        f"{len(sampled.rows)} of {len(sampled.classes)}, at {len(study.levels)} noise levels"
-    )
+    others = "" if set(sampled.rows) == set(everything.rows) else f" and {_size(sampled)}"
+    click.echo(f"projected {_size(everything)}{others}, {at_levels(study.levels)}")
+
+
+def _size(selection: Selection) -> str:
+    return f"{count(len(selection.rows), 'image')} of {classes_of(len(selection.classes))}"
 
 
 def _points(study: Embeddings, level: float, rows: np.ndarray) -> np.ndarray:

@@ -109,7 +109,7 @@ def test_the_usual_mistake_is_told_from_a_finding(tmp_path: Path) -> None:
     assert metrics["noise_0.00"]["zero_angles_certain"] == 5
     right = run(folder, tmp_path, "--rank", "2")
     assert right.exit_code == 0
-    assert "pairs with an angle of 0: 0 of 1, for certain 0" in right.output
+    assert "degrees; no pair has an angle of 0\n" in right.output
 
 
 def test_ranks_by_explained_variance_differ(planted: Path, tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ def test_stage_writes_tables(tmp_path: Path) -> None:
     write_diagrams(tmp_path / "diagrams.parquet", known(), "a run")
     result = run(tmp_path, tmp_path / "out")
     assert result.exit_code == 0, result.output
-    assert "64 distances of 3 classes and of the sample across all, at 1 noise levels" in (
+    assert "64 distances of 3 classes and of the sample across all, at 1 noise level above 0" in (
         result.output
     )
     plots = tmp_path / "out" / "plots"

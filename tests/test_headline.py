@@ -71,8 +71,8 @@ def test_the_headline_of_the_default() -> None:
         "claims_fail": 2,
         "claims_undecided": 1,
         "claims_not_applicable": 3,
-        "topology_follows": "holds",
-        "topology_adds": "undecided",
+        "follows": "holds",
+        "adds": "undecided",
     }
 
 
@@ -80,7 +80,7 @@ def test_the_headline_of_another_classifier_and_distance() -> None:
     found = headline(classifier="probe", distance="bottleneck", dim=0)
     assert found["accuracy@0.5"] == 0.7
     assert found["bottleneck_h0_over_halves@0.5"] == 1.5
-    assert found["topology_follows"] == "fails"
+    assert found["follows"] == "fails"
 
 
 def test_a_distance_without_a_baseline_is_left_out() -> None:

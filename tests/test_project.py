@@ -108,7 +108,7 @@ def runs(embeddings: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Pat
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""  # no library's warning reaches the terminal
-    assert done.stdout == 2 * "projected 48 images of 4 classes and 48 of 4, at 3 noise levels\n"
+    assert done.stdout == 2 * "projected 48 images of 4 classes, at 3 noise levels\n"
     return folders
 
 

@@ -1,29 +1,23 @@
 """The report: what it says of a small pipeline, what it refuses, and its page in a browser."""
 
 import base64
+import json
 import re
 import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from report import (
-    FOLDER,
-    LOCAL_VEGA,
-    MARKER,
-    MOST_METRICS,
-    by_interest,
-    changes_table,
-    comment,
-    file_name,
-    metrics_part,
-    page,
-    relative_change,
-    report,
-)
+from report import FOLDER, LOCAL_VEGA, report
+from stages.core.artifacts.tables import write_parquet
+from stages.core.evaluation.accuracy import PREDICTIONS
+from stages.core.evaluation.statistics import score_intervals
+from stages.core.report.comment import MARKER
 from stages.core.runtime.files import whole_folder
 from tests.browser import drawn_plots
 from tests.study import ROOT, commit_all, dvc, git, run
@@ -120,21 +114,26 @@ def test_what_changed_shows_and_nothing_else(small: Path) -> None:
     dvc(small, "repro")
     result = make()
     assert result.exit_code == 0, result.output
-    assert result.output == "report: the workspace against main; open report/page.html\n"
+    assert result.output.splitlines() == [
+        "report: the workspace against main; open report/page.html",
+        "1 param and 1 metric differ from main.",
+    ]
     lines = (FOLDER / "comment.md").read_text().splitlines()
     assert lines[0] == MARKER
-    assert "| `right` | `3` | `6` | +100% |" in lines
-    assert "| `classify.right` | `3` | `6` | +100% |" in lines
+    assert lines[4] == "**1 param and 1 metric differ from `main`.**"
+    assert "| `right` | `3` | `6` |" in lines
+    assert "| `classify.right` | `3` | `6` | +3 |" in lines
     assert not any("classify.of" in line for line in lines)
-    assert "![The loss](the-loss.png)" in lines
-    assert "![Points](points.png)" in lines
+    assert "![Points](points.png)" in lines  # the loss, which is the same, comes after it
+    assert lines.index("![The loss](the-loss.png)") > lines.index("![Points](points.png)")
+    assert "<details><summary>1 plot, identical in both</summary>" in lines
     for name in ("the-loss", "points"):
         assert (FOLDER / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
     shown = (FOLDER / "page.html").read_text()
     assert "<td><code>classify.right</code></td>" in shown
-    assert {"workspace", "main"} == set(re.findall(r'"rev": "(\w+)"', shown))
-    assert shown.count("YSBwaWN0dXJl") == 2  # 'a picture' in base64, in both revisions
+    assert {"workspace", "main"} == set(re.findall(r'"(workspace|main)"', shown))
+    assert shown.count("YSBwaWN0dXJl") == 1  # 'a picture' in base64, the same in both revisions
     for right in (3, 6):
         assert base64.b64encode(b"a drawing of %d" % right).decode() in shown
     assert LOCAL_VEGA not in shown
@@ -142,8 +141,24 @@ def test_what_changed_shows_and_nothing_else(small: Path) -> None:
 
 def test_nothing_changed(small: Path) -> None:
     assert make("--base", "HEAD").exit_code == 0
-    assert (FOLDER / "comment.md").read_text().count("None changed.") == 2
+    said = (FOLDER / "comment.md").read_text()
+    assert "**Identical: every result of the workspace is that of `HEAD`.**" in said
+    assert "differ" not in said
+    assert "<summary>2 plots, identical in both</summary>" in said
+    assert (FOLDER / "page.html").read_text().count("<p>identical in both</p>") == 2
     assert not git(small, "status", "--porcelain", "--", *PIPELINE["metrics"])
+
+
+def test_a_result_that_no_metric_shows(small: Path) -> None:
+    (small / "make.py").write_text(SCRIPT.replace("train,1.5", "train,1.25"))
+    dvc(small, "repro")
+    assert "no metric differs from main" in make().output.lower()
+
+
+def test_a_code_change_without_effect_is_identical(small: Path) -> None:
+    (small / "make.py").write_text(f"{SCRIPT}# why\n")
+    dvc(small, "repro")
+    assert "Identical: every result of the workspace is that of main." in make().output
 
 
 def test_without_a_base_the_workspace_is_reported_alone(small: Path) -> None:
@@ -212,8 +227,9 @@ def test_a_missing_cache_is_no_fault_and_what_it_lacks_is_named(
     monkeypatch.chdir(clone)
     result = make("--base", "HEAD")
     assert result.exit_code == 0, result.output
-    said, lacking = result.output.splitlines()
+    said, news, lacking = result.output.splitlines()
     assert said == "report: the workspace against HEAD; open report/page.html"
+    assert news == "Identical: every result of the workspace is that of HEAD."
     told = f"lots missing from the cache (workspace, HEAD): {CACHED}; run 'dvc pull' or 'dvc repro'"
     assert lacking == f"report: p{told}"
     assert f"P{told}.".replace(CACHED, CACHED.replace("'", "`")) in (
@@ -271,63 +287,130 @@ def test_a_folder_that_is_not_a_report_is_kept(small: Path) -> None:
     assert (FOLDER / "thesis.txt").exists()
 
 
-# Its parts
+# A study with predictions
+
+TAKE = """
+import pathlib, shutil
+for folder, name in (
+    ("data/classify", "predictions.parquet"),
+    ("plots/claims", "claims.csv"),
+    ("metrics", "classify.json"),
+):
+    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+    shutil.copy(f"given/{name}", folder)
+"""
+STUDY = {
+    "stages": {
+        "classify": {
+            "cmd": "python take.py",
+            "deps": ["given", "take.py"],
+            "params": ["embed"],
+            "outs": [
+                "data/classify/predictions.parquet",
+                {"plots/claims/claims.csv": {"cache": False}},
+                {"metrics/classify.json": {"cache": False}},
+            ],
+        }
+    },
+    "metrics": ["metrics/classify.json"],
+    "plots": [{"The loss": {"template": "loss", "x": "step", "y": {"loss.csv": "loss"}}}],
+}
+CLAIM = "number,claim,statement,verdict,decided_by\n7,accuracy_falls_probe,it falls,{},p {}\n"
+LEVELS = (0.0, 1.0)
 
 
-def test_the_headline_comes_first_and_then_the_largest_changes() -> None:
-    changed = [
-        ("fetch.images", 100, 99),
-        ("angles.smallest", 1.0, 3.0),
-        ("headline.drift@0.5", 0.5, 0.6),
-        ("headline.accuracy@0.5", 0.5, 0.51),
-        ("classify.model", "a", "b"),
+def give(folder: Path, wrong: int, verdict: str, noise_kind: str = "gaussian") -> None:
+    """What a study of 20 images comes to: the probe errs on so many of them, noisy ones alone."""
+    given = folder / "given"
+    given.mkdir(exist_ok=True)
+    names = [("banded", "dotted")[i % 2] for i in range(20)]
+    rows = [
+        {"id": f"{name}/{i}", "noise": level, "actual": name, "margin": 0.0}
+        | dict.fromkeys(("zero_shot", "knn", "prototype"), None)
+        | {"probe": "striped" if level and i < wrong else name}
+        for level in LEVELS
+        for i, name in enumerate(names)
     ]
-    assert [name for name, _, _ in sorted(changed, key=by_interest)] == [
-        "headline.accuracy@0.5",
-        "headline.drift@0.5",
-        "angles.smallest",
-        "fetch.images",
-        "classify.model",
-    ]
+    write_parquet(given / "predictions.parquet", pd.DataFrame(rows), PREDICTIONS, {})
+    (given / "claims.csv").write_text(CLAIM.format(verdict, 0.01 * wrong))
+    shares = {f"noise_{level:.2f}": {"probe_top1": 1 - wrong / 20 * level} for level in LEVELS}
+    (given / "classify.json").write_text(json.dumps(shares))
+    (folder / "params.yaml").write_text(f"embed: {{noise_kind: {noise_kind}}}\n")
+    (folder / "loss.csv").write_text("step,split,loss\n1,train,2.5\n")
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "share"),
-    [(1, 2, 0.5), (2.0, 1.0, 0.5), (0, 5, 1), (-1, 1, 2), (None, 1, 0), ("a", "b", 0), (0, 0, 0)],
-)
-def test_relative_change(old: object, new: object, share: float) -> None:
-    assert relative_change(("metric", old, new)) == share
+@pytest.fixture(scope="module")
+def classified(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study of 20 test images with two errors, on the branch main."""
+    folder = tmp_path_factory.mktemp("classified") / "study"
+    (folder / ".dvc" / "plots").mkdir(parents=True)
+    for name in ("page.html", "config", ".gitignore", "plots/loss.json"):
+        shutil.copy(ROOT / ".dvc" / name, folder / ".dvc" / name)
+    (folder / "take.py").write_text(TAKE)
+    (folder / "dvc.yaml").write_text(yaml.safe_dump(STUDY))
+    give(folder, 2, "holds")
+    git(folder, "init", "--quiet", "--initial-branch", "main")
+    dvc(folder, "repro")
+    commit_all(folder)
+    return folder
 
 
-def test_values_cannot_break_out_of_their_table() -> None:
-    table = changes_table([("a|b", "`@someone <img>`", None), ("c", 0.123456, 0.0617)], "x`y")
-    assert table.splitlines() == [
-        "| name | `xy` | workspace | change |",
-        "| --- | --- | --- | --- |",
-        '| `ab` | `"@someone <img>"` |  |  |',
-        "| `c` | `0.1235` | `0.0617` | -50% |",
-    ]
+@pytest.fixture
+def study(classified: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = shutil.copytree(classified, tmp_path / "study")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "study.state"))
+    return folder
 
 
-def test_a_comment_stays_below_the_limit_of_github() -> None:
-    names = [f"distances.noise_0.50.h1.wasserstein.share_above_{i:04d}" for i in range(1000)]
-    part = metrics_part([(name, 0.123456, 0.654321) for name in names], "main")
-    specs = {f"A plot of a rather long name, number {i}": {} for i in range(30)}
-    assert len(comment(part, specs, list(specs))) < 60_000
-    assert part.count("wasserstein") == MOST_METRICS
-    assert f"{1000 - MOST_METRICS} more are told by `dvc metrics diff main`." in part
+def test_accuracy_is_compared_image_by_image(study: Path) -> None:
+    give(study, 12, "fails")
+    dvc(study, "repro")
+    result = make()
+    assert result.exit_code == 0, result.output
+    strata = np.array(["banded", "dotted"] * 10)
+    more_errors = -np.isin(np.arange(20), range(2, 12)).astype(int)
+    (interval,) = score_intervals(more_errors[:, None], (-1, 0, 1), strata, 0.95)
+    ends = f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"
+    said = (FOLDER / "comment.md").read_text()
+    assert (
+        f"**Linear probe accuracy changes by -50.0 points at noise level 1 (95% interval {ends}), "
+        "the most of 2 noise levels; 1 of 1 verdict changes.**"
+    ) in said
+    assert f"| 1 | 90.0 | 40.0 | **-50.0** | {ends} |" in said
+    assert "| 0 | 100.0 | 100.0 | 0.0 |" in said
+    assert "| 7 | it falls | holds (p 0.02) | **fails** (p 0.12) |" in said
+    assert "the same 20 test images" in said
+    assert "| `classify.noise_1.00.probe_top1` | `0.9` | `0.4` | -50.0 points |" in said
+    assert "%|" not in said.replace(" ", "")  # no relative change, of which -55.6% would be one
 
 
-def test_names_of_pictures() -> None:
-    assert file_name("Confusion, clean") == "confusion-clean.png"
+def test_another_kind_of_noise_is_another_test(study: Path) -> None:
+    give(study, 12, "fails", "blur")
+    dvc(study, "repro")
+    assert make().exit_code == 0
+    said = (FOLDER / "comment.md").read_text()
+    assert "**Not the same test as in `main` (other noise); " in said
+    assert "> - kind of noise (`embed.noise_kind`): `gaussian` in `main`, `blur` here" in said
+    assert "| 1 | 90.0 | 40.0 |  |  |" in said
+    assert "-50" not in said
+    assert "No difference is given of numbers that are not of the same test." in said
+    assert (
+        '<blockquote class="warning"><p><strong>Not the same test.</strong>'
+        in (FOLDER / "page.html").read_text()
+    )
 
 
-def test_data_cannot_end_the_script_of_the_page() -> None:
-    spec = {"data": {"values": [{"class": "</script>", "filename": "a.csv", "field": "y"}]}}
-    shown = page("", {"A plot": spec}, {"<b>": b""}, "", {})
-    assert '{"class": "<\\/script>"}' in shown
-    assert "a.csv" not in shown
-    assert "&lt;b&gt;" in shown
+def test_without_the_predictions_of_the_base_there_is_no_interval(study: Path) -> None:
+    give(study, 12, "holds")
+    dvc(study, "repro")
+    shutil.rmtree(study / ".dvc" / "cache")
+    result = make()
+    assert result.exit_code == 0, result.output
+    said = (FOLDER / "comment.md").read_text()
+    assert "| 1 | 90.0 | 40.0 | -50.0 |" in said
+    assert "those of `main` are not in DVC's cache; `dvc pull` brings them" in said
+    assert "none of 1 verdict changes" in said
 
 
 # In a browser

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from report import FOLDER, MARKER
+from report import FOLDER
+from stages.core.report.comment import MARKER
 from tests.study import ROOT, git
 
 FILE = ROOT / ".github" / "workflows" / "study.yaml"

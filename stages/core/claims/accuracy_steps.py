@@ -13,6 +13,7 @@ from stages.core.claims.sources import Sources
 from stages.core.evaluation.accuracy import classifiers_of
 from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.evaluation.statistics import score_intervals
+from stages.core.runtime.wording import count
 from stages.settings.claims import ClaimsParams
 
 TABLES = {
@@ -98,15 +99,16 @@ def findings(steps: pd.DataFrame, applicable: Sequence[str]) -> list[Finding]:
             found.append(make(applicable=False, detail=NO_NOISE))
             continue
         rises = table["high"] < 0
+        in_all = f"{100 * table['drop'].sum():.1f} points"
         decisive = table.loc[table["high"].idxmin() if rises.any() else table["low"].idxmin()]
         found.append(
             make(
                 effect=float(decisive["drop"]),
                 low=float(decisive["low"]),
                 high=float(decisive["high"]),
-                units=f"{decisive['images']:,} test images",
-                detail=f"step {decisive['from_noise']:.2f} to {decisive['to_noise']:.2f}; "
-                f"all steps together {table['drop'].sum():.1%}",
+                units=count(int(decisive["images"]), "test image"),
+                detail=f"step {decisive['from_noise']:.2f} to {decisive['to_noise']:.2f}"
+                + (f"; all steps together {in_all}" if len(table) > 1 else ""),
             )
         )
     return found

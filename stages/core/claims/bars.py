@@ -21,7 +21,9 @@ from stages.core.claims.finding import NO_NOISE, Decision, Finding, below
 from stages.core.claims.sources import Sources
 from stages.core.evaluation.statistics import mean_intervals, percent, share_interval
 from stages.core.runtime.parallel import parallel_map
+from stages.core.runtime.progress import in_parts
 from stages.core.runtime.randomness import generator_for
+from stages.core.runtime.wording import classes_of
 from stages.core.topology.bars import finite_bars
 from stages.core.topology.clouds import landmarks
 from stages.core.topology.null_models import persistence_band, rotated_clouds
@@ -111,7 +113,7 @@ def _measure(
     null_clouds: int, replicates: int, confidence: float, seed: int, one: ClassClouds
 ) -> pd.DataFrame:
     rows = []
-    for level, by_dim in one.diagrams.items():
+    for level, by_dim in in_parts(list(one.diagrams.items())):
         points, max_dim = one.points[level], min(len(by_dim) - 1, 1)
         drawing = generator_for(seed, "null", one.name, level)
         null = [
@@ -200,7 +202,7 @@ def component_findings(
     (mean,) = mean_intervals(
         variation.to_numpy()[:, None], np.zeros(len(variation)), replicates, confidence, generator
     )
-    units = f"{len(excess)} classes"
+    units = classes_of(len(excess))
     one_component = gap(
         *share,
         units=units,
@@ -256,7 +258,7 @@ def _band_finding(make: Callable[..., Finding], table: pd.DataFrame, confidence:
         )
     beyond = (table["longest_bar"] > table["band"]).groupby(table["class"]).any()[can_tell]
     share = share_interval(int(beyond.sum()), len(beyond), confidence)
-    units = f"{len(beyond)} classes"
+    units = classes_of(len(beyond))
     return make(*share, units=units, detail=detail)
 
 
@@ -266,6 +268,8 @@ def _null_finding(make: Callable[..., Finding], table: pd.DataFrame, confidence:
     share = share_interval(int(excess.sum()), len(excess), confidence)
     return make(
         *share,
-        units=f"{len(excess)} classes",
-        detail=f"median longest bar {ratio:.2f} times that of null clouds",
+        units=classes_of(len(excess)),
+        detail=f"median longest bar {ratio:.2f} times that of null clouds"
+        if np.isfinite(ratio)
+        else "",  # of which none has a bar
     )

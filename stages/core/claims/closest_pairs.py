@@ -32,6 +32,7 @@ from stages.core.geometry.subspaces import (
 )
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
+from stages.core.runtime.wording import count
 from stages.settings.claims import ClaimsParams, Pair
 
 MANY = 0.05  # share of pairs
@@ -192,7 +193,7 @@ def pair_findings(
             make(
                 row.percentile_rank,
                 **(tested if enough else {}),
-                units=f"{row.pairs:,} pairs",
+                units=count(row.pairs, "pair"),
                 detail=f"smallest angle {row.smallest_deg:.2f} degrees, "
                 f"{row.shuffled_deg:.2f} with shuffled labels",
             )
@@ -242,7 +243,7 @@ def zero_finding(pairs: pd.DataFrame, by_orientation: int) -> Finding:
     by_rank = int((pairs["zeros_certain"] > 0).sum())
     return _zero()(
         zero,
-        units=f"{len(pairs):,} pairs",
-        detail=f"certain by rank: {by_rank:,} pairs; by comparing columns in sample space: "
+        units=count(len(pairs), "pair"),
+        detail=f"certain by rank: {count(by_rank, 'pair')}; by comparing columns in sample space: "
         f"{by_orientation:,}",
     )

@@ -15,6 +15,7 @@ from stages.core.artifacts.tables import Schema, name, number, whole
 from stages.core.claims.finding import NO_NOISE, Decision, Finding, above
 from stages.core.claims.sources import Sources
 from stages.core.evaluation.statistics import Interval, share_interval
+from stages.core.runtime.wording import classes_of
 from stages.core.topology.distances import DIAGRAM_DISTANCES
 from stages.settings.claims import ClaimsParams
 
@@ -112,7 +113,7 @@ def findings(distances: pd.DataFrame, growth: pd.DataFrame, confidence: float) -
         found.append(
             make(
                 *share,
-                units=f"{len(grows)} classes",
+                units=classes_of(len(grows)),
                 detail=_first_level(by_level, confidence),
             )
         )

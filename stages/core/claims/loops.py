@@ -16,6 +16,7 @@ from stages.core.claims.finding import NO_NOISE, Decision, Finding, above
 from stages.core.claims.sources import Sources
 from stages.core.evaluation.statistics import share_interval, spearman
 from stages.core.geometry.drift import spread
+from stages.core.runtime.wording import classes_of
 from stages.settings.claims import ClaimsParams
 
 LEAST_BARS = 3  # for a spread
@@ -104,6 +105,8 @@ def finding(
     change = (wide[noisiest] / wide[0.0] - 1).median()
     return make(
         *share_interval(int((slope < 0).sum()), len(slope), confidence),
-        units=f"{len(slope)} classes",
-        detail=f"median change from clean to noise {noisiest:.2f} {change:+.0%}",
+        units=classes_of(len(slope)),
+        detail=f"median change from clean to noise {noisiest:.2f} {change:+.0%}"
+        if np.isfinite(change)
+        else "",  # the clean median is 0
     )

@@ -24,7 +24,13 @@ from stages.core.claims.finding import (
 )
 from stages.core.claims.pairs import missing, pair_keys
 from stages.core.claims.sources import Sources
-from stages.core.geometry.layouts import EMBEDDING, IN_ONE_PROCESS, METHODS, methods_of
+from stages.core.geometry.layouts import (
+    EMBEDDING,
+    IN_ONE_PROCESS,
+    METHODS,
+    methods_of,
+    seconds_of,
+)
 from stages.core.geometry.projections import (
     mean_cosine_distances,
     nearest_ranks,
@@ -32,9 +38,12 @@ from stages.core.geometry.projections import (
     set_distances,
 )
 from stages.core.runtime.parallel import parallel_map
+from stages.core.runtime.progress import in_parts
+from stages.core.runtime.wording import classes_of, count
 from stages.settings.claims import ClaimsParams, Pair
 from stages.settings.project import ProjectParams
 
+SECONDS_OF_MEANS = 0.01  # the embedding space needs no layout
 SPACES = {**METHODS, EMBEDDING: "the embedding space"}  # {name: label for readers}
 
 TABLES = {
@@ -97,7 +106,8 @@ def ranks_by_space(drawn: list[Sample], projection: ProjectParams) -> dict[str, 
         (method, [sample]) for method in METHODS if method != IN_ONE_PROCESS for sample in drawn
     ]
     jobs += [(EMBEDDING, drawn)]
-    found = parallel_map(partial(ranks_in_space, projection), jobs, "projecting")
+    costs = [sum(_seconds(*job)) for job in jobs]
+    found = parallel_map(partial(ranks_in_space, projection), jobs, "projecting", costs=costs)
     return {
         space: np.concatenate(
             [ranks for (of, _), ranks in zip(jobs, found, strict=True) if of == space]
@@ -110,8 +120,18 @@ def ranks_in_space(projection: ProjectParams, job: tuple[str, list[Sample]]) -> 
     """(seeds, C, C) as in `ranks_by_space`, of (space, samples)."""
     space, drawn = job
     return np.stack(
-        [nearest_ranks(_class_distances(space, projection, *sample)) for sample in drawn]
+        [
+            nearest_ranks(_class_distances(space, projection, *sample))
+            for sample in in_parts(drawn, _seconds(*job))
+        ]
     )
+
+
+def _seconds(space: str, drawn: list[Sample]) -> list[float]:
+    """About how many seconds the ranks of each sample take."""
+    if space == EMBEDDING:
+        return [SECONDS_OF_MEANS] * len(drawn)
+    return seconds_of(space, (len(points) for _, points, _ in drawn))
 
 
 def _class_distances(
@@ -202,7 +222,7 @@ def finding(
     make = partial(
         make,
         overall,
-        units=f"{len(ranks)} seeds, {len(classes)} classes",
+        units=f"{count(len(ranks), 'seed')}, {classes_of(len(classes))}",
         detail=f"mean rank of {near} from {to} {there:.1f}, back {back:.1f}, of {len(classes) - 1}",
     )
     # Half of the classes may pair up with ranks of 1 on both sides, all at one percentile rank.

@@ -32,6 +32,7 @@ from stages.core.geometry.similarity import linear_cka
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
+from stages.core.runtime.wording import classes_of, count
 from stages.core.topology.distances import DIAGRAM_DISTANCES
 from stages.core.topology.divergence import topology_divergence
 from stages.settings.claims import ClaimsParams
@@ -49,6 +50,7 @@ TOPOLOGICAL = {
     **{metric: distance.label for metric, distance in DIAGRAM_DISTANCES.items()},
 }
 LEAST_CLASSES = 10  # with fewer, nothing is tested
+TOO_FEW = f"fewer than {LEAST_CLASSES} classes decide nothing"
 RESOLUTION = 2  # the least p-value possible, times the tests, is SIGNIFICANCE over this or less
 
 TABLES = {
@@ -306,6 +308,11 @@ def _correlate(
     }
 
 
+def _significant(rows: pd.DataFrame) -> str:
+    """How many of the tests of one question are significant."""
+    return f"{(rows['p_holm'] <= SIGNIFICANCE).sum()} of {count(len(rows), 'test')} significant"
+
+
 def findings(correlations: pd.DataFrame, applicable: Sequence[str]) -> list[Finding]:
     """The answer for each classifier, with and without the controls.
 
@@ -349,10 +356,9 @@ def findings(correlations: pd.DataFrame, applicable: Sequence[str]) -> list[Find
                 make(
                     **measured,
                     **(tested if enough else {}),
-                    units=f"{best['classes']} classes",
+                    units=classes_of(best["classes"]),
                     detail=f"{name_of(best['measure'])} at noise {best['noise']:.2f}; "
-                    f"{(rows['p_holm'] <= SIGNIFICANCE).sum()} of {len(rows)} tests significant"
-                    + ("" if enough else f"; fewer than {LEAST_CLASSES} classes decide nothing"),
+                    + (_significant(rows) if enough else TOO_FEW),
                 )
             )
     return found

@@ -27,7 +27,7 @@ from stages.core.dataset.reading import (
 )
 from stages.core.runtime.errors import StudyError, one_line, printable
 from stages.core.runtime.files import beside
-from stages.core.runtime.parallel import progress
+from stages.core.runtime.progress import progress
 
 TIMEOUT_S = 60
 PAUSE_S = 1.0  # before a broken download is taken up again

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stages.core.runtime.progress import progress
 from stages.settings.checks import possible_neighbours
 
 if TYPE_CHECKING:  # for only a process that fits a probe should pay a second for it
@@ -185,21 +186,24 @@ def fit_probe(known: Known, probe_strengths: Sequence[float], refit: bool) -> Pr
             model.fit(x, labels)
         if caught:  # too many iterations, or a line search that failed
             unconverged.append(strength)
+        bar.update()
         return model
 
     def right(strength: float) -> int:
         models[strength] = fit(strength, features, known.train_labels)
         return int((models[strength].predict(val_features) == known.val_labels).sum())
 
-    if len(probe_strengths):
-        counts = {strength: right(strength) for strength in sorted(probe_strengths)}
-        best = max(counts, key=lambda strength: (counts[strength], -strength))
-    else:
-        best, counts = sweep(right, 1 / (len(known.train) * PENALTIES))
-    model = models[best]
-    if refit:
-        everything, labels = known.all_images()
-        model = fit(best, everything.astype(np.float64) - centre, labels)
+    tried = len(probe_strengths) or fits_of_sweep(len(PENALTIES))
+    with progress((), "linear probe", tried + refit) as bar:
+        if len(probe_strengths):
+            counts = {strength: right(strength) for strength in sorted(probe_strengths)}
+            best = max(counts, key=lambda strength: (counts[strength], -strength))
+        else:
+            best, counts = sweep(right, 1 / (len(known.train) * PENALTIES))
+        model = models[best]
+        if refit:
+            everything, labels = known.all_images()
+            model = fit(best, everything.astype(np.float64) - centre, labels)
     return Probe(best, counts[best] / len(known.val), sorted(set(unconverged)), centre, model)
 
 
@@ -226,6 +230,11 @@ def sweep(right: Callable[[float], int], strengths: np.ndarray) -> tuple[float, 
         best = best_of((best - step, best, best + step))
         step //= 2
     return float(strengths[best]), counts
+
+
+def fits_of_sweep(strengths: int) -> int:
+    """How many of so many strengths a `sweep` tries, at the most."""
+    return len(range(0, strengths, COARSE_STEP)) + 2 * (COARSE_STEP.bit_length() - 1)
 
 
 def _start(models: "Mapping[float, LogisticRegression]", strength: float) -> "LogisticRegression":

@@ -55,7 +55,7 @@ def gather(
         },
         **{name: claims.count(verdict_key(verdict)) for name, verdict in COUNTS.items()},
         **{
-            f"topology_{does}": claims.word(f"topology_{does}_{classifier}", "verdict")
+            does: claims.word(f"topology_{does}_{classifier}", "verdict")
             for does in ("follows", "adds")
         },
     }

@@ -19,7 +19,7 @@ from stages.core.artifacts.embeddings import Embeddings
 from stages.core.dataset.feature_files import FOLDER
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.files import read_json, write_json
-from stages.core.runtime.parallel import progress
+from stages.core.runtime.progress import progress
 from stages.core.vision.encoder import Encoder
 from stages.core.vision.hardware import map_on_cores
 from stages.core.vision.loading import load_encoder

@@ -4,7 +4,7 @@ A method is tsne or umap; a selection is `all` classes or the `sampled` ones; a 
 embedding itself or a method's layout of it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import permutations
@@ -15,6 +15,8 @@ import pandas as pd
 from stages.core.artifacts.embeddings import Embeddings
 from stages.core.artifacts.tables import Schema, name, number, whole
 from stages.core.geometry.projections import (
+    SECONDS_A_POINT,
+    SECONDS_OF_COMPILING,
     Measures,
     aligned,
     chance_purity,
@@ -27,6 +29,7 @@ from stages.core.geometry.projections import (
 )
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.parallel import parallel_map
+from stages.core.runtime.progress import in_parts
 from stages.settings.checks import require_two_classes
 from stages.settings.project import ProjectParams
 
@@ -150,11 +153,12 @@ def lay_out(
     # That which has one process for all its layouts starts first.
     batches = [(name, list(clouds)) for name in methods if name == IN_ONE_PROCESS]
     batches += [(name, [cloud]) for name in methods if name != IN_ONE_PROCESS for cloud in clouds]
-    work = [(methods[name], [clouds[cloud] for cloud in batch]) for name, batch in batches]
+    work = [(name, methods[name], [clouds[cloud] for cloud in batch]) for name, batch in batches]
+    costs = [sum(seconds_of(name, map(len, batch))) for name, _, batch in work]
     layouts = {
         (selection, method, level): layout
         for (method, batch), found in zip(
-            batches, parallel_map(_lay_out_batch, work, "projecting"), strict=True
+            batches, parallel_map(_lay_out_batch, work, "projecting", costs=costs), strict=True
         )
         for (selection, level), layout in zip(batch, found, strict=True)
     }
@@ -167,9 +171,16 @@ def lay_out(
     }
 
 
-def _lay_out_batch(job: tuple[Method, list[np.ndarray]]) -> list[np.ndarray]:
-    method, batch = job
-    return [method(points) for points in batch]
+def _lay_out_batch(job: tuple[str, Method, list[np.ndarray]]) -> list[np.ndarray]:
+    name, method, batch = job
+    return [method(points) for points in in_parts(batch, seconds_of(name, map(len, batch)))]
+
+
+def seconds_of(method: str, sizes: Iterable[int]) -> list[float]:
+    """About how many seconds each layout of so many points takes, one after another."""
+    seconds = [SECONDS_A_POINT[method] * size for size in sizes]
+    seconds[0] += SECONDS_OF_COMPILING if method == IN_ONE_PROCESS else 0.0
+    return seconds
 
 
 def measure_all(

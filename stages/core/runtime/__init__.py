@@ -5,7 +5,9 @@ params      reads a section of params.yaml and checks it
 errors      StudyError, the one exception for what a user can fix
 files       files and folders that appear whole or not at all
 paths       paths that a user wrote
-parallel    processes, threads, progress bars
+wording     numbers in sentences
+parallel    processes and threads
+progress    progress bars, and the time that is left
 interruption  Ctrl-C and kills
 randomness  generators derived from a seed and names
 checksums   of files and folders, by content

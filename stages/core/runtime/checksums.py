@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from stages.core.runtime.errors import StudyError
-from stages.core.runtime.parallel import progress
+from stages.core.runtime.progress import progress
 
 # A file that was written this shortly ago may be written again without a trace in its times.
 SETTLED_S = 2

@@ -1,5 +1,6 @@
 """The clouds of a study: each class, a sample of all classes, and halves of both."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -116,10 +117,18 @@ def list_clouds(artifact: Embeddings, groups: dict[str, dict[str, np.ndarray]]) 
 
 
 def diagrams_of(
-    clouds: list[Cloud], max_dim: int, engine: str, workers: int | None = None
+    clouds: list[Cloud],
+    max_dim: int,
+    engine: str,
+    workers: int | None = None,
+    seconds: Sequence[float] | None = None,
 ) -> dict[CloudKey, list[np.ndarray]]:
-    """{cloud: its diagrams, (m, 2) by dimension}, in the order of `clouds`."""
-    found = parallel_map(partial(_diagrams, max_dim, engine), clouds, "diagrams", workers)
+    """{cloud: its diagrams, (m, 2) by dimension}, in the order of `clouds`.
+
+    seconds: about how long each takes.
+    """
+    compute = partial(_diagrams, max_dim, engine)
+    found = parallel_map(compute, clouds, "diagrams", workers, seconds)
     return dict(zip((cloud.key for cloud in clouds), found, strict=True))
 
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.files import rounded, whole_file
-from stages.core.runtime.parallel import progress
+from stages.core.runtime.progress import progress
 from stages.core.training.contrastive import Schedule, batch_rows, training_step
 from stages.core.training.held_out import compare, held_out_loss
 from stages.core.training.optimiser import OPTIMISERS, Optimiser

@@ -13,7 +13,8 @@ import torch
 from stages.core.artifacts.embeddings import array_name
 from stages.core.dataset.images import read_image
 from stages.core.runtime.errors import StudyError
-from stages.core.runtime.parallel import available_cores, progress
+from stages.core.runtime.parallel import available_cores
+from stages.core.runtime.progress import progress
 from stages.core.vision.encoder import IMAGES_AT_ONCE, Encoder
 from stages.core.vision.hardware import fix_of_precision, map_on_cores
 from stages.core.vision.noise import noise_generator, noisy
