@@ -12,6 +12,7 @@ from PIL import Image
 
 from stages.core.artifacts.diagrams import CloudKey
 from stages.core.artifacts.embeddings import read_embeddings
+from stages.core.claims.registry import TABLES
 from stages.core.figures import style
 from stages.core.figures.angles import angle_distributions, angle_matrix
 from stages.core.figures.claims import accuracy_steps, bars, growth, loops, read_verdicts
@@ -24,6 +25,7 @@ from stages.core.figures.classify import (
 from stages.core.figures.heatmaps import by_clustering
 from stages.core.figures.persistence import diagrams_figure, latest_death, summaries_figure
 from stages.core.figures.project import midst, points_table, set_apart
+from stages.core.figures.question import correlations
 from stages.core.figures.study import data_set, noise_of, study_of
 from stages.core.figures.style import (
     COLOURS,
@@ -440,3 +442,39 @@ def test_the_steps_of_accuracy_name_the_classifiers_that_there_are_and_keep_thei
     assert list(everything) == ["zero-shot", "linear probe", "nearest neighbours"]
     del everything["zero-shot"]
     assert colours(table[1:]) == everything
+
+
+def question_table(classifiers: tuple[str, ...]) -> pd.DataFrame:
+    """As `claims` writes it: a topological measure that follows, another that does not."""
+    rows = []
+    for classifier in classifiers:
+        for level in (0.5, 1.0):
+            for measure, rho in (("wasserstein_h1", 0.6), ("divergence", 0.1)):
+                for controlled in (False, True):
+                    found = rho / 2 if controlled else rho
+                    tested = {"p_value": 0.01, "p_holm": 0.02 if found > 0.5 else 1.0}
+                    about = (classifier, level, measure, True, controlled, 47)
+                    rows.append((*about, found, found - 0.2, found + 0.2, *tested.values()))
+            plain = (classifier, level, "displacement", False, False, 47, 0.7, 0.5, 0.9)
+            rows.append((*plain, 0.001, np.nan))
+    return pd.DataFrame(rows, columns=TABLES["correlations"].names)
+
+
+def test_the_question_is_drawn_with_its_verdicts_and_without_plain_measures():
+    verdicts = {"topology_follows_zero_shot": "holds", "topology_adds_zero_shot": "undecided"}
+    figure = correlations(question_table(("zero_shot", "probe")), "95%", verdicts)
+    alone, controlled = figure.axes
+    assert alone.get_title() == "alone: holds"
+    assert controlled.get_title() == "with the plain measures controlled for: undecided"
+    names = [label.get_text() for label in alone.get_yticklabels()]
+    assert names == ["representation topology divergence", "1-Wasserstein distance, H₁"]
+    filled = [line for line in alone.lines if line.get_markerfacecolor() != "white"]
+    drawn = [x for line in filled if line.get_marker() != "None" for x in line.get_xdata()]
+    assert drawn == [0.6, 0.6]
+    assert "zero-shot accuracy" in " ".join(figure.get_suptitle().split())
+
+
+def test_without_text_the_question_is_drawn_of_the_probe():
+    figure = correlations(question_table(("probe", "knn")), "95%", {})
+    assert "linear probe accuracy" in " ".join(figure.get_suptitle().split())
+    assert [axes.get_title() for axes in figure.axes][0] == "alone"

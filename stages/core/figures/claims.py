@@ -23,6 +23,7 @@ from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.evaluation.statistics import percent
 from stages.core.evaluation.verdicts import VERDICTS, verdict_key
 from stages.core.figures.levels import by_level, draw_spread, level_axis
+from stages.core.figures.question import correlations
 from stages.core.figures.study import Study
 from stages.core.figures.style import (
     COLOURS,
@@ -316,4 +317,5 @@ PICTURES = {
     "loops": Picture(loops, f"{NO_NOISE}, or no class has enough loops of H1 at every level"),
     "growth": Picture(growth, NO_NOISE),
     "accuracy_steps": Picture(accuracy_steps, NO_NOISE),
+    "correlations": Picture(correlations, NO_NOISE),
 }

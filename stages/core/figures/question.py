@@ -1,7 +1,10 @@
 """The picture of claim 8, the study's question, from the table `correlations` of claims."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
+from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -10,13 +13,24 @@ from stages.core.claims.question import name_of
 from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.evaluation.statistics import percent
 from stages.core.figures.levels import level_name
-from stages.core.figures.style import COLOURS, MARKERS, homology_group, new_figure, wrapped
+from stages.core.figures.style import (
+    COLOURS,
+    MARKERS,
+    REFERENCE,
+    homology_group,
+    new_figure,
+    wrapped,
+)
 
-PANELS = {False: "alone", True: "with the plain measures controlled for"}
+# {whether the plain measures are controlled for: (a panel's title, the finding's name)}
+PANELS = {
+    False: ("alone", "follows"),
+    True: ("with the plain measures controlled for", "adds"),
+}
 WIDTH = 10.5
 
 
-def correlations(table: pd.DataFrame, confidence: str) -> Figure:
+def correlations(table: pd.DataFrame, confidence: str, verdicts: Mapping[str, str]) -> Figure:
     """Each topological measure's rank correlation with the loss of accuracy, at each level.
 
     Of the first classifier that there is: zero-shot, where the encoder reads text.
@@ -25,9 +39,11 @@ def correlations(table: pd.DataFrame, confidence: str) -> Figure:
     table = table[table["topological"] & (table["classifier"] == key)]
     measures = list(dict.fromkeys(table.sort_values("measure")["measure"]))
     figure, grid = new_figure(WIDTH, 2.3 + 0.5 * len(measures), 1, len(PANELS), sharey=True)
-    for axes, (controlled, title) in zip(grid, PANELS.items(), strict=True):
+    for axes, (controlled, (title, name)) in zip(grid, PANELS.items(), strict=True):
         _draw(axes, table[table["controlled"] == controlled], measures)
-        axes.set(title=title, xlabel="Spearman's rho over classes")
+        verdict = verdicts.get(f"topology_{name}_{key}")
+        axes.set_title(f"{title}: {verdict}" if verdict else title)
+        axes.set_xlabel("Spearman's rho over classes")
         axes.set(xlim=(-1, 1), xticks=np.linspace(-1, 1, 5))
     grid[0].set_yticks(range(len(measures)), [_label(each) for each in measures])
     grid[0].set_ylim(len(measures) - 0.5, -0.5)
@@ -43,7 +59,7 @@ def correlations(table: pd.DataFrame, confidence: str) -> Figure:
 
 def _draw(axes: Axes, table: pd.DataFrame, measures: list[str]) -> None:
     levels = sorted(table["noise"].unique())
-    offsets = np.linspace(-0.25, 0.25, len(levels)) if len(levels) > 1 else [0.0]
+    offsets = np.linspace(-0.25, 0.25, len(levels)) if len(levels) > 1 else np.zeros(1)
     for i, (level, offset) in enumerate(zip(levels, offsets, strict=True)):
         rows = table[table["noise"] == level].set_index("measure").reindex(measures)
         places = np.arange(len(measures)) + offset
@@ -60,9 +76,9 @@ def _draw(axes: Axes, table: pd.DataFrame, measures: list[str]) -> None:
                 markerfacecolor=face,
                 label=level_name(level) if not filled else None,
             )
-    axes.axvline(0, color=COLOURS[7], linestyle="--", linewidth=1)
+    axes.axvline(0, color=REFERENCE, linestyle="--", linewidth=1)
     for row in range(1, len(measures)):
-        axes.axhline(row - 0.5, color="#e6e6e6", linewidth=1)
+        axes.axhline(row - 0.5, color=plt.rcParams["grid.color"], linewidth=1)
     axes.grid(False, axis="y")
 
 
