@@ -477,4 +477,4 @@ def test_the_question_is_drawn_with_its_verdicts_and_without_plain_measures():
 def test_without_text_the_question_is_drawn_of_the_probe():
     figure = correlations(question_table(("probe", "knn")), "95%", {})
     assert "linear probe accuracy" in " ".join(figure.get_suptitle().split())
-    assert [axes.get_title() for axes in figure.axes][0] == "alone"
+    assert figure.axes[0].get_title() == "alone"
