@@ -27,7 +27,7 @@ PANELS = {
     False: ("alone", "follows"),
     True: ("with the plain measures controlled for", "adds"),
 }
-WIDTH = 10.5
+WIDTH = 11.5
 
 
 def correlations(table: pd.DataFrame, confidence: str, verdicts: Mapping[str, str]) -> Figure:
@@ -47,7 +47,7 @@ def correlations(table: pd.DataFrame, confidence: str, verdicts: Mapping[str, st
         axes.set(xlim=(-1, 1), xticks=np.linspace(-1, 1, 5))
     grid[0].set_yticks(range(len(measures)), [_label(each) for each in measures])
     grid[0].set_ylim(len(measures) - 0.5, -0.5)
-    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside right upper")
     title = (
         f"Claim 8. Does topological change follow the loss of {CLASSIFIERS[key].label} accuracy? "
         f"{table['classes'].max()} classes; bar: {confidence} interval; filled: p at most "
