@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from stages.core.evaluation.calibration import PROBABILITIES
 from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.figures.angles import angle_distributions, angle_matrix
+from stages.core.figures.claims import growth
 from stages.core.figures.classify import per_class_accuracy, reliability
 from stages.core.figures.persistence import diagrams_figure, summaries_figure
 from stages.core.figures.style import room_for, wrapped
@@ -69,7 +70,16 @@ def summaries(levels: list[float], classes: list[str]) -> Figure:
     return summaries_figure(long_table(levels, [*classes, ALL], **quantities), ALL)
 
 
-FIGURES = [by_class, calibration, angle_heatmap, distributions]
+def growing(levels: list[float], classes: list[str]) -> Figure:
+    keys = [(metric, dim) for metric in ("bottleneck", "wasserstein") for dim in (0, 1)]
+    rows = [(*key, level) for key in keys for level in levels]
+    table = pd.DataFrame(rows, columns=["metric", "dim", "noise"])
+    verdicts = {f"{metric}_h{dim}_grows": "not applicable" for metric, dim in keys}
+    table = table.assign(classes=999, above_draws=np.nan, above_halves=0.7)
+    return growth(table, "95%", verdicts)
+
+
+FIGURES = [growing, by_class, calibration, angle_heatmap, distributions]
 FIGURES += [diagrams, summaries]
 
 

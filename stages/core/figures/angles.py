@@ -28,7 +28,7 @@ def draw(study: Study, folder: Path, angles: Path) -> None:
     rotations, _ = read_parquet(angles / "rotations.parquet", ROTATIONS, "angles")
     where = SPACES[about["space"]].label
     clean = pairs[pairs["noise"] == 0.0]
-    save_figure(angle_matrix(clean, where), folder / "matrix.png", study.foot)
+    save_figure(angle_matrix(clean, where), folder / "matrix.png", study.foot, shaded=True)
     figure = angle_distributions(pairs, rotations, where)
     save_figure(figure, folder / "distribution.png", study.foot)
 

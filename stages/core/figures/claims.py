@@ -252,7 +252,7 @@ def loops(table: pd.DataFrame, confidence: str, verdicts: Verdicts) -> Figure:
 
 def growth(table: pd.DataFrame, confidence: str, verdicts: Verdicts) -> Figure:
     """Claim 6: how many classes lie above their baselines, by noise level."""
-    figure, grid = new_figure(12.5, 4.6, 1, len(ABOVE), sharey=True)
+    figure, grid = new_figure(12.5, 4.8, 1, len(ABOVE), sharex=True, sharey=True)
     for axes, (column, comparison) in zip(grid, ABOVE.items(), strict=True):
         baseline = COMPARISONS[BASELINES[comparison]]
         for i, ((metric, dim), rows) in enumerate(table.groupby(["metric", "dim"])):
@@ -271,10 +271,11 @@ def growth(table: pd.DataFrame, confidence: str, verdicts: Verdicts) -> Figure:
         axes.set(title=f"farther than {baseline.label}", ylim=(-3, 103))
     grid[0].set_ylabel("share of classes (%)")
     figure.legend(*grid[1].get_legend_handles_labels(), loc="outside right upper")
-    figure.suptitle(
+    title = (
         f"Claim 6. In how many of {table['classes'].max()} classes do diagrams move farther than "
         "their baselines?"
     )
+    figure.suptitle(wrapped(title, 12.5 - 2 * 3.0))  # beside the legend, and as far from the left
     return figure
 
 

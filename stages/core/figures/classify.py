@@ -37,7 +37,8 @@ def draw(study: Study, folder: Path, data: Path) -> None:
     predictions, of = read_parquet(data / "predictions.parquet", PREDICTIONS, "classify")
     per_class, _ = read_parquet(data / "per_class.parquet", PER_CLASS, "classify")
     calibration, about = read_parquet(data / "calibration.parquet", CALIBRATION, "classify")
-    save_figure(per_class_accuracy(per_class), folder / "per_class.png", study.foot)
+    figure = per_class_accuracy(per_class)
+    save_figure(figure, folder / "per_class.png", study.foot, shaded=True)
     if calibration.empty:
         picture = not_applicable("the model's own probabilities are not known")
     else:

@@ -13,7 +13,7 @@ from stages.core.figures.style import new_figure, not_applicable, save_figure, s
 def draw(study: Study, folder: Path, samples: Path) -> None:
     """Draw the images that `embed` took as samples."""
     figure = sample_figure(read_samples(samples))
-    save_figure(figure, folder / "samples.png", study.foot, photographs=True)
+    save_figure(figure, folder / "samples.png", study.foot, shaded=True)
 
 
 def sample_figure(samples: Samples) -> Figure:

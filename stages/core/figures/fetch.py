@@ -34,7 +34,7 @@ def draw(study: Study, folder: Path, data: Path) -> None:
         return save_figure(nothing, folder / "contact_sheet.png", study.foot)
     classes = {name: list(files.values()) for name, files in list_images(data / "images").items()}
     sheet = contact_sheet(classes, data / "images")
-    save_figure(sheet, folder / "contact_sheet.png", study.foot, photographs=True)
+    save_figure(sheet, folder / "contact_sheet.png", study.foot, shaded=True)
     boxes = characters_without_font(classes)
     if boxes:
         click.echo(f"boxes in pictures: no font has {some(boxes)}; install Noto Sans or such")

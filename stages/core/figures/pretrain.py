@@ -17,7 +17,8 @@ from stages.core.training.comparison import SIMILARITIES
 def draw(study: Study, folder: Path, similarities: Path) -> None:
     """Draw the cosines of one batch that `pretrain` wrote."""
     table, _ = read_parquet(similarities, SIMILARITIES, "pretrain")
-    save_figure(similarity_matrices(table), folder / "similarities.png", study.foot)
+    figure = similarity_matrices(table)
+    save_figure(figure, folder / "similarities.png", study.foot, shaded=True)
 
 
 def similarity_matrices(table: pd.DataFrame) -> Figure:

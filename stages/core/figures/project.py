@@ -19,7 +19,7 @@ WIDEST = 0.4
 # Of the template: the side of a panel, and of names the width of a letter and the height of a line,
 # in pixels.
 PANEL_PX = 520
-LETTER_PX, LINE_PX = 5.9, 12
+LETTER_PX, LINE_PX = 6.4, 12
 MOST_NAMES = 60  # more would cover the points
 STEPS = 600  # in which names are set apart
 PULL = 0.1  # the part of the way to its place by which a name is drawn back in each

@@ -257,12 +257,12 @@ def characters_without_font(texts: Iterable[str]) -> list[str]:
     )
 
 
-def save_figure(figure: Figure, path: Path, foot: str = "", photographs: bool = False) -> None:
+def save_figure(figure: Figure, path: Path, foot: str = "", shaded: bool = False) -> None:
     """Write a PNG whose bytes depend on the picture alone, and close the figure.
 
-    foot: what the picture is of, written below all else in small letters. Unless it holds
-    photographs, a picture has 256 colours, with which a drawing looks the same at a third of the
-    size.
+    foot: what the picture is of, written below all else in small letters. shaded: whether it holds
+    photographs or shades of colour; any other drawing looks the same in 256 colours, at a third of
+    the size.
     """
     width, height = figure.get_size_inches()
     text = wrapped(foot, width - 0.2, FOOT_POINTS)
@@ -277,7 +277,7 @@ def save_figure(figure: Figure, path: Path, foot: str = "", photographs: bool = 
     plt.close(figure)
     with Image.open(drawn) as image, whole_file(path) as unfinished:
         picture = image.convert("RGB")
-        if not photographs:
+        if not shaded:
             picture = picture.quantize(256, dither=Image.Dither.NONE)
         picture.save(unfinished, "PNG", optimize=True)
 
