@@ -53,7 +53,7 @@ def correlations(table: pd.DataFrame, confidence: str, verdicts: Mapping[str, st
         f"{table['classes'].max()} classes; bar: {confidence} interval; filled: p at most "
         f"{percent(SIGNIFICANCE)} after correction for all tests (Holm)"
     )
-    figure.suptitle(wrapped(title, WIDTH, 11), fontsize=11)
+    figure.suptitle(wrapped(title, WIDTH - 3, 11), fontsize=11)  # beside the legend
     return figure
 
 
