@@ -58,6 +58,7 @@ def project(
     kept, seed = params.kept_classes, params.seed
     selections = select(
         study,
+        params.points,
         params.images_per_class,
         params.sampled_classes,
         params.sampled_images_per_class,

@@ -35,6 +35,7 @@ SECONDS_A_POINT = {"tsne": 0.0027, "umap": 0.0017}
 SECONDS_OF_COMPILING = 12.0  # of UMAP, in every process that runs it
 _compiled = False
 
+LEAST_IMAGES = 2  # of a class in a layout, or none would have a neighbour of its own class
 TSNE_STEPS = 1000  # scikit-learn's own number of iterations
 
 
@@ -46,14 +47,22 @@ def sample_classes(classes: list[str], kept: list[str], count: int, seed: int) -
     chosen = require_room_for_kept(classes, kept, count)
     others = [name for name in classes if name not in kept]
     generator = generator_for(seed, "project", "classes")
-    chosen += generator.permutation(others).tolist()[: count - len(chosen)]
-    return [name for name in classes if name in chosen]
+    drawn = {*chosen, *generator.permutation(others).tolist()[: count - len(chosen)]}
+    return [name for name in classes if name in drawn]
 
 
 def sample_images(rows: np.ndarray, count: int, seed: int, class_name: str) -> np.ndarray:
     """At most `count` of a class's `rows`, ascending; the same whatever other classes there are."""
     generator = generator_for(seed, "project", "images", class_name)
     return np.sort(generator.permutation(rows)[:count])
+
+
+def images_within(points: int, classes: int, wanted: int) -> int:
+    """How many images of each class, `wanted` at most, make a layout of at most so many points.
+
+    LEAST_IMAGES where even these are more.
+    """
+    return min(wanted, max(points // classes, LEAST_IMAGES))
 
 
 def tsne_layout(points: np.ndarray, perplexity: float, seed: int) -> np.ndarray:
