@@ -92,9 +92,7 @@ class Measured:
 @click.option("--stage", "only", multiple=True, help="These alone, and what they need.")
 @click.option("--set", "settings", multiple=True, help="Other settings: section.key=value.")
 @click.option("--minutes", default=30.0, show_default=True, help="For a stage, at most.")
-@click.option(
-    "--scratch", type=click.Path(path_type=Path), help="Keep all files below this folder."
-)
+@click.option("--scratch", type=click.Path(path_type=Path), help="Where to keep all files.")
 def main(
     along: str,
     rungs: str | None,

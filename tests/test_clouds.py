@@ -13,7 +13,6 @@ from stages.core.topology.clouds import (
     landmarks,
     list_clouds,
     stratified_halves,
-    stratified_sample,
 )
 from stages.core.topology.distances import bottleneck
 from stages.core.topology.rips import distance_matrix, persistence_diagrams

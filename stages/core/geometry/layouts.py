@@ -15,9 +15,9 @@ import pandas as pd
 from stages.core.artifacts.embeddings import Embeddings
 from stages.core.artifacts.tables import Schema, name, number, whole
 from stages.core.geometry.projections import (
+    LEAST_IMAGES,
     SECONDS_A_POINT,
     SECONDS_OF_COMPILING,
-    LEAST_IMAGES,
     Measures,
     aligned,
     chance_purity,
