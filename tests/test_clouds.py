@@ -7,6 +7,7 @@ import pytest
 
 from stages.core.artifacts.diagrams import HALF_A, HALF_B, WHOLE, CloudKey
 from stages.core.artifacts.embeddings import read_embeddings
+from stages.core.runtime.randomness import stratified_sample
 from stages.core.topology.bars import finite_bars
 from stages.core.topology.clouds import (
     choose_images,

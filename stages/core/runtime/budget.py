@@ -32,10 +32,8 @@ def state_cost(stage: str, what: str, seconds: float, memory_bytes: float, fix: 
             f"{stage}: {what} would need {needed} of memory, {free / GIB:.2g} are free; {fix}"
         )
     if seconds >= SAID_FROM_S or memory_bytes >= SAID_FROM_BYTES:
-        minutes = (
-            f"about {seconds / 60:.2g} min" if seconds >= SAID_FROM_S else "less than a minute"
-        )
-        click.echo(f"{stage}: {what}: {minutes} and {memory_bytes / GIB:.2g} GiB", err=True)
+        time = f"about {seconds / 60:.2g} min" if seconds >= SAID_FROM_S else "less than a minute"
+        click.echo(f"{stage}: {what}: {time} and {memory_bytes / GIB:.2g} GiB", err=True)
 
 
 def free_bytes(proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")) -> int | None:
