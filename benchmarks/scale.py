@@ -10,16 +10,19 @@
 | classes | numbers of classes | synthetic features: `--images` of each class, in `--dimension` |
 | images | numbers of images in all | the same, of `--classes` classes |
 | dimensions | numbers of dimensions | the same, `--images` of each of `--classes` classes |
-| generated | images of each of 47 classes | generated textures, encoded by the model in data/model |
+| generated | images of each of 47 classes | generated textures, encoded by data/model |
 
 Each rung is a study in a folder of its own, with the settings of params.yaml but for the data and
-`--set`. Its stages run one after another by the commands of dvc.yaml, each in a process of its own,
-without DVC. Of synthetic features those from `embed` on are measured; `fetch` and `embed` do no more
-there than copy. A table per ladder gives, for each stage and rung, wall seconds, peak memory of its
-process and all that it started (as benchmarks.pipeline measures it) and the bytes of its outputs,
-those in git and those in DVC's cache apart; and the exponent: the slope of a line through the
-seconds that it took beyond one second, for imports, both axes logarithmic. A stage that fails, or
-takes longer than `--minutes`, is said to; those that need its output are left out.
+`--set`. Its stages run one after another by the commands of dvc.yaml, each in a process of its
+own, without DVC. Of synthetic features those after `embed` are measured: `fetch` and `embed` do no
+more there than copy.
+
+A cell of the table gives wall seconds, CPU seconds, the peak memory of the process and of all that
+it started (as benchmarks.pipeline measures it), and the bytes of the outputs, those in git and
+those in DVC's cache. The exponent is the slope of a line through the CPU seconds beyond START_S,
+which imports take, both axes logarithmic: other work on the machine lengthens the wall seconds. A
+stage that fails, or takes longer than `--minutes`, is said to; those that need its output are left
+out.
 
 The features resemble image embeddings, as those of benchmarks.angles: classes around centres, a
 spectrum that falls as 1 / sqrt(k), a common direction. Noise has the same spectrum. The first
@@ -28,6 +31,7 @@ benchmarks.pipeline.
 """
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -77,6 +81,7 @@ class Measured:
     """What a stage took at a rung; `failed` is what it said where it did not succeed."""
 
     seconds: float
+    cpu_seconds: float
     peak_bytes: int
     in_git_bytes: int
     in_cache_bytes: int
@@ -266,7 +271,7 @@ def outputs(stage: dict) -> list[tuple[str, bool]]:
 def run_stage(study: Path, stage: dict, minutes: float) -> Measured:
     """Run the command of a stage in the folder of a study, and watch it."""
     log = study / "log.txt"
-    start = time.perf_counter()
+    start, cpu_before = time.perf_counter(), cpu_seconds_of_children()
     peak_bytes, late = 0, False
     with log.open("wb") as printed:
         process = psutil.Popen(
@@ -290,7 +295,14 @@ def run_stage(study: Path, stage: dict, minutes: float) -> Measured:
     held = {True: 0, False: 0}
     for path, in_git in outputs(stage):
         held[in_git] += bytes_of(study / path)
-    return Measured(seconds, peak_bytes, held[True], held[False], failed)
+    cpu_seconds = cpu_seconds_of_children() - cpu_before
+    return Measured(seconds, cpu_seconds, peak_bytes, held[True], held[False], failed)
+
+
+def cpu_seconds_of_children() -> float:
+    """What all processes took that this one started, and those that they did, once they ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def bytes_of(path: Path) -> int:
@@ -302,11 +314,11 @@ def bytes_of(path: Path) -> int:
 def table(found: dict[str, dict[int, Measured]], sizes: Sequence[int], along: str) -> list[str]:
     """A Markdown table: a row per stage, a column per rung, and the exponent of the seconds.
 
-    A cell gives seconds, peak memory and the bytes of the outputs in git and in the cache.
+    See `cell`.
     """
     columns = " | ".join(f"{size:,}" for size in sizes)
     lines = [
-        f"| {along}: s, peak GiB, MB in git + cached | {columns} | exponent |",
+        f"| {along}: s, CPU s, peak GiB, MB in git + cached | {columns} | exponent |",
         "| --- |" + " ---: |" * (len(sizes) + 1),
     ]
     for name, by_size in found.items():
@@ -318,21 +330,21 @@ def table(found: dict[str, dict[int, Measured]], sizes: Sequence[int], along: st
 
 
 def cell(measured: Measured) -> str:
-    """What a stage took, in words: '12.3 s, 0.80 GiB, 0.01 + 3.4 MB'."""
+    """What a stage took, in words: '12.3, 20.1, 0.80, 0.01 + 3.4'."""
     if measured.failed:
         return f"{measured.seconds:.0f}: {measured.failed}"
     return (
-        f"{measured.seconds:.1f}, {measured.peak_bytes / 2**30:.2f}, "
+        f"{measured.seconds:.1f}, {measured.cpu_seconds:.1f}, {measured.peak_bytes / 2**30:.2f}, "
         f"{measured.in_git_bytes / 1e6:.2f} + {measured.in_cache_bytes / 1e6:.1f}"
     )
 
 
 def exponent(by_size: dict[int, Measured]) -> str:
-    """The slope of log seconds over log size; empty where it cannot be told."""
+    """The slope of log CPU seconds over log size; empty where it cannot be told."""
     points = [
-        (size, measured.seconds - START_S)
+        (size, measured.cpu_seconds - START_S)
         for size, measured in by_size.items()
-        if not measured.failed and measured.seconds > 2 * START_S
+        if not measured.failed and measured.cpu_seconds > 2 * START_S
     ]
     if len(points) < 2:
         return ""
