@@ -279,7 +279,13 @@ def test_every_classifier_learns_what_is_separable(key: str) -> None:
     """With the settings that it says it needs, which are those of the stage."""
     train, labels = blobs(20, 0.1, seed=0)
     test, test_labels = blobs(20, 0.1, seed=1)
-    given = {"probe_strengths": [1.0], "knn_neighbours": [3], "refit": True}
+    given = {
+        "probe_strengths": [1.0],
+        "probe_images": None,
+        "knn_neighbours": [3],
+        "knn_images": None,
+        "refit": True,
+    }
     classifier = CLASSIFIERS[key]
     assert set(classifier.settings) <= ClassifyParams.model_fields.keys()
     fitted = classifier.fit(

@@ -64,15 +64,20 @@ def decide(sources: Sources, params: ClaimsParams) -> Decision:
         nothing = pd.DataFrame(columns=TABLES["closest_pairs"].names)
         return {"closest_pairs": nothing}, findings_without_angles(params.pairs, why_not)
     of_all = (sources.clean, sources.ranks, sources.centred)
-    compared = compared_classes(list(sources.clean), params.pairs, params.seed)
-    halves = half_sample_angles(
-        {of: sources.clean[of] for of in compared}, *of_all[1:], params.half_samples, params.seed
-    )
     shuffled = {
         pair: shuffled_angles(*of_all, pair, params.half_samples, params.seed)
         for pair in params.pairs
         if not missing(pair, sources.clean)
     }
+    compared = compared_classes(list(sources.clean), params.pairs, params.seed)
+    halves = np.empty((0, 0))
+    if shuffled:  # else there is no pair whose rank is asked for
+        halves = half_sample_angles(
+            {of: sources.clean[of] for of in compared},
+            *of_all[1:],
+            params.half_samples,
+            params.seed,
+        )
     table = ranks_table(sources.pairs, halves, shuffled, params.confidence, compared)
     by_orientation = zero_pairs_by_orientation(sources.clean)
     return (
