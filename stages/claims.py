@@ -101,6 +101,7 @@ def _state_cost(sources: Sources, params: ClaimsParams) -> None:
         / workers,
         2 * held + workers * 5 * 8 * points**2 + BYTES_A_PAIR * len(sources.pairs),
         "lower project.points, or leave classes out in fetch.classes",
+        workers,
     )
 
 

@@ -109,6 +109,7 @@ def _state_cost(source: Diagrams, comparisons: list[tuple[str, float, str]], eng
         sum(SECONDS_A_COMPARISON + SECONDS_A_CELL * n**2 for n in bars) / workers,
         workers * 4 * 8 * max(bars) ** 2 if engine == "pot" else 0,
         "set distances.wasserstein_engine: hera or lower persistence.points_overall",
+        workers,
     )
 
 

@@ -83,6 +83,7 @@ def _state_cost(sizes: list[int], levels: int) -> None:
         levels * sum(SECONDS_A_CLOUD + SECONDS_A_PAIR * n**2 for n in sizes) / workers,
         workers * BYTES_PER_PAIR[1] * max(sizes) ** 2,
         "lower persistence.points_per_class or points_overall",
+        workers,
     )
 
 

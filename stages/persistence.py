@@ -52,6 +52,7 @@ def persistence(params: PersistenceParams, embeddings: Path, diagrams: Path, met
         sum(seconds) / workers,
         workers * max(cost.memory_bytes for cost in costs),
         "lower persistence.memory_gib",
+        workers,
     )
     found = diagrams_of(clouds, params.max_dim, params.engine, workers, seconds)
     summaries = summaries_table(found)

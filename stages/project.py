@@ -110,6 +110,7 @@ def _state_cost(selections: list[Selection], levels: int) -> None:
         sum(sum(seconds_of(method, sizes)) for method in METHODS) / workers,
         workers * 5 * 8 * max(sizes) ** 2,
         "lower project.points",
+        workers,
     )
 
 

@@ -24,16 +24,16 @@ def test_a_small_cost_is_not_worth_a_word(capsys: pytest.CaptureFixture[str]) ->
 
 def test_a_large_cost_is_said_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     state_cost(*SAID, 150, GIB / 2, FIX)
-    state_cost(*SAID, 5, 3 * GIB, FIX)
+    state_cost(*SAID, 5, 3 * GIB, FIX, workers=3)
     assert capsys.readouterr().err.splitlines() == [
-        "angles: 99 pairs of classes: about 2.5 min and 0.5 GiB",
-        "angles: 99 pairs of classes: less than a minute and 3 GiB",
+        "angles: 99 pairs of classes: about 2.5 min and 0.75 GiB",
+        "angles: 99 pairs of classes: less than a minute and 4 GiB",
     ]
 
 
 def test_more_memory_than_is_free_is_refused_with_the_fix() -> None:
     message = (
-        r"angles: 99 pairs of classes would need about 9 GiB of memory, 8 are free; "
+        r"angles: 99 pairs of classes would need about 9.2 GiB of memory, 8 are free; "
         r"lower angles.rank"
     )
     with pytest.raises(StudyError, match=message):

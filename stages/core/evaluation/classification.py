@@ -333,8 +333,9 @@ def fit_neighbours(
 
     Raises StudyError where every number is above that of the training images.
     """
-    counts = sorted(possible_neighbours(knn_neighbours, len(known.train)))
-    votes = neighbour_votes(*known.for_learning(knn_images, refit=False), known.val, counts)
+    references, labels = known.for_learning(knn_images, refit=False)
+    counts = sorted(possible_neighbours(knn_neighbours, len(references)))
+    votes = neighbour_votes(references, labels, known.val, counts)
     right = (votes == known.val_labels).sum(axis=1)
     best = int(right.argmax())
     references, labels = known.for_learning(knn_images, refit)
