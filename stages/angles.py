@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from stages.core.artifacts.embeddings import Embeddings, level_key, read_embeddings
-from stages.core.artifacts.tables import write_parquet
+from stages.core.artifacts.tables import MOST_ROWS, write_parquet
 from stages.core.geometry.spaces import SPACES
 from stages.core.geometry.subspaces import (
     ANGLES,
@@ -29,7 +29,7 @@ from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.files import rounded, whole_files, write_csv, write_json
 from stages.core.runtime.progress import progress
-from stages.core.runtime.wording import classes_of, count
+from stages.core.runtime.wording import at_levels, classes_of, count
 from stages.settings.angles import AnglesParams
 from stages.settings.checks import require_two_classes
 
@@ -54,6 +54,7 @@ def angles(
     """
     study = read_embeddings(embeddings)
     require_two_classes(study.classes, embeddings / "classes.csv")
+    require_readable(len(study.classes), len(study.levels))
     clean_bases = _bases(study, 0.0, params)
     _state_cost(clean_bases, len(study.levels))
     pairs, rotations = {}, {}
@@ -75,6 +76,16 @@ def angles(
     write_json(metrics, _metrics(params, found.dimension, pairs, rotations))
     for line in _report(params.space, found.dimension, pairs):
         click.echo(line)
+
+
+def require_readable(classes: int, levels: int) -> None:
+    """Raise StudyError for more pairs of classes than a table may have rows."""
+    rows = levels * classes * (classes - 1) // 2
+    if rows > MOST_ROWS:
+        raise StudyError(
+            f"angles: the pairs of {classes_of(classes)} {at_levels(range(levels))} are {rows:,} "
+            f"rows, {MOST_ROWS:,} are allowed; leave classes out in fetch.classes"
+        )
 
 
 def _state_cost(bases: list[np.ndarray], levels: int) -> None:
