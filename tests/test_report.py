@@ -306,7 +306,7 @@ STUDY = {
             "deps": ["given", "take.py"],
             "params": ["embed"],
             "outs": [
-                "data/classify/predictions.parquet",
+                "data/classify",
                 {"plots/claims/claims.csv": {"cache": False}},
                 {"metrics/classify.json": {"cache": False}},
             ],
