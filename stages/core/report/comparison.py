@@ -240,6 +240,6 @@ def of_verdicts(found: Comparison) -> str:
     ]
     if named:
         text += ": " + "; ".join(
-            f"that {plain(flip.statement)} {flip.base} → {flip.here}" for flip in named
+            f"that {plain(flip.statement)}, {flip.base} → {flip.here}" for flip in named
         )
     return text
