@@ -88,31 +88,42 @@ def test_results_that_are_kept_are_those_of_the_workspace(
     for file in (CLAIMS, readme.ACCURACY):
         file.parent.mkdir(parents=True)
         file.write_bytes((ROOT / file).read_bytes())
-    for picture in readme.PICTURES:
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        picture.write_bytes(b"a picture")
     readme.ENCODER.parent.mkdir(parents=True)
     readme.ENCODER.write_text('{"model": "some model", "noise": {"space": "pixel"}}')
     monkeypatch.setitem(readme.TITLES, "kept", "some images, some model")
     README.write_text(WHICH.format("verdicts of kept") + WHICH.format("models of kept"))
     done = CliRunner().invoke(readme.readme, ["--record", "kept"])
+    assert done.output == "docs/results/kept: claims.csv, accuracy.csv, encoder.json\n"
+    assert "stale" in README.read_text()  # the workspace need not be the default's
+    done = CliRunner().invoke(readme.readme)
     assert done.exit_code == 0, done.output
     assert (RESULTS / "kept" / "claims.csv").read_bytes() == CLAIMS.read_bytes()
-    assert (RESULTS / "kept" / readme.PICTURES[0].name).read_bytes() == b"a picture"
     assert "| some images, some model | 0, 0.5, 1, 2 of [0, 1] pixels | " in README.read_text()
 
 
-def test_of_the_default_the_pictures_alone_are_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", readme.PICTURES)
+def test_a_picture_that_the_pages_show_is_kept(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (picture,) = readme.PICTURES[name]
+    shown = RESULTS / name / picture.name
+    assert str(shown) in README.read_text()
     in_an_empty_project(tmp_path, monkeypatch)
-    for picture in readme.PICTURES:
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        picture.write_bytes(b"a picture")
-    done = CliRunner().invoke(readme.readme, ["--record", "default"])
+    for file in (picture, CLAIMS, readme.ACCURACY, readme.ENCODER):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"found")
+    done = CliRunner().invoke(readme.readme, ["--record", name])
     assert done.exit_code == 0, done.output
-    kept = {file.name for file in (RESULTS / "default").iterdir()}
-    assert kept == {picture.name for picture in readme.PICTURES}
+    assert shown.read_bytes() == b"found"
+    assert (RESULTS / name / "claims.csv").exists() == (name != "default")
+
+
+def test_what_is_not_there_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_an_empty_project(tmp_path, monkeypatch)
+    done = CliRunner().invoke(readme.readme, ["--record", "kept"])
+    assert done.exit_code == 1
+    assert "plots/claims/claims.csv not found; run 'dvc repro'" in done.output
+    assert not RESULTS.exists()
 
 
 def in_an_empty_project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
