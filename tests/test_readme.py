@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -27,7 +28,7 @@ def test_a_page_holds_the_results(page: Path) -> None:
 
 def test_the_answer_is_the_verdict_on_the_question() -> None:
     written = with_tables(WHICH.format("answer of default")).replace("\n", " ")
-    claims = readme.pd.read_csv(CLAIMS).set_index("claim")
+    claims = pd.read_csv(CLAIMS).set_index("claim")
     follows, adds = (claims.loc[f"topology_{what}_zero_shot"] for what in ("follows", "adds"))
     assert (
         f"**{readme.FOLLOWS[follows['verdict']]}** (Spearman's rho {follows['effect']:.2f} ("
@@ -40,7 +41,7 @@ def test_the_answer_is_the_verdict_on_the_question() -> None:
 def test_the_overview_counts_every_statement_once() -> None:
     written = with_tables(WHICH.format("overview of default"))
     counted = re.findall(r"\b(\d+) (hold|fail|undecided|not applicable)\b", written)
-    verdicts = readme.pd.read_csv(CLAIMS)["verdict"]
+    verdicts = pd.read_csv(CLAIMS)["verdict"]
     for verdict in verdicts.unique():
         found = sum(int(count) for count, name in counted if verdict.startswith(name))
         assert found == (verdicts == verdict).sum(), verdict
@@ -49,7 +50,7 @@ def test_the_overview_counts_every_statement_once() -> None:
 def test_each_claim_has_a_row_of_its_own_numbers() -> None:
     written = with_tables(WHICH.format("verdicts of default, claims 7 to 7"))
     rows = [line.split(" | ") for line in written.splitlines() if line.startswith("| 7")]
-    claims = readme.pd.read_csv(CLAIMS).query("number == 7")
+    claims = pd.read_csv(CLAIMS).query("number == 7")
     assert [row[1] for row in rows] == claims["statement"].tolist()
     assert [row[2] for row in rows] == claims["verdict"].tolist()
     assert [float(row[3]) for row in rows] == pytest.approx(claims["effect"].tolist(), rel=5e-3)
