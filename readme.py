@@ -1,16 +1,16 @@
 """Write the results in README.md and docs/claims.md from what the study found.
 
     python -m readme                          from the results that git holds
-    python -m readme --record clip-features   keeps the results of the workspace first
+    python -m readme --record clip-features   keeps the results of the workspace, and writes no page
 
 A result stands between two comments, of which the first says what it is and of which studies:
 
     <!-- verdicts of default, claims 1 to 4 -->
     <!-- end -->
 
-`default` is the study that git holds; of it --record keeps the pictures alone. Any other study is a
-folder of docs/results, in which --record keeps tables, numbers and pictures that a run has left in
-the workspace.
+`default` is the study of the workspace; of it --record keeps the picture alone. Any other study is
+a folder of docs/results, in which --record keeps the tables, numbers and pictures that a run has
+left in the workspace.
 """
 
 import math
@@ -34,10 +34,11 @@ RESULTS = Path("docs/results")
 CLAIMS = Path("plots/claims/claims.csv")
 ACCURACY = Path("plots/classify/accuracy.csv")
 ENCODER = Path("data/embeddings/encoder.json")
-PICTURES = (
-    Path("plots/drawn/claims/correlations.png"),
-    Path("plots/drawn/claims/closest_pairs.png"),
-)
+# The pictures that the pages show, by study.
+PICTURES = {
+    "default": (Path("plots/drawn/claims/correlations.png"),),
+    "clip-features": (Path("plots/drawn/claims/closest_pairs.png"),),
+}
 DEFAULT = "default"
 COMPARED = ("zero_shot", "probe", "prototype")
 WIDTH = 118  # of the pages, in columns
@@ -78,12 +79,17 @@ TABLE = re.compile(
 
 
 @click.command()
-@click.option("--record", metavar="NAME", help="Keep the workspace's results under this name.")
+@click.option(
+    "--record",
+    metavar="NAME",
+    help="Keep the workspace's results under this name, and write no page.",
+)
 def readme(record: str | None) -> None:
     """Write the results in README.md and docs/claims.md."""
     with refusing("readme"):
         if record is not None:
             keep(record)
+            return
         written = {page: with_tables(page.read_text(encoding="utf-8")) for page in PAGES}
         for page, text in written.items():
             with whole_file(page) as unfinished:
@@ -100,7 +106,8 @@ def keep(name: str) -> None:
         raise StudyError(
             f"--record: {quoted(name)} is no name for a study; take letters, digits and hyphens"
         )
-    wanted = PICTURES if name == DEFAULT else (*PICTURES, CLAIMS, ACCURACY, ENCODER)
+    tables = () if name == DEFAULT else (CLAIMS, ACCURACY, ENCODER)
+    wanted = (*PICTURES.get(name, ()), *tables)
     lacking = next((file for file in wanted if not file.exists()), None)
     if lacking is not None:
         raise StudyError(f"{lacking} not found; run 'dvc repro', or 'dvc checkout' of a run")
@@ -108,6 +115,7 @@ def keep(name: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for file in wanted:
         shutil.copyfile(file, folder / file.name)
+    click.echo(f"{folder}: {', '.join(file.name for file in wanted)}")
 
 
 def with_tables(text: str) -> str:
@@ -166,6 +174,8 @@ def answer(studies: list[Study], first: int, last: int) -> list[str]:
     """The verdicts on the study's question for the first classifier, in two sentences."""
     (study,) = studies
     claims = study.claims().query("number == 8 and verdict != 'not applicable'")
+    if claims.empty:
+        raise StudyError(f"{study.name}: its question was not asked, since it has no noise")
     follows, adds = (
         claims[claims["claim"].str.startswith(f"topology_{what}_")].iloc[0]
         for what in ("follows", "adds")

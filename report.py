@@ -29,6 +29,7 @@ import vl_convert
 import yaml
 from dvc.api import DVCFileSystem
 from dvc.exceptions import DvcException
+from dvc_data.index import DataIndexDirError
 
 from stages.core.artifacts.tables import read_parquet
 from stages.core.evaluation.accuracy import PREDICTIONS
@@ -375,7 +376,7 @@ def read_bytes(files: DVCFileSystem, file: Path | str) -> bytes | None:
     """A file of a revision, from git, the cache or a remote; None where none of these has it."""
     try:
         return files.read_bytes(str(file))
-    except (OSError, KeyError, DvcException):
+    except (OSError, KeyError, DvcException, DataIndexDirError):  # the last: of a folder's list
         return None
 
 

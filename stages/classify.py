@@ -141,7 +141,7 @@ def classify(
     for line in _report(len(test), len(study.classes), accuracy):
         click.echo(line)
     for what, why in not_applicable.items():
-        click.echo(f"{what}: not applicable, {why}")
+        click.echo(f"{labels.get(what, what)}: not applicable, {why}")
     for warning in filter(None, (each.warning() for each in fitted.values())):
         click.echo(warning, err=True)
     if not study.encoder["trained"]:

@@ -85,7 +85,9 @@ def distances(
     write_json(metrics, _metrics(of_classes))
 
     classes, levels = of_classes["group"].nunique(), of_classes["noise"].nunique() - 1
-    where = f"at {count(levels, 'noise level')} above 0" if levels else "of halves of clean images"
+    where = (
+        f"at {count(levels, 'noise level')} above 0" if levels else "between halves of clean images"
+    )
     click.echo(
         f"{count(len(table), 'distance')} of {classes_of(classes)} and of the sample across all, "
         f"{where}"

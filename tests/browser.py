@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+# Some time after which the page has drawn what it was told, however busy the machine is.
+SEEN = "new Promise((seen) => setTimeout(() => requestAnimationFrame(() => seen(0)), 20))"
 PATIENCE_S = 60  # a slow machine makes a test slow, and does not fail it
 
 
@@ -160,7 +162,7 @@ class Tab:
         for i in range(1, 11):
             x, y = (a + (b - a) * i / 10 for a, b in zip(start, end, strict=True))
             self.mouse("mouseMoved", x, y, button="left", buttons=1, **options)
-            time.sleep(0.02)  # a box is drawn by what is seen of the way
+            self.evaluate(SEEN)  # a box is drawn by what is seen of the way
         self.mouse("mouseReleased", *end, button="left", clickCount=1, **options)
 
     def type(self, text: str) -> None:

@@ -125,7 +125,15 @@ def pictures_of(folder: Path) -> set[str]:
     return {path.stem for path in (folder / "drawn" / "claims").glob("*.png")}
 
 
-PICTURES = {"neighbours", "closest_pairs", "bars", "loops", "growth", "accuracy_steps"}
+PICTURES = {
+    "neighbours",
+    "closest_pairs",
+    "bars",
+    "loops",
+    "growth",
+    "accuracy_steps",
+    "correlations",
+}
 
 
 def test_what_is_planted_is_found(decided: Path) -> None:
@@ -411,7 +419,7 @@ def test_pictures_and_statements_name_the_confidence_that_is_set(
         texts = " ".join(text.get_text() for text in figure.findobj(Text))
         named[name] = set(re.findall(r"\b9\d(?:\.\d)?%", texts))
         plt.close(figure)
-    with_intervals = {"closest_pairs", "bars", "accuracy_steps"}
+    with_intervals = {"closest_pairs", "bars", "accuracy_steps", "correlations"}
     assert named == {name: {said} if name in with_intervals else set() for name in named}
     band, _ = loop_findings(table_of(decided, "bars"), confidence)
     assert f"its cloud's {said} confidence band" in band.statement

@@ -13,8 +13,9 @@ import vl_convert
 import yaml
 from dvc_render.vega_templates import Template
 
-from report import OF_DVC, output_with, outputs, sources
+from report import output_with, outputs, sources
 from stages.core.figures.style import COLOURS
+from stages.core.report.page import OF_DVC
 from tests.plots import TEMPLATES, filled, read_template
 from tests.study import ROOT, commit_all, dvc
 

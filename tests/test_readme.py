@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -27,7 +28,7 @@ def test_a_page_holds_the_results(page: Path) -> None:
 
 def test_the_answer_is_the_verdict_on_the_question() -> None:
     written = with_tables(WHICH.format("answer of default")).replace("\n", " ")
-    claims = readme.pd.read_csv(CLAIMS).set_index("claim")
+    claims = pd.read_csv(CLAIMS).set_index("claim")
     follows, adds = (claims.loc[f"topology_{what}_zero_shot"] for what in ("follows", "adds"))
     assert (
         f"**{readme.FOLLOWS[follows['verdict']]}** (Spearman's rho {follows['effect']:.2f} ("
@@ -40,7 +41,7 @@ def test_the_answer_is_the_verdict_on_the_question() -> None:
 def test_the_overview_counts_every_statement_once() -> None:
     written = with_tables(WHICH.format("overview of default"))
     counted = re.findall(r"\b(\d+) (hold|fail|undecided|not applicable)\b", written)
-    verdicts = readme.pd.read_csv(CLAIMS)["verdict"]
+    verdicts = pd.read_csv(CLAIMS)["verdict"]
     for verdict in verdicts.unique():
         found = sum(int(count) for count, name in counted if verdict.startswith(name))
         assert found == (verdicts == verdict).sum(), verdict
@@ -49,7 +50,7 @@ def test_the_overview_counts_every_statement_once() -> None:
 def test_each_claim_has_a_row_of_its_own_numbers() -> None:
     written = with_tables(WHICH.format("verdicts of default, claims 7 to 7"))
     rows = [line.split(" | ") for line in written.splitlines() if line.startswith("| 7")]
-    claims = readme.pd.read_csv(CLAIMS).query("number == 7")
+    claims = pd.read_csv(CLAIMS).query("number == 7")
     assert [row[1] for row in rows] == claims["statement"].tolist()
     assert [row[2] for row in rows] == claims["verdict"].tolist()
     assert [float(row[3]) for row in rows] == pytest.approx(claims["effect"].tolist(), rel=5e-3)
@@ -88,31 +89,42 @@ def test_results_that_are_kept_are_those_of_the_workspace(
     for file in (CLAIMS, readme.ACCURACY):
         file.parent.mkdir(parents=True)
         file.write_bytes((ROOT / file).read_bytes())
-    for picture in readme.PICTURES:
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        picture.write_bytes(b"a picture")
     readme.ENCODER.parent.mkdir(parents=True)
     readme.ENCODER.write_text('{"model": "some model", "noise": {"space": "pixel"}}')
     monkeypatch.setitem(readme.TITLES, "kept", "some images, some model")
     README.write_text(WHICH.format("verdicts of kept") + WHICH.format("models of kept"))
     done = CliRunner().invoke(readme.readme, ["--record", "kept"])
+    assert done.output == "docs/results/kept: claims.csv, accuracy.csv, encoder.json\n"
+    assert "stale" in README.read_text()  # the workspace need not be the default's
+    done = CliRunner().invoke(readme.readme)
     assert done.exit_code == 0, done.output
     assert (RESULTS / "kept" / "claims.csv").read_bytes() == CLAIMS.read_bytes()
-    assert (RESULTS / "kept" / readme.PICTURES[0].name).read_bytes() == b"a picture"
     assert "| some images, some model | 0, 0.5, 1, 2 of [0, 1] pixels | " in README.read_text()
 
 
-def test_of_the_default_the_pictures_alone_are_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", readme.PICTURES)
+def test_a_picture_that_the_pages_show_is_kept(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (picture,) = readme.PICTURES[name]
+    shown = RESULTS / name / picture.name
+    assert str(shown) in README.read_text()
     in_an_empty_project(tmp_path, monkeypatch)
-    for picture in readme.PICTURES:
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        picture.write_bytes(b"a picture")
-    done = CliRunner().invoke(readme.readme, ["--record", "default"])
+    for file in (picture, CLAIMS, readme.ACCURACY, readme.ENCODER):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"found")
+    done = CliRunner().invoke(readme.readme, ["--record", name])
     assert done.exit_code == 0, done.output
-    kept = {file.name for file in (RESULTS / "default").iterdir()}
-    assert kept == {picture.name for picture in readme.PICTURES}
+    assert shown.read_bytes() == b"found"
+    assert (RESULTS / name / "claims.csv").exists() == (name != "default")
+
+
+def test_what_is_not_there_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_an_empty_project(tmp_path, monkeypatch)
+    done = CliRunner().invoke(readme.readme, ["--record", "kept"])
+    assert done.exit_code == 1
+    assert "plots/claims/claims.csv not found; run 'dvc repro'" in done.output
+    assert not RESULTS.exists()
 
 
 def in_an_empty_project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

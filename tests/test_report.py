@@ -19,7 +19,7 @@ from stages.core.evaluation.accuracy import PREDICTIONS
 from stages.core.evaluation.statistics import score_intervals
 from stages.core.report.comment import MARKER
 from stages.core.runtime.files import whole_folder
-from tests.browser import drawn_plots
+from tests.browser import drawn_plots, tab
 from tests.study import ROOT, commit_all, dvc, git, run
 
 SCRIPT = """
@@ -306,7 +306,7 @@ STUDY = {
             "deps": ["given", "take.py"],
             "params": ["embed"],
             "outs": [
-                "data/classify/predictions.parquet",
+                "data/classify",
                 {"plots/claims/claims.csv": {"cache": False}},
                 {"metrics/classify.json": {"cache": False}},
             ],
@@ -425,6 +425,21 @@ def test_pages_draw_every_plot_with_no_network(tiny_study: Path, tmp_path: Path)
     count = sum(isinstance(plot, dict) for plot in plots)
     assert len(list((study / FOLDER).glob("*.png"))) == count
     assert drawn_plots(study / FOLDER / "page.html") == count
+
+    assert (study / FOLDER / "page.html").stat().st_size < 5_000_000
+    with tab() as page:
+        page.resize(1280, 900)
+        page.open(study / FOLDER / "page.html")
+        page.wait_for(f"document.querySelectorAll('svg.marks').length === {count}")
+        wide = "[...document.querySelectorAll('section, .plot, figure')]"
+        wide += ".filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.id)"
+        assert page.evaluate(wide) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+        lost = "[...document.querySelectorAll('nav a')]"
+        lost += ".filter((a) => !document.querySelector(a.hash)).map((a) => a.hash)"
+        assert page.evaluate(lost) == []
+        assert page.evaluate("document.querySelectorAll('nav a').length") > count
+        assert page.faults == []
 
     # Once a report has been made, DVC's own page needs no network either.
     dvc(study, "plots", "diff", "HEAD")

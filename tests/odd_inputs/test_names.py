@@ -94,7 +94,8 @@ def text_in(template: str, rows: list[dict[str, str]]) -> list[str]:
 @pytest.mark.parametrize("names", NAMES.values(), ids=NAMES)
 def test_a_plot_shows_a_name_as_it_is(names: list[str]) -> None:
     of_rows = {"rev": "workspace", "noise": "0"}
-    points = [of_rows | {"class": name, "x": str(i), "y": "1"} for i, name in enumerate(names)]
+    placed = {"y": "1", "colour": "#0072B2", "role": "name"}
+    points = [of_rows | placed | {"class": name, "x": str(i)} for i, name in enumerate(names)]
     assert set(names) <= set(text_in("projection", points))
 
     pairs = list(pairwise(names))
@@ -104,7 +105,8 @@ def test_a_plot_shows_a_name_as_it_is(names: list[str]) -> None:
     ]
     assert {f"{a} and {b}" for a, b in pairs} <= set(text_in("closest_pairs", closest))
 
-    confused = [{"rev": "workspace", "actual": a, "predicted": b} for a, b in pairs]
+    ring = [*pairs, (names[-1], names[0])]
+    confused = [{"rev": "workspace", "actual": a, "predicted": b} for a, b in ring]
     shown = text_in("confusion", confused)
     assert all(shown.count(name) >= 2 for name in names)  # on both axes
 

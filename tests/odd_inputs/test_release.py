@@ -483,7 +483,7 @@ def test_what_the_release_disagrees_in_is_counted_and_said(
     total = sum(counts.values())
     said = [line for line in printed.splitlines() if "disagrees with itself" in line]
     assert len(said) == bool(total)
-    assert not total or f" {total:,} cases: " in said[0]
+    assert not total or f" {total:,} case{'s' * (total > 1)}: " in said[0]
 
 
 def test_a_release_without_split_files_is_split_by_the_seed(

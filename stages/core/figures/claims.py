@@ -37,6 +37,7 @@ from stages.core.figures.style import (
     save_figure,
     wrapped,
 )
+from stages.core.runtime.progress import progress
 from stages.core.topology.bars import UNIT
 from stages.settings.claims import Pair
 
@@ -70,7 +71,7 @@ class Picture:
 def draw(study: Study, folder: Path, claims: Path, metrics: Path) -> None:
     """Draw every picture from the folder and the metrics that `claims` wrote."""
     verdicts = read_verdicts(metrics)
-    for name, picture in PICTURES.items():
+    for name, picture in progress(PICTURES.items(), "pictures"):
         table, about = read_parquet(claims / f"{name}.parquet", TABLES[name], "claims")
         figure = (
             not_applicable(picture.nothing)

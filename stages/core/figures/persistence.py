@@ -28,6 +28,7 @@ from stages.core.figures.style import (
     wrapped,
 )
 from stages.core.runtime.files import write_csv
+from stages.core.runtime.progress import progress
 from stages.core.runtime.randomness import generator_for
 from stages.core.topology.bars import UNIT, finite_bars
 from stages.core.topology.summaries import SUMMARIES
@@ -64,7 +65,7 @@ def draw(study: Study, folder: Path, diagrams: Path, claims: Path) -> None:
     levels = sorted(summaries["noise"].unique())
     names = spread_classes(summaries, DRAWN_CLASSES)
     limit = latest_death(source.bars, names, (levels[0], levels[-1]))
-    for name, level in (("clean", levels[0]), ("noisiest", levels[-1])):
+    for name, level in progress((("clean", levels[0]), ("noisiest", levels[-1])), "diagrams"):
         of_level = {group: source.bars[CloudKey(group, level)] for group in names}
         null = bars.rows[bars.rows["noise"] == level].set_index("class")["longest_null"].dropna()
         figure = (

@@ -222,7 +222,7 @@ def at(level: float) -> str:
 def levels_of(told: list[AccuracyChange]) -> str:
     if len(told) == 1:
         return at(told[0].level)
-    return f"at all {len(told)} noise levels"
+    return "at both noise levels" if len(told) == 2 else f"at all {len(told)} noise levels"
 
 
 def of_verdicts(found: Comparison) -> str:
@@ -240,6 +240,6 @@ def of_verdicts(found: Comparison) -> str:
     ]
     if named:
         text += ": " + "; ".join(
-            f"that {plain(flip.statement)} {flip.base} → {flip.here}" for flip in named
+            f"that {plain(flip.statement)}, {flip.base} → {flip.here}" for flip in named
         )
     return text

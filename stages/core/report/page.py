@@ -20,7 +20,7 @@ OF_DVC = {"filename", "field"}  # columns that DVC adds to every row, and no tem
 REVISION = "rev"
 # Of a picture in WebP: text stays sharp, and a photograph takes a tenth of its PNG. No reader's
 # window shows more pixels.
-QUALITY, WIDEST = 65, 1280
+QUALITY, WIDEST = 45, 1280
 TALLEST = 16_383  # of WebP
 IDENTICAL = "identical in both"
 

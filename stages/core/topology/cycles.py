@@ -10,8 +10,8 @@ Hou and Mandal, "Persistent 1-cycles", CTIC 2019):
 - It is not filled before the bar dies. The bar ends with the first triangle by which some cycle
   born with it becomes a boundary; until then none is one, the ring included.
 - When the bar dies, the ring is filled, or it can be moved into a cycle of earlier edges, which is
-  older and may live on, as 13 of 1,128 rings of the default study's classes and their null clouds
-  do. So a component merges with an older one when its bar of H0 dies. The shortest cycle that is
+  older and may live on, as about one ring in a hundred of generated classes and their null clouds
+  does. So a component merges with an older one when its bar of H0 dies. The shortest cycle that is
   sure to be filled is NP-hard to find (Dey, Hou and Mandal), and need not be a single ring.
 - No other cycle that tells of this bar has shorter steps, nor has any with as short steps a smaller
   total length. Ripser's cocycle of the bar (Bauer, J. Appl. Comput. Topol. 5, 2021) is zero on all

@@ -14,6 +14,12 @@ function renderer() {
   return ReglScatterplot.createRenderer({ canvas });
 }
 
+// The distance of the camera from which all points are seen: at 1 they fill the height, whatever
+// the width.
+function allInSight(width, height) {
+  return 1.03 * Math.max(1, height / width);
+}
+
 export class Scatter {
   constructor(canvas, count, { over, out, choose, box, moved }) {
     this.canvas = canvas;
@@ -23,6 +29,7 @@ export class Scatter {
       renderer: renderer(),
       width,
       height,
+      cameraDistance: allInSight(width, height),
       pointSize: count > 20000 ? 3 : 5,
       pointSizeSelected: 4,
       pointOutlineWidth: 2,
@@ -106,7 +113,11 @@ export class Scatter {
   }
 
   whole() {
-    return this.plot.zoomToOrigin({ transition: !calm(), transitionDuration: DURATION_MS });
+    const { width, height } = this.canvas.parentElement.getBoundingClientRect();
+    return this.plot.zoomToLocation([0, 0], allInSight(width, height), {
+      transition: !calm(),
+      transitionDuration: DURATION_MS,
+    });
   }
 
   zoomTo(images) {
