@@ -282,7 +282,7 @@ def run_stage(study: Path, stage: dict, minutes: float) -> Measured:
             stderr=subprocess.STDOUT,
         )
         while process.poll() is None:
-            peak_bytes = max(peak_bytes, measured_tree(process)[0])
+            peak_bytes = max(peak_bytes, measured_tree(process)[1])
             late = time.perf_counter() - start > 60 * minutes
             if late:
                 for each in [*process.children(recursive=True), process]:
