@@ -48,7 +48,7 @@ import psutil
 import yaml
 
 from benchmarks.measure import machine
-from benchmarks.pipeline import ROOT, SAMPLE_S, environment, measured_tree
+from benchmarks.pipeline import cpu_of_children_s, measured_tree
 from stages.core.painter import ATTRIBUTES
 
 LEVELS = (0.0, 0.5, 1.0, 2.0)
@@ -271,7 +271,7 @@ def outputs(stage: dict) -> list[tuple[str, bool]]:
 def run_stage(study: Path, stage: dict, minutes: float) -> Measured:
     """Run the command of a stage in the folder of a study, and watch it."""
     log = study / "log.txt"
-    start, cpu_before = time.perf_counter(), cpu_seconds_of_children()
+    start, cpu_before = time.perf_counter(), cpu_of_children_s()
     peak_bytes, late = 0, False
     with log.open("wb") as printed:
         process = psutil.Popen(
@@ -295,14 +295,8 @@ def run_stage(study: Path, stage: dict, minutes: float) -> Measured:
     held = {True: 0, False: 0}
     for path, in_git in outputs(stage):
         held[in_git] += bytes_of(study / path)
-    cpu_seconds = cpu_seconds_of_children() - cpu_before
+    cpu_seconds = cpu_of_children_s() - cpu_before
     return Measured(seconds, cpu_seconds, peak_bytes, held[True], held[False], failed)
-
-
-def cpu_seconds_of_children() -> float:
-    """What all processes took that this one started, and those that they did, once they ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def bytes_of(path: Path) -> int:
