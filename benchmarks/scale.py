@@ -31,7 +31,6 @@ benchmarks.pipeline.
 """
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -48,7 +47,7 @@ import psutil
 import yaml
 
 from benchmarks.measure import machine
-from benchmarks.pipeline import cpu_of_children_s, measured_tree
+from benchmarks.pipeline import ROOT, SAMPLE_S, cpu_of_children_s, environment, measured_tree
 from stages.core.painter import ATTRIBUTES
 
 LEVELS = (0.0, 0.5, 1.0, 2.0)
