@@ -99,7 +99,10 @@ def umap_layout(points: np.ndarray, neighbours: int, min_dist: float, seed: int)
     with warnings.catch_warnings():
         # Said once on import: a part of the library that is not used here needs Tensorflow.
         warnings.simplefilter("ignore", ImportWarning)
-        from umap import UMAP  # here, for only a process that runs it should pay seconds for it
+        # Here, for only a process that runs it should pay seconds for it.
+        from umap import UMAP
+
+        from stages.core.geometry.umap_neighbours import MOST_POINTS, nearest
 
     global _compiled
     compiling = 0.0 if _compiled else SECONDS_OF_COMPILING
@@ -108,9 +111,15 @@ def umap_layout(points: np.ndarray, neighbours: int, min_dist: float, seed: int)
     # It shows a bar of its own, to a file of which its steps are read.
     printed = steps_printed(r"(\d+)%", 100, before)
     bar = {"disable": False, "file": printed, "bar_format": "{percentage:.0f}%"}
-    with threadpool_limits(limits=1):
+    neighbours = min(neighbours, len(points) - 1)
+    found = nearest(points, neighbours) if len(points) <= MOST_POINTS else (None, None)
+    with threadpool_limits(limits=1), warnings.catch_warnings():
+        # No other points are to be laid out by the same method.
+        warnings.filterwarnings("ignore", r"precomputed_knn\[2\]", UserWarning)
         method = UMAP(
-            n_neighbors=min(neighbours, len(points) - 1),
+            n_neighbors=neighbours,
+            precomputed_knn=(*found, None),
+            force_approximation_algorithm=found[0] is not None,  # or it would find them again
             min_dist=min_dist,
             init="pca",
             random_state=seed,
