@@ -405,3 +405,10 @@ def test_a_constant_correlates_with_nothing() -> None:
     found = rank_correlation(np.ones(9), np.arange(9.0), np.empty((9, 0)), 99, 0.95, generator())
     assert np.isnan(found.rho)
     assert found.p_value == 1.0
+
+
+@pytest.mark.parametrize("values", [[3.0, 1.0, 2.0, -1.0], [2.0, 2.0, 0.0, 1.0], [1.0] * 4])
+def test_ranks_of_resamples_are_those_of_scipy(values: list[float]) -> None:
+    drawn = np.random.default_rng(0).integers(4, size=(50, 4))
+    found = statistics._resampled_ranks(np.array(values), drawn)
+    np.testing.assert_array_equal(found, stats.rankdata(np.array(values)[drawn], axis=1))

@@ -251,8 +251,10 @@ def spearman(x: np.ndarray, y: np.ndarray, controls: np.ndarray | None = None) -
     their ranks from those of the controls (partial rank correlation). Leading axes broadcast,
     so that all resamples or permutations go in one call. NaN where either side is constant.
     """
-    basis = _orthonormal(x[..., None][..., :0] if controls is None else controls)
-    return _cosine(*(_residual(stats.rankdata(side, axis=-1), basis) for side in (x, y)))
+    if controls is None:
+        controls = x[..., None][..., :0]
+    ranks_x, ranks_y = (stats.rankdata(side, axis=-1) for side in (x, y))
+    return _partial_correlation(ranks_x, ranks_y, stats.rankdata(controls, axis=-2))
 
 
 class Correlation(NamedTuple):
@@ -292,7 +294,12 @@ def rank_correlation(
     estimate = float(spearman(x, y, controls))
     if np.isnan(estimate):
         return Correlation(estimate, estimate, estimate, 1.0)
-    replicated = spearman(x[resampled], y[resampled], controls[resampled])
+    of_controls = [_resampled_ranks(column, resampled) for column in controls.T]
+    replicated = _partial_correlation(
+        _resampled_ranks(x, resampled),
+        _resampled_ranks(y, resampled),
+        np.stack(of_controls, axis=-1) if of_controls else controls[resampled],
+    )
     interval = percentile_interval(estimate, replicated[np.isfinite(replicated)], confidence)
 
     p_value = _permutation_test(estimate, x, y, controls, replicates, generator)
@@ -373,11 +380,29 @@ def _smooth_residual(y: np.ndarray, controls: np.ndarray) -> np.ndarray:
     return vectors @ (left(log_noise) * (vectors.T @ residual))
 
 
-def _orthonormal(controls: np.ndarray) -> np.ndarray:
-    """(..., n, k) -> (..., n, k + 1): a basis of the constant and of the columns' ranks."""
-    ranks = stats.rankdata(controls, axis=-2)
-    columns = [np.ones((*ranks.shape[:-1], 1)), ranks - ranks.mean(axis=-2, keepdims=True)]
-    return np.linalg.qr(np.concatenate(columns, axis=-1)).Q
+def _partial_correlation(x: np.ndarray, y: np.ndarray, controls: np.ndarray) -> np.ndarray:
+    """(...): the correlation of what (..., n, k) controls leave of (..., n) x and y, k = 0 or more.
+
+    A constant is taken out too.
+    """
+    centred = controls - controls.mean(axis=-2, keepdims=True)
+    columns = [np.ones((*controls.shape[:-1], 1)), centred]
+    basis = np.linalg.qr(np.concatenate(columns, axis=-1)).Q
+    return _cosine(*(_residual(side, basis) for side in (x, y)))
+
+
+def _resampled_ranks(values: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """(R, n): what `stats.rankdata` makes of values[drawn], row by row; (n,) and (R, n) int.
+
+    Values are sorted once: a rank follows from how often smaller values were drawn.
+    """
+    distinct, codes = np.unique(values, return_inverse=True)
+    rows, count = len(drawn), len(distinct)
+    found = codes[drawn]
+    places = found + count * np.arange(rows)[:, None]
+    times = np.bincount(places.ravel(), minlength=rows * count).reshape(rows, count)
+    ranks = times.cumsum(axis=1) - (times - 1) / 2
+    return np.take_along_axis(ranks, found, axis=1)
 
 
 def _residual(values: np.ndarray, basis: np.ndarray) -> np.ndarray:
