@@ -35,6 +35,7 @@ SECONDS_A_POINT = {"tsne": 0.0027, "umap": 0.0017}
 SECONDS_OF_COMPILING = 12.0  # of UMAP, in every process that runs it
 _compiled = False
 
+MOST_POINTS = 4095  # of which t-SNE and UMAP look at all pairs
 LEAST_IMAGES = 2  # of a class in a layout, or none would have a neighbour of its own class
 TSNE_STEPS = 1000  # scikit-learn's own number of iterations
 
@@ -68,14 +69,28 @@ def images_within(points: int, classes: int, wanted: int) -> int:
 def tsne_layout(points: np.ndarray, perplexity: float, seed: int) -> np.ndarray:
     """t-SNE (van der Maaten and Hinton 2008) of (n, d) points -> layout (n, 2).
 
-    scikit-learn's Barnes-Hut gradient, started from the two principal components (Kobak and
-    Berens 2019), at the library's learning rate, exaggeration and 1,000 iterations. The
-    perplexity is lowered to (n - 1) / 3 where n is small: each point's affinities reach over
-    three times as many neighbours, and there must be so many.
+    Started from the two principal components (Kobak and Berens 2019). Up to MOST_POINTS
+    scikit-learn's Barnes-Hut gradient, at the library's learning rate, exaggeration and 1,000
+    iterations; beyond them openTSNE's interpolated gradient (Linderman et al., "Fast interpolation-
+    based t-SNE", Nat. Methods 16, 2019), whose time is linear in n, among approximate neighbours,
+    at that library's own 750. The perplexity is lowered to (n - 1) / 3 where n is small: each
+    point's affinities reach over three times as many neighbours, and there must be so many.
     """
     perplexity = min(perplexity, (len(points) - 1) / 3)
     # One thread: linear algebra rounds differently with two, t-SNE amplifies the last bit to
     # another picture, and its own loop is slower with two threads on a busy machine.
+    if len(points) > MOST_POINTS:
+        from openTSNE import TSNE as LargeTSNE  # here, as few studies need it
+
+        with threadpool_limits(limits=1):
+            large = LargeTSNE(
+                initialization="pca",
+                perplexity=perplexity,
+                negative_gradient_method="fft",
+                random_state=seed,
+                n_jobs=1,
+            )
+            return _normalised(np.asarray(large.fit(points)))
     printed = steps_printed(r"Iteration (\d+)", TSNE_STEPS)
     with threadpool_limits(limits=1), redirect_stdout(printed or sys.stdout):
         method = TSNE(
@@ -94,7 +109,7 @@ def umap_layout(points: np.ndarray, neighbours: int, min_dist: float, seed: int)
     Started from the two principal components like `tsne_layout`, so that the pictures differ
     by method and not by start (Kobak and Linderman 2021), at the library's 500 epochs (200
     above 10,000 points). At most n - 1 neighbours. The first call in a process compiles the
-    library's loops.
+    library's loops. Beyond MOST_POINTS its neighbours are approximate (Dong, Moses and Li 2011).
     """
     with warnings.catch_warnings():
         # Said once on import: a part of the library that is not used here needs Tensorflow.
@@ -102,7 +117,7 @@ def umap_layout(points: np.ndarray, neighbours: int, min_dist: float, seed: int)
         # Here, for only a process that runs it should pay seconds for it.
         from umap import UMAP
 
-        from stages.core.geometry.umap_neighbours import MOST_POINTS, nearest
+        from stages.core.geometry.umap_neighbours import nearest
 
     global _compiled
     compiling = 0.0 if _compiled else SECONDS_OF_COMPILING

@@ -9,8 +9,6 @@ from numba.core.dispatcher import Dispatcher
 from umap import layouts, umap_
 from umap.distances import euclidean
 
-MOST_POINTS = 4095  # of which UMAP compares all pairs; of more it finds the neighbours otherwise
-
 # The library keeps the code of some of its functions alone.
 for module in (umap_, layouts):
     for function in vars(module).values():
@@ -21,17 +19,17 @@ for module in (umap_, layouts):
 def nearest(points: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """(indices, distances), each (n, count), of the nearest of (n, d) points, itself the first.
 
-    As UMAP finds them among MOST_POINTS at most; but it calls its distance from Python, pair by
+    As UMAP finds them where it compares all pairs; but it calls its distance from Python, pair by
     pair, which takes as long as the rest of a layout.
     """
-    distances = _distances(points)
+    distances = _distances(points.astype(np.float32))
     indices = np.argsort(distances, axis=1, kind="stable")[:, :count]
     return indices, np.take_along_axis(distances, indices, axis=1)
 
 
 @njit(cache=True)
 def _distances(points: np.ndarray) -> np.ndarray:
-    """(n, n) float64: the distances of all pairs, by UMAP's own function."""
+    """(n, n) float64: the distances of all pairs of (n, d) float32, by UMAP's own function."""
     distances = np.zeros((len(points), len(points)))
     for i in range(len(points)):
         for j in range(i):
