@@ -129,13 +129,12 @@ def measure(
         if not hasattr(exact.model.visual, "transformer"):
             short[name] = convolutions(encoder, pixels)
             continue
+        plain = not_packed(load_open_clip(model, None, weights, 0, device), precision)
+        short[f"encoder alone, {precision}, not packed"] = partial(plain.encode_images, pixels)
         short[name] = matrix_products(exact, batch_size, precision, packed=False)
         short[f"{name}, weights laid out before"] = matrix_products(
             exact, batch_size, precision, packed=True
         )
-    if fast == "bf16":
-        plain = not_packed(load_open_clip(model, None, weights, 0, device), fast)
-        short[f"encoder alone, {fast}, not packed"] = partial(plain.encode_images, pixels)
     for name, function in short.items():
         work[name] = calls * batch_size, partial(on_every_core, function, calls)
 

@@ -81,8 +81,8 @@ class OpenClipEncoder(Encoder):
         """The encoder in another number format (the whole model, not autocast), laid out for speed.
 
         The model is converted in place, and can be trained no more: its image tower is simplified
-        (stages.core.vision.simplification). Convolutions get their weights channels last; in
-        bfloat16 on a CPU a vision transformer gets the modules of stages.core.vision.packing.
+        (stages.core.vision.simplification). Convolutions get their weights channels last; on a CPU a
+        vision transformer gets the modules of stages.core.vision.packing.
         """
         model = self.model
         if self.precision == "fp32":
@@ -97,6 +97,6 @@ class OpenClipEncoder(Encoder):
             getattr(model, name).data = value
         if self.device.type != "mps":
             model.visual.to(memory_format=torch.channels_last)
-        if precision == "bf16" and self.device.type == "cpu" and can_pack():
+        if precision != "fp16" and self.device.type == "cpu" and can_pack():
             pack(model.visual)
         return replace(self, precision=precision)
