@@ -3,16 +3,14 @@
 Where there is chance, a generator is handed in; results depend on it and on the data alone.
 """
 
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy import special, stats
-from scipy.optimize import brentq, elementwise
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
+from scipy.linalg import cho_solve, cholesky
+from scipy.optimize import brentq, elementwise, minimize
+from scipy.spatial.distance import pdist, squareform
 
 # Bounds the array of resampled counts: 32 MiB of float64.
 COUNTS_AT_ONCE = 2**22
@@ -22,6 +20,8 @@ NEWTON_STEPS = 100
 # Bounds of a Gaussian process's variances, and of its length scale in standard deviations; of a
 # shorter one a surface could not be told from noise. And how often the process is fitted.
 SHARES, LENGTHS, FITS = (1e-3, 1e3), (1.0, 1e2), 3
+START = (1.0, 2.0, 1.0, 0.5)  # the surface's share and length scale, the plane's share, the noise
+JITTER = 1e-10  # added to the noise, so that the kernel has a root
 
 
 class Interval(NamedTuple):
@@ -357,18 +357,18 @@ def _smooth_residual(y: np.ndarray, controls: np.ndarray) -> np.ndarray:
     if not varies.any() or not residual.any():
         return residual
     z = stats.zscore(controls[:, varies])
-    kernel = (
-        ConstantKernel(1.0, SHARES) * RBF(2.0, LENGTHS)
-        + ConstantKernel(1.0, SHARES) * DotProduct(1.0, "fixed")
-        + WhiteKernel(0.5, SHARES)
+    squares, plane = squareform(pdist(z, "sqeuclidean")), 1 + z @ z.T
+    fitted = minimize(
+        _lack_of_fit,
+        np.log(START),
+        (residual / y.std(), squares, plane),
+        "L-BFGS-B",
+        jac=True,
+        bounds=np.log([SHARES, LENGTHS, SHARES, SHARES]),
     )
-    with warnings.catch_warnings():
-        # A share at its bound, e.g. none of a surface where the relation is a plane, is a result.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted = GaussianProcessRegressor(kernel).fit(z, residual / y.std()).kernel_
-    noise = fitted.k2.noise_level
-    values, vectors = np.linalg.eigh(fitted(z))
-    signal = np.maximum(values - noise, 0.0)
+    share, length, slope, noise = np.exp(fitted.x)
+    values, vectors = np.linalg.eigh(share * np.exp(-squares / (2 * length**2)) + slope * plane)
+    signal = np.maximum(values, 0.0)
 
     def left(log_noise: float) -> np.ndarray:
         """The share of each eigenvector that all fits together leave."""
@@ -378,6 +378,31 @@ def _smooth_residual(y: np.ndarray, controls: np.ndarray) -> np.ndarray:
     if left(log_noise).sum() < len(y) / 2:
         log_noise = brentq(lambda x: left(x).sum() - len(y) / 2, log_noise, log_noise + 50)
     return vectors @ (left(log_noise) * (vectors.T @ residual))
+
+
+def _lack_of_fit(
+    logs: np.ndarray, y: np.ndarray, squares: np.ndarray, plane: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """The negative log marginal likelihood of y, but for a constant, and its gradient.
+
+    logs: (4,) of the surface's share, its length scale, the plane's share and the noise; y: (n,);
+    squares, plane: (n, n), squared distances and products (Rasmussen and Williams 2006, 5.9).
+    """
+    share, length, slope, noise = np.exp(logs)
+    surface = share * np.exp(-squares / (2 * length**2))
+    kernel = surface + slope * plane
+    kernel[np.diag_indices_from(kernel)] += noise + JITTER
+    factor = cholesky(kernel, lower=True, check_finite=False)
+    inverse = cho_solve((factor, True), np.eye(len(y)), check_finite=False)
+    weights = inverse @ y
+    pull = np.outer(weights, weights) - inverse
+    gradient = [
+        (pull * surface).sum(),
+        (pull * surface * squares).sum() / length**2,
+        (pull * plane).sum() * slope,
+        np.trace(pull) * noise,
+    ]
+    return float(y @ weights / 2 + np.log(np.diag(factor)).sum()), -np.array(gradient) / 2
 
 
 def _partial_correlation(x: np.ndarray, y: np.ndarray, controls: np.ndarray) -> np.ndarray:

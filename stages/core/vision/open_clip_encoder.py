@@ -81,8 +81,8 @@ class OpenClipEncoder(Encoder):
         """The encoder in another number format (the whole model, not autocast), laid out for speed.
 
         The model is converted in place, and can be trained no more: its image tower is simplified
-        (stages.core.vision.simplification). Convolutions get their weights channels last; on a CPU a
-        vision transformer gets the modules of stages.core.vision.packing.
+        (stages.core.vision.simplification). Convolutions get their weights channels last; on a CPU
+        a vision transformer gets the modules of stages.core.vision.packing.
         """
         model = self.model
         if self.precision == "fp32":
