@@ -1,5 +1,6 @@
 """The device and the number format that a model computes in, and the cores that it computes on."""
 
+import platform
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
@@ -28,6 +29,23 @@ def choose_device(name: str, key: str = "embed.device") -> torch.device:
     if name not in [*here, *(["cuda"] if cuda else [])]:
         raise StudyError(f"{key}: no {name!r} here; set auto or one of {', '.join(here)}")
     return torch.device(name)
+
+
+def choose_devices(name: str) -> list[torch.device]:
+    """The devices that `embed` uses together: for 'auto' all GPUs of the machine, else one.
+
+    Raises StudyError as `choose_device` does.
+    """
+    gpus = torch.cuda.device_count() if name == "auto" else 0
+    return [torch.device(f"cuda:{i}") for i in range(gpus)] or [choose_device(name)]
+
+
+def description_of(device: torch.device) -> str:
+    """What computes, in so far as other hardware of its kind may round otherwise."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    capability = f" {torch.backends.cpu.get_cpu_capability()}" if device.type == "cpu" else ""
+    return f"{device.type} {platform.machine()}{capability}"
 
 
 def choose_precision(name: str, device: torch.device) -> str:
