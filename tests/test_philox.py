@@ -89,7 +89,7 @@ def test_uniform_numbers_are_the_upper_bits_of_the_words_of_an_image() -> None:
 
 def test_normal_deviates_are_those_of_box_and_muller_in_the_order_of_the_array() -> None:
     words = torch.tensor([[9, 8, 7, 6]])
-    first = np.array(uniform_numbers(words, 8)[:, 0, 1], np.float64)  # the second block
+    first = uniform_numbers(words, 8)[:, 0, 1].double().numpy()  # the second block
     radii = np.sqrt(-2 * np.log(1 - first[[0, 2]]))
     angles = 2 * np.pi * first[[1, 3]]
     wanted = np.stack([radii * np.cos(angles), radii * np.sin(angles)], 1).ravel()

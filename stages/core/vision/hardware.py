@@ -1,7 +1,8 @@
 """The device and the number format that a model computes in, and the cores that it computes on."""
 
 import platform
-from collections.abc import Callable, Iterable, Iterator
+import warnings
+from collections.abc import Callable, Generator, Iterable
 from typing import TypeVar
 
 import torch
@@ -73,8 +74,10 @@ def map_on_cores(
     function: Callable[[Item], Result],
     items: Iterable[Item],
     workers: int | None = None,
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """function(item) of each item, in order, by threads.
+
+    Closed early, as by `closing`, it ends the threads without finishing what is left.
 
     workers: the number of threads; one for every core by default, one alone on an accelerator.
     On a CPU each thread computes on one core of its own, so that no result depends on the number
@@ -85,7 +88,11 @@ def map_on_cores(
         torch.set_num_threads(1)
         workers = workers or available_cores()
     pool = Parallel(workers or 1, backend="threading", return_as="generator")
+    results = pool(delayed(function)(item) for item in items)
     try:
-        yield from pool(delayed(function)(item) for item in items)
+        for result in results:  # noqa: UP028 'yield from' would close them before what is below
+            yield result
     finally:
+        with warnings.catch_warnings(action="ignore"):  # joblib's, that tasks were cut short
+            results.close()
         torch.set_num_threads(before)

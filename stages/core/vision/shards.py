@@ -14,6 +14,7 @@ import shutil
 import uuid
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -252,13 +253,15 @@ def embed_shards(
                 yield shard.ids[start : start + size]
 
     done = []
-    for batch in swept(encoder, sweep, batches(), workers):
-        done.append(batch)
-        if sum(len(each.ids) for each in done) == len(begun[0].ids):
-            rows = np.concatenate([each.rows for each in done], axis=1)
-            write_shard(begun.popleft(), rows, [digest for each in done for digest in each.digests])
-            done = []
-        yield len(batch.ids)
+    with closing(swept(encoder, sweep, batches(), workers)) as encoded:
+        for batch in encoded:
+            done.append(batch)
+            if sum(len(each.ids) for each in done) == len(begun[0].ids):
+                rows = np.concatenate([each.rows for each in done], axis=1)
+                digests = [digest for each in done for digest in each.digests]
+                write_shard(begun.popleft(), rows, digests)
+                done = []
+            yield len(batch.ids)
 
 
 def allocate(

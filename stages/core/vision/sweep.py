@@ -5,8 +5,9 @@ the cores have made ready ahead of it.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -63,7 +64,7 @@ class Encoded(NamedTuple):
 
 def swept(
     encoder: Encoder, sweep: Sweep, batches: Iterable[Sequence[str]], workers: int | None = None
-) -> Iterator[Encoded]:
+) -> Generator[Encoded]:
     """Encode batches of images, given by their ids, at every level and draw; in order.
 
     Batches are taken from the iterable as they are needed, and hold at most `images_at_once`
@@ -77,10 +78,12 @@ def swept(
     Raises StudyError for an embedding that is not finite, and where memory does not suffice.
     """
     on_device = on_cores if encoder.device.type == "cpu" else ahead_of_device
+    work = on_device(encoder, sweep, batches, workers or available_cores())
     try:
-        for batch in on_device(encoder, sweep, batches, workers or available_cores()):
-            _require_finite(batch, sweep.cells, encoder.precision)
-            yield batch
+        with closing(work):
+            for batch in work:
+                _require_finite(batch, sweep.cells, encoder.precision)
+                yield batch
     except torch.OutOfMemoryError:
         raise StudyError(
             f"embed.batch_size: {sweep.batch_size} images do not fit into the memory of "
@@ -103,7 +106,7 @@ def _require_finite(batch: Encoded, cells: Sequence[Cell], precision: str) -> No
 
 def on_cores(
     encoder: Encoder, sweep: Sweep, batches: Iterable[Sequence[str]], workers: int
-) -> Iterator[Encoded]:
+) -> Generator[Encoded]:
     """`swept` by threads, each of which takes a batch through all of it on a core of its own."""
     folder, noise = sweep.folder, sweep.noise
 
@@ -121,7 +124,8 @@ def on_cores(
             rows.append(encoder.encode_images(inputs))
         return Encoded(ids, list(digests), np.stack(rows))
 
-    yield from map_on_cores(encoder.device, encode, batches, workers)
+    with closing(map_on_cores(encoder.device, encode, batches, workers)) as done:
+        yield from done
 
 
 # On an accelerator
@@ -145,7 +149,7 @@ class _Input(NamedTuple):
 
 def ahead_of_device(
     encoder: Encoder, sweep: Sweep, batches: Iterable[Sequence[str]], workers: int
-) -> Iterator[Encoded]:
+) -> Generator[Encoded]:
     """`swept` by threads that read, decode, prepare and add noise ahead of the device.
 
     The work of a batch is cut into images, so that the memory it takes, AHEAD inputs and two
