@@ -134,7 +134,9 @@ def measure(
             sweeps[called] = parts
             work[called] = images, partial(sum_of, embed_shards, encoder, task, parts)
     given = torch.from_numpy(pixels).to(device)
-    short = {f"encoder alone, {fast}": partial(encode, encoders[fast], given)}
+    short: dict[str, Callable[[], object]] = {
+        f"encoder alone, {fast}": partial(encode, encoders[fast], given)
+    }
     if fast == "bf16" and on_cpu:
         other = not_packed(load_open_clip(model, None, folder, 0, device), fast)
         short[f"encoder alone, {fast}, not packed"] = partial(encode, other, given)
