@@ -16,8 +16,9 @@ enough for many of them:
 | sweep, philox | the same with `embed.noise_stream: philox` |
 | encoder alone | normalises and encodes one batch that is there, on every core at once |
 | encoder alone, not packed | the same with open_clip's own modules in that number format |
-| matrix products alone | the limit: multiplies what the model as it is written multiplies |
+| products alone | the limit: multiplies what the model multiplies, and does no more |
 
+<<<<<<< HEAD
 The limit has one product for every product of the model (patches, queries, keys and values, the
 attention's own two, its output, both of the MLP), of the same batch, width and number format, each
 with the model's weights, on every core at once with one thread, as the encoder runs; on a GPU it is
@@ -25,6 +26,15 @@ all of them, one after the other. It is the
 rate of the faster of two layouts of the weights. It is the limit of the model, not of the machine:
 the encoder may gain on it where it multiplies less (the last block of the class token alone) or
 lays rows out better (stages.core.vision.packing), and has everything else to do besides.
+=======
+The limit of a vision transformer has one product for every product of the model (patches, queries,
+keys and values, the attention's own two, its output, both of the MLP), of the same batch, width and
+number format, each with the model's weights, on every core at once with one thread, as the encoder
+runs. It is the rate of the faster of two layouts of the weights. It is the limit of the model, not
+of the machine: the encoder may gain on it where it multiplies less (the last block of the class
+token alone) or lays rows out better (stages.core.vision.packing), and has everything else to do
+besides. The limit of a convolutional tower are its convolutions, each with the input that it gets.
+>>>>>>> look
 """
 
 import tempfile
@@ -40,6 +50,7 @@ import numpy as np
 import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
+from torch import nn
 from torch.nn import functional
 
 from benchmarks.measure import machine
@@ -60,10 +71,20 @@ from stages.core.vision.shards import embed_shards, images_of_shard, read_shard,
 from stages.core.vision.sweep import Sweep
 
 LEVELS = [0.0, 0.5, 1.0, 2.0]
+<<<<<<< HEAD
+=======
+PRODUCTS = "products alone,"
+NOISE = Noise("gaussian", "normalised", 0)
+>>>>>>> look
 
 
 @click.command()
-@click.option("--model", default="ViT-B-32", show_default=True, help="A ViT of open_clip.")
+@click.option(
+    "--model",
+    default="ViT-B-32",
+    show_default=True,
+    help="A model of open_clip, or 'texture-clip'.",
+)
 @click.option(
     "--images",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -83,15 +104,22 @@ def main(
         where = choose_device(device)
         rows, differences = measure(model, folder, ids, repeats, batch_size, where)
     plain = rows["plain loop, float32"]
-    best = max(rate for name, rate in rows.items() if name.startswith("matrix"))
+    limit = {
+        precision: max(
+            rate for name, rate in rows.items() if name.startswith(f"{PRODUCTS} {precision}")
+        )
+        for precision in ("fp32", "bf16")
+        if any(name.startswith(f"{PRODUCTS} {precision}") for name in rows)
+    }
     click.echo(
         f"{model}, {len(ids)} images x {len(LEVELS)} noise levels, batches of {batch_size}, best "
         f"of {repeats} runs, on {description_of(where)}; {machine('torch')}\n"
     )
-    click.echo("| | images/s | times the plain loop | share of the matrix products |")
+    click.echo("| | images/s | times the plain loop | share of its products alone |")
     click.echo("| --- | --- | --- | --- |")
     for name, rate in rows.items():
-        click.echo(f"| {name} | {rate:.1f} | {rate / plain:.2f} | {rate / best:.0%} |")
+        of = limit["bf16" if "bf16" in name else "fp32"]
+        click.echo(f"| {name} | {rate:.1f} | {rate / plain:.2f} | {rate / of:.0%} |")
     click.echo("\nClean embeddings against the plain loop's, mean over the mean distance of two:")
     for name, difference in differences.items():
         click.echo(f"{name}: {difference:.1e}")
@@ -110,9 +138,10 @@ def measure(
     The best of `repeats` runs, of the short ones of four times as many; all take turns.
     """
     fast = choose_precision("auto", device)
-    exact = load_open_clip(model, None, folder, 0, device)
+    weights = Path("data/model")  # of texture-clip
+    exact = load_open_clip(model, None, weights, 0, device)
     encoders = {
-        precision: load_open_clip(model, None, folder, 0, device).with_precision(precision)
+        precision: load_open_clip(model, None, weights, 0, device).with_precision(precision)
         for precision in dict.fromkeys(("fp32", fast))
     }
     plain = np.empty((len(LEVELS), len(ids), _dimension(exact)), "float32")
@@ -125,6 +154,7 @@ def measure(
     work["plain loop, float32"] = images, partial(plain_loop, exact, folder, ids, plain)
     sweeps = {}
     for name, encoder in encoders.items():
+<<<<<<< HEAD
         for stream, called in ((PCG64, f"sweep, {name}"), (PHILOX, f"sweep, {name}, {PHILOX}")):
             noise = Noise("gaussian", "normalised", 0, stream)
             task = Sweep(folder, noise, cells_of(LEVELS, 1), batch_size)
@@ -143,6 +173,23 @@ def measure(
     for packed in (False, True) if on_cpu else (False,):
         name = f"matrix products alone, {fast}" + (", weights laid out before" if packed else "")
         short[name] = matrix_products(exact, batch_size, fast, packed)
+=======
+        given = (encoder, folder, ids, NOISE, found[name], batch_size)
+        work[f"sweep, {name}"] = swept, partial(sweep, *given)
+    short: dict[str, Callable[[], object]] = {}
+    for precision, encoder in encoders.items():
+        short[f"encoder alone, {precision}"] = partial(encoder.encode_images, pixels)
+        name = f"{PRODUCTS} {precision}"
+        if not hasattr(exact.model.visual, "transformer"):
+            short[name] = convolutions(encoder, pixels)
+            continue
+        plain = not_packed(load_open_clip(model, None, weights, 0, device), precision)
+        short[f"encoder alone, {precision}, not packed"] = partial(plain.encode_images, pixels)
+        short[name] = matrix_products(exact, batch_size, precision, packed=False)
+        short[f"{name}, weights laid out before"] = matrix_products(
+            exact, batch_size, precision, packed=True
+        )
+>>>>>>> look
     for name, function in short.items():
         work[name] = calls * batch_size, partial(so_often, device, function, calls)
 
@@ -244,6 +291,28 @@ def matrix_products(
                 torch.bmm(torch.bmm(query, query.transpose(1, 2)), query)
 
     return multiply
+
+
+def convolutions(encoder: OpenClipEncoder, pixels: np.ndarray) -> Callable[[], None]:
+    """A function that runs the convolutions of a prepared image tower, each alone."""
+    inputs: list[tuple[nn.Module, torch.Tensor]] = []
+    hooks = [
+        module.register_forward_pre_hook(
+            lambda module, given: inputs.append((module, given[0].clone()))
+        )
+        for module in encoder.model.visual.modules()
+        if isinstance(module, nn.Conv2d)
+    ]
+    encoder.encode_images(pixels)
+    for hook in hooks:
+        hook.remove()
+
+    def convolve() -> None:
+        with torch.inference_mode():
+            for module, maps in inputs:
+                module(maps)
+
+    return convolve
 
 
 def _dimension(encoder: OpenClipEncoder) -> int:

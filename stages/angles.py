@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from stages.core.artifacts.embeddings import Embeddings, level_key, read_embeddings
-from stages.core.artifacts.tables import write_parquet
+from stages.core.artifacts.tables import MOST_ROWS, write_parquet
 from stages.core.geometry.spaces import SPACES
 from stages.core.geometry.subspaces import (
     ANGLES,
@@ -24,13 +24,17 @@ from stages.core.geometry.subspaces import (
     principal_angles,
     rotation_table,
 )
+from stages.core.runtime.budget import state_cost
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.files import rounded, whole_files, write_csv, write_json
 from stages.core.runtime.progress import progress
-from stages.core.runtime.wording import count
+from stages.core.runtime.wording import at_levels, classes_of, count
 from stages.settings.angles import AnglesParams
 from stages.settings.checks import require_two_classes
+
+SECONDS_A_FLOP = 1.5e-10  # on one core
+BYTES_A_ROW = 88  # of the table of pairs
 
 
 @stage(AnglesParams)
@@ -50,7 +54,9 @@ def angles(
     """
     study = read_embeddings(embeddings)
     require_two_classes(study.classes, embeddings / "classes.csv")
+    require_readable(len(study.classes), len(study.levels))
     clean_bases = _bases(study, 0.0, params)
+    _state_cost(clean_bases, len(study.levels))
     pairs, rotations = {}, {}
     for level in progress(study.levels, "angles"):
         bases = _bases(study, level, params) if level else clean_bases
@@ -70,6 +76,33 @@ def angles(
     write_json(metrics, _metrics(params, found.dimension, pairs, rotations))
     for line in _report(params.space, found.dimension, pairs):
         click.echo(line)
+
+
+def require_readable(classes: int, levels: int) -> None:
+    """Raise StudyError for more pairs of classes than a table may have rows."""
+    rows = levels * classes * (classes - 1) // 2
+    if rows > MOST_ROWS:
+        raise StudyError(
+            f"angles: the pairs of {classes_of(classes)} {at_levels(range(levels))} are {rows:,} "
+            f"rows, {MOST_ROWS:,} are allowed; leave classes out in fetch.classes"
+        )
+
+
+def _state_cost(bases: list[np.ndarray], levels: int) -> None:
+    """What is still to be done with clean bases (d, k): angles of every pair, at every level."""
+    pairs, dimension = len(bases) * (len(bases) - 1) // 2, len(bases[0])
+    rank = max(basis.shape[1] for basis in bases)
+    # Products of bases, and their singular values; the tables of all levels, once more while they
+    # are written, and the angles of one level, of which a few copies are made.
+    seconds = SECONDS_A_FLOP * levels * pairs * (2 * dimension * rank**2 + 20 * rank**3)
+    held = 8 * (4 * pairs * rank + 3 * len(bases) * dimension * rank)
+    state_cost(
+        "angles",
+        f"{count(pairs, 'pair')} of {classes_of(len(bases))} in up to {rank} dimensions",
+        seconds,
+        held + 3 * BYTES_A_ROW * levels * pairs,
+        "leave classes out in fetch.classes or lower angles.rank",
+    )
 
 
 def _bases(study: Embeddings, level: float, params: AnglesParams) -> list[np.ndarray]:

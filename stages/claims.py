@@ -16,14 +16,22 @@ from threadpoolctl import threadpool_limits
 from stages.core.artifacts.tables import write_parquet
 from stages.core.claims.finding import Finding, findings_table
 from stages.core.claims.registry import CLAIMS, TABLES
-from stages.core.claims.sources import read_sources
+from stages.core.claims.sources import Sources, read_sources
 from stages.core.evaluation.verdicts import FAILS, HOLDS, VERDICTS, verdict_key
+from stages.core.geometry.layouts import METHODS, seconds_of
+from stages.core.geometry.projections import images_within
+from stages.core.runtime.budget import state_cost
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.files import whole_files, write_csv, write_json
+from stages.core.runtime.parallel import available_cores
 from stages.core.runtime.progress import parts_of_stage
-from stages.core.runtime.wording import count
+from stages.core.runtime.wording import at_levels, classes_of, count
 from stages.settings.claims import ClaimsParams
 from stages.settings.project import ProjectParams
+
+# On one core: a pair of points of a null cloud, and three images of a divergence.
+SECONDS_A_NULL_PAIR, SECONDS_A_TRIPLE = 2e-6, 2e-7
+BYTES_A_PAIR = 2000  # of classes: ranks at every seed in every space, and rows of tables
 
 
 @stage(ClaimsParams, ProjectParams)
@@ -49,6 +57,7 @@ def claims(
 ) -> None:
     """Decide every claim about topology and accuracy, with an effect and its uncertainty."""
     sources = read_sources(embeddings, diagrams, distances, predictions, angles, projection)
+    _state_cost(sources, params)
     tables: dict[str, pd.DataFrame] = {}
     findings: list[Finding] = []
     with threadpool_limits(1):
@@ -69,6 +78,31 @@ def claims(
     counts = _counts(findings)
     told = ", ".join(f"{verdict} {n}" for verdict, n in counts.items() if n)
     click.echo(f"{count(len(findings), 'statement')}: {told}")
+
+
+def _state_cost(sources: Sources, params: ClaimsParams) -> None:
+    """What the claims take: layouts, null clouds and divergences most of the time, clouds of all
+    levels and tables of all pairs most of the memory.
+    """
+    classes, workers = len(sources.clean), available_cores()
+    points = images_within(sources.projection.points, classes, params.images_per_class) * classes
+    layouts = [points] * params.projection_seeds if params.neighbours else []
+    layouts_s = sum(sum(seconds_of(method, layouts)) for method in METHODS if layouts)
+    nulls = params.null_clouds * sum(len(rows) ** 2 for rows in sources.members.values())
+    levels = len(next(iter(sources.clouds.values())))
+    divergences = sum(
+        min(len(cloud), params.divergence_points) ** 3 for cloud in sources.clean.values()
+    )
+    held = sum(cloud.nbytes for by_level in sources.clouds.values() for cloud in by_level.values())
+    state_cost(
+        "claims",
+        f"{classes_of(classes)} {at_levels(range(levels))}",
+        (layouts_s + levels * (SECONDS_A_NULL_PAIR * nulls + SECONDS_A_TRIPLE * divergences))
+        / workers,
+        2 * held + workers * 5 * 8 * points**2 + BYTES_A_PAIR * len(sources.pairs),
+        "lower project.points, or leave classes out in fetch.classes",
+        workers,
+    )
 
 
 def _counts(findings: list[Finding]) -> dict[str, int]:

@@ -39,13 +39,23 @@ from stages.core.evaluation.calibration import (
     PROBABILITIES,
     expected_calibration_error,
 )
-from stages.core.evaluation.classification import CLASSIFIERS, Fitted, Known
+from stages.core.evaluation.classification import (
+    CLASSIFIERS,
+    SCORES_AT_ONCE,
+    Fitted,
+    Known,
+)
+from stages.core.runtime.budget import state_cost
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.files import rounded, whole_files, write_csv, write_json
 from stages.core.runtime.wording import classes_of, count
 from stages.settings.checks import require_two_classes
 from stages.settings.classify import ClassifyParams
+
+# On one core: the probe for each value of images x classes x dimensions, all strengths together;
+# a similarity of an image to another, and each product in it.
+PROBE_SECONDS, SECONDS_A_SIMILARITY, SECONDS_A_PRODUCT = 1.2e-7, 4e-8, 8e-11
 
 
 @stage(ClassifyParams)
@@ -70,6 +80,7 @@ def classify(
     study = read_embeddings(embeddings)
     _require_classifiable(study)
     confidence = _confidence(study)
+    _state_cost(study, params)
     test = study.split_rows("test")
     actual = study.labels[test]
     # A sum depends in its last bits on the number of threads, and a near tie on those.
@@ -157,6 +168,29 @@ def _require_classifiable(study: Embeddings) -> None:
             f"{study.folder}/text.npy: {study.text.shape[1]} dimensions for images of "
             f"{dimension}; run 'dvc repro --force embed'"
         )
+
+
+def _state_cost(study: Embeddings, params: ClassifyParams) -> None:
+    """What the classifiers take, on the one core that they use."""
+    train, val, test = (len(study.split_rows(split)) for split in ("train", "val", "test"))
+    classes, dimension = len(study.classes), study.array(0.0).shape[1]
+    learnt, known = (
+        min(train + val, most or train + val) for most in (params.probe_images, params.knn_images)
+    )
+    queries = val + len(study.levels) * test
+    neighbours_s = queries * known * (SECONDS_A_SIMILARITY + SECONDS_A_PRODUCT * dimension)
+    # The images of train, val and both, and of the draws of a level; those of the probe in float64,
+    # with its scores and their gradients; and blocks of scores.
+    held = 4 * dimension * (2 * (train + val) + study.draws * test)
+    held += 8 * learnt * (3 * dimension + 4 * classes) + 4 * 8 * SCORES_AT_ONCE
+    state_cost(
+        "classify",
+        f"{count(train + val, 'image')} of {classes_of(classes)} to learn from, "
+        f"{learnt:,} for the linear probe, and {test:,} to test on",
+        PROBE_SECONDS * learnt * classes * dimension + neighbours_s,
+        held,
+        "lower classify.probe_images and fetch.images_per_class",
+    )
 
 
 def _confidence(study: Embeddings) -> Callable[[np.ndarray], np.ndarray] | None:

@@ -39,14 +39,26 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from stages.core.artifacts.diagrams import ALL, BASELINES, COMPARISONS, DISTANCES, read_diagrams
+from stages.core.artifacts.diagrams import (
+    ALL,
+    BASELINES,
+    COMPARISONS,
+    DISTANCES,
+    Diagrams,
+    read_diagrams,
+)
 from stages.core.artifacts.embeddings import level_key
 from stages.core.artifacts.tables import write_parquet
+from stages.core.runtime.budget import state_cost
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.files import rounded, whole_files, write_csv, write_json
+from stages.core.runtime.parallel import available_cores
 from stages.core.runtime.wording import classes_of, count
 from stages.core.topology.comparisons import distances_table, list_comparisons, summary_table
 from stages.settings.distances import DistancesParams
+
+# Both metrics, on one core.
+SECONDS_A_COMPARISON, SECONDS_A_CELL = 0.004, 5e-7
 
 
 @stage(DistancesParams)
@@ -61,6 +73,7 @@ def distances(
     file = diagrams / "diagrams.parquet"
     source = read_diagrams(file)
     comparisons = list_comparisons(source.bars)
+    _state_cost(source, comparisons, params.wasserstein_engine)
     settings = {"engine": params.wasserstein_engine, "hera_delta": params.hera_delta}
     table = distances_table(source.bars, comparisons, **settings)
     of_classes = table[table["group"] != ALL]
@@ -81,6 +94,25 @@ def distances(
     )
     if not levels:
         click.echo("distances to noisy diagrams: not applicable, there is no noise level above 0")
+
+
+def _state_cost(source: Diagrams, comparisons: list[tuple[str, float, str]], engine: str) -> None:
+    """What the distances take: the exact one holds some four matrices of bars by bars."""
+    workers = available_cores()
+    bars = [
+        max(len(source.bars[key][dim]) for pair in pairs for key in pair)
+        for group, noise, name in comparisons
+        if (pairs := COMPARISONS[name].pairs(group, noise))
+        for dim in range(len(source.bars[pairs[0][0]]))
+    ]
+    state_cost(
+        "distances",
+        f"{count(len(bars), 'comparison')} of diagrams with up to {count(max(bars), 'bar')}",
+        sum(SECONDS_A_COMPARISON + SECONDS_A_CELL * n**2 for n in bars) / workers,
+        workers * 4 * 8 * max(bars) ** 2 if engine == "pot" else 0,
+        "set distances.wasserstein_engine: hera or lower persistence.points_overall",
+        workers,
+    )
 
 
 def _metrics(table: pd.DataFrame) -> dict:

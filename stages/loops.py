@@ -18,11 +18,16 @@ from threadpoolctl import threadpool_limits
 from stages.core.artifacts.diagrams import ALL, WHOLE, read_diagrams, read_members
 from stages.core.artifacts.embeddings import level_key, read_embeddings
 from stages.core.artifacts.tables import require_same, write_parquet
+from stages.core.runtime.budget import state_cost
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.files import rounded, write_json
+from stages.core.runtime.parallel import available_cores
 from stages.core.runtime.wording import at_levels, count, from_to
-from stages.core.topology.loops import LOOPS, OWN, loops_table, no_loops
+from stages.core.topology.cost import BYTES_PER_PAIR
+from stages.core.topology.loops import LOOPS, OWN, SECONDS_A_PAIR, loops_table, no_loops
 from stages.settings.loops import LoopsParams
+
+SECONDS_A_CLOUD = 0.04  # and its null cloud, on one core, beside SECONDS_A_PAIR
 
 
 @stage(LoopsParams)
@@ -47,6 +52,7 @@ def loops(
             group: ids.get_indexer(of_group["id"])
             for group, of_group in whole.groupby("group", sort=False)
         }
+        _state_cost([len(of_group) for of_group in rows.values()], len(artifact.levels))
         with threadpool_limits(1):
             table = loops_table(artifact, rows, params.per_class, params.overall, params.seed)
     else:
@@ -66,6 +72,19 @@ def loops(
             f"{at_levels(own['noise'].unique())}, "
             f"of {from_to(own['points'].min(), own['points'].max())} images"
         )
+
+
+def _state_cost(sizes: list[int], levels: int) -> None:
+    """What the loops of groups of so many images take, with the null cloud of each."""
+    workers = available_cores()
+    state_cost(
+        "loops",
+        f"rings in {count(2 * levels * len(sizes), 'cloud')} of up to {max(sizes):,} points",
+        levels * sum(SECONDS_A_CLOUD + SECONDS_A_PAIR * n**2 for n in sizes) / workers,
+        workers * BYTES_PER_PAIR[1] * max(sizes) ** 2,
+        "lower persistence.points_per_class or points_overall",
+        workers,
+    )
 
 
 def _rings(table: pd.DataFrame) -> pd.DataFrame:

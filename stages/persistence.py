@@ -19,6 +19,7 @@ import pandas as pd
 from stages.core.artifacts.diagrams import ALL, WHOLE, write_diagrams, write_members
 from stages.core.artifacts.embeddings import level_key, read_embeddings
 from stages.core.artifacts.tables import write_parquet
+from stages.core.runtime.budget import state_cost
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.files import rounded, write_json
 from stages.core.runtime.parallel import available_cores
@@ -45,6 +46,14 @@ def persistence(params: PersistenceParams, embeddings: Path, diagrams: Path, met
         clouds, costs, params.max_dim, params.memory_gib, params.minutes, available_cores()
     )
     seconds = [cost.seconds for cost in costs]
+    state_cost(
+        "persistence",
+        f"diagrams of {count(len(clouds), 'cloud')}, {workers} at a time",
+        sum(seconds) / workers,
+        workers * max(cost.memory_bytes for cost in costs),
+        "lower persistence.memory_gib",
+        workers,
+    )
     found = diagrams_of(clouds, params.max_dim, params.engine, workers, seconds)
     summaries = summaries_table(found)
 

@@ -25,6 +25,7 @@ from stages.core.geometry.layouts import (
     KEPT_RANKS,
     LAYOUT_MEASURES,
     LAYOUTS,
+    METHODS,
     NEAREST,
     Selection,
     View,
@@ -35,12 +36,15 @@ from stages.core.geometry.layouts import (
     measures_table,
     methods_of,
     nearest_table,
+    seconds_of,
     select,
 )
 from stages.core.geometry.projections import Measures, chance_purity
+from stages.core.runtime.budget import state_cost
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.files import rounded, whole_files, write_csv, write_json
+from stages.core.runtime.parallel import available_cores
 from stages.core.runtime.wording import at_levels, classes_of, count
 from stages.settings.project import ProjectParams
 
@@ -58,12 +62,14 @@ def project(
     kept, seed = params.kept_classes, params.seed
     selections = select(
         study,
+        params.points,
         params.images_per_class,
         params.sampled_classes,
         params.sampled_images_per_class,
         kept,
         seed,
     )
+    _state_cost(selections, len(study.levels))
     clouds = {
         (selection.name, level): _points(study, level, selection.rows)
         for selection in selections
@@ -89,6 +95,23 @@ def project(
     everything, sampled = selections
     others = "" if set(sampled.rows) == set(everything.rows) else f" and {_size(sampled)}"
     click.echo(f"projected {_size(everything)}{others}, {at_levels(study.levels)}")
+
+
+def _state_cost(selections: list[Selection], levels: int) -> None:
+    """What layouts and their measures take; the latter hold the distances of all pairs of points.
+
+    Of these there are some five arrays at once, in each of the processes.
+    """
+    sizes = [len(selection.rows) for selection in selections for _ in range(levels)]
+    workers = available_cores()
+    state_cost(
+        "project",
+        f"t-SNE and UMAP of {count(max(sizes), 'image')}, {at_levels(range(levels))}",
+        sum(sum(seconds_of(method, sizes)) for method in METHODS) / workers,
+        workers * 5 * 8 * max(sizes) ** 2,
+        "lower project.points",
+        workers,
+    )
 
 
 def _size(selection: Selection) -> str:

@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from stages.angles import angles
+from stages.angles import angles, require_readable
 from stages.core.artifacts.embeddings import array_name, write_manifest
 from stages.core.artifacts.tables import read_parquet
 from stages.core.geometry.subspaces import ANGLES, ROTATIONS
+from stages.core.runtime.errors import StudyError
 from stages.draw import draw
 from tests.conftest import ROUNDING, unit_rows, write_embeddings
 
@@ -217,3 +218,13 @@ def test_a_class_without_images_is_named(planted: Path, tmp_path: Path) -> None:
     result = run(planted, tmp_path, "--rank", "2")
     assert result.exit_code == 1
     assert "class woven has no image" in result.output
+
+
+def test_more_pairs_than_a_table_may_hold_are_refused() -> None:
+    require_readable(3162, 4)
+    message = (
+        r"angles: the pairs of 3,163 classes at 4 noise levels are 20,002,812 rows, 20,000,000 are "
+        r"allowed; leave classes out in fetch.classes"
+    )
+    with pytest.raises(StudyError, match=message):
+        require_readable(3163, 4)

@@ -19,7 +19,13 @@ from stages.core.claims.pairs import missing, pair_keys
 from stages.core.figures import claims as figures
 from stages.core.figures.style import short_name
 from stages.core.geometry.projections import nearest_ranks
-from stages.core.geometry.subspaces import class_bases, pair_table, principal_angles
+from stages.core.geometry.subspaces import (
+    ZERO_ANGLE_RAD,
+    class_bases,
+    pair_table,
+    principal_angles,
+    sample_space_bases,
+)
 from stages.core.runtime.params import read_params
 from stages.settings.claims import ClaimsParams, Pair
 from stages.settings.project import ProjectParams
@@ -221,6 +227,33 @@ def test_a_pair_is_not_changed_by_the_others(sources: SimpleNamespace) -> None:
         "not applicable",
         "x is not among the 6 classes",
     )
+
+
+def test_of_many_classes_some_are_compared_in_halves(
+    sources: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pair has the same rank among fewer pairs: the closest stays the closest."""
+    given = params(pairs=[["b", "f"]])
+    of_all = closest_pairs.decide(sources, given)[0]["closest_pairs"]
+    monkeypatch.setattr(closest_pairs, "MOST_COMPARED", 3)
+    compared = closest_pairs.compared_classes(list(sources.clean), given.pairs, given.seed)
+    assert 3 <= len(compared) <= 5
+    assert {"b", "f"} <= set(compared) < set(sources.clean)
+    assert compared == sorted(compared)
+    of_some = closest_pairs.decide(sources, given)[0]["closest_pairs"]
+    pairs = len(compared) * (len(compared) - 1) / 2
+    assert of_some["low"].tolist() == of_some["high"].tolist() == [1 / pairs]
+    pd.testing.assert_frame_equal(
+        of_some.drop(columns=["low", "high"]), of_all.drop(columns=["low", "high"])
+    )
+
+
+def test_angles_in_sample_space_that_must_be_0_are_counted_as_they_would_be_found() -> None:
+    generator = np.random.default_rng(0)
+    for images, expected in ((9, 6), (12, 0)):  # 5 columns of each class: 10 directions
+        clouds = {name: generator.standard_normal((images, 5)) for name in "abcd"}
+        found = principal_angles(sample_space_bases(clouds)).angles[:, 0] < ZERO_ANGLE_RAD
+        assert found.sum() == closest_pairs.zero_pairs_by_orientation(clouds) == expected
 
 
 def test_without_pairs_zero_angles_alone_are_counted(sources: SimpleNamespace) -> None:

@@ -15,6 +15,7 @@ from stages.core.evaluation.classification import (
     fit_probe,
     fit_prototypes,
     margins,
+    most_similar,
     neighbour_votes,
     rank_of_truth,
     sweep,
@@ -278,7 +279,13 @@ def test_every_classifier_learns_what_is_separable(key: str) -> None:
     """With the settings that it says it needs, which are those of the stage."""
     train, labels = blobs(20, 0.1, seed=0)
     test, test_labels = blobs(20, 0.1, seed=1)
-    given = {"probe_strengths": [1.0], "knn_neighbours": [3], "refit": True}
+    given = {
+        "probe_strengths": [1.0],
+        "probe_images": None,
+        "knn_neighbours": [3],
+        "knn_images": None,
+        "refit": True,
+    }
     classifier = CLASSIFIERS[key]
     assert set(classifier.settings) <= ClassifyParams.model_fields.keys()
     fitted = classifier.fit(
@@ -288,3 +295,46 @@ def test_every_classifier_learns_what_is_separable(key: str) -> None:
     assert (fitted.predict(test) == test_labels).all()
     assert fitted.warning() is None
     assert all(isinstance(value, int | float) for value in fitted.metrics().values())
+
+
+def test_the_most_similar_are_those_of_a_stable_sort_ties_included() -> None:
+    generator = np.random.default_rng(0)
+    for values in (3, 40, 10_000):  # many ties, some, hardly any
+        similar = generator.integers(values, size=(50, 60)) / values
+        for count in (1, 7, 59, 60, 99):
+            expected = np.argsort(-similar, axis=1, kind="stable")[:, :count]
+            np.testing.assert_array_equal(most_similar(similar, count), expected)
+
+
+def test_what_is_learnt_from_has_no_more_images_than_are_allowed() -> None:
+    labels = np.repeat([0, 1, 2], [8, 5, 2])
+    images = np.arange(15.0)[:, None]
+    everything = known(images, labels, images + 15, labels)
+    for refit, most in ((False, 7), (True, 12)):
+        found, of = everything.for_learning(most, refit)
+        assert len(set(found[:, 0])) == len(of) == most
+        np.testing.assert_array_equal(of, labels[found[:, 0].astype(int) % 15])
+    # As many of each class as can be, and one of each at the least.
+    assert np.bincount(everything.for_learning(8, False)[1]).tolist() == [3, 3, 2]
+    assert np.bincount(everything.for_learning(1, False)[1]).tolist() == [1, 1, 1]
+    for most in (None, 15, 99):
+        assert everything.for_learning(most, False)[0] is everything.train
+
+
+def test_fewer_images_to_learn_from_leave_planted_classes_apart() -> None:
+    train, labels = blobs(20, 0.1, seed=0)
+    images = known(train, labels, train, labels)
+    assert (fit_probe(images, [1.0], True, 10).predict(train) == labels).all()
+    neighbours = fit_neighbours(images, [3], True, 10)
+    assert len(neighbours.references) == 10
+    assert (neighbours.predict(train) == labels).all()
+
+
+def test_scores_in_blocks_are_those_of_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    train, labels = blobs(20, 0.1, seed=0)
+    images = known(train, labels, train, labels)
+    found = [fit_prototypes(images, True), fit_probe(images, [1.0], True)]
+    at_once = [each.predict(train) for each in found]
+    monkeypatch.setattr(classification, "SCORES_AT_ONCE", 21)  # seven images
+    for each, expected in zip(found, at_once, strict=True):
+        np.testing.assert_array_equal(each.predict(train), expected)

@@ -7,13 +7,13 @@ import pytest
 
 from stages.core.artifacts.diagrams import HALF_A, HALF_B, WHOLE, CloudKey
 from stages.core.artifacts.embeddings import read_embeddings
+from stages.core.runtime.randomness import stratified_sample
 from stages.core.topology.bars import finite_bars
 from stages.core.topology.clouds import (
     choose_images,
     landmarks,
     list_clouds,
     stratified_halves,
-    stratified_sample,
 )
 from stages.core.topology.distances import bottleneck
 from stages.core.topology.rips import distance_matrix, persistence_diagrams

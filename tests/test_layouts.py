@@ -27,8 +27,10 @@ from tests.study import ROOT
 KEPT = ["dotted", "striped", "grid", "polka-dotted"]
 
 
-def chosen(study: Embeddings, images: int = 5, classes: int = 3) -> list[Selection]:
-    return select(study, images, classes, 12, KEPT, seed=0)
+def chosen(
+    study: Embeddings, images: int = 5, classes: int = 3, points: int = 100
+) -> list[Selection]:
+    return select(study, points, images, classes, 12, KEPT, seed=0)
 
 
 def test_the_selections_hold_rows_of_the_classes_they_name(planted: Path) -> None:
@@ -41,6 +43,22 @@ def test_the_selections_hold_rows_of_the_classes_they_name(planted: Path) -> Non
     for selection in (everything, sampled):
         found = study.images["class"].to_numpy()[selection.rows]
         np.testing.assert_array_equal(found, selection.names)
+
+
+def test_a_layout_has_no_more_points_than_are_allowed(planted: Path) -> None:
+    study = read_embeddings(planted)
+    everything, sampled = chosen(study, points=13)
+    assert np.bincount(everything.labels).tolist() == [3, 3, 3, 3]
+    assert np.bincount(sampled.labels).tolist() == [4, 4, 4]
+    # Two of each are the least: then there are fewer classes, the kept ones first.
+    everything, _ = chosen(study, points=7)
+    assert everything.classes == ["dotted", "grid", "striped"]
+    assert np.bincount(everything.labels).tolist() == [2, 2, 2]
+
+
+def test_points_without_room_for_the_sampled_classes_are_refused() -> None:
+    with pytest.raises(StudyError, match=r"project.points: 29 has no room for two images of each"):
+        read_params(ProjectParams, ROOT / "params.yaml", {"points": 29})
 
 
 def test_methods_have_the_settings_of_the_section() -> None:

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 from sklearn.manifold import trustworthiness as sklearn_trustworthiness
+from threadpoolctl import threadpool_limits
 
+from stages.core.geometry import projections
 from stages.core.geometry.projections import (
     aligned,
     chance_purity,
@@ -16,6 +18,7 @@ from stages.core.geometry.projections import (
     silhouette,
     trustworthiness,
     tsne_layout,
+    umap_layout,
 )
 from stages.core.runtime.errors import StudyError
 from tests.conftest import unit_rows
@@ -82,6 +85,37 @@ def test_tsne_of_planted_clusters_shows_them():
     assert purity(layout, labels, 10) == 1
     assert silhouette(layout, labels) > 0.7
     np.testing.assert_array_equal(layout, tsne_layout(points, perplexity=10, seed=0))
+
+
+@pytest.mark.filterwarnings("ignore:Tensorflow:ImportWarning")
+def test_umap_is_that_of_the_library_to_the_bit():
+    """Which finds the neighbours itself, pair by pair."""
+    from umap import UMAP
+
+    points, _ = planted_clusters(30)
+    own = UMAP(n_neighbors=15, min_dist=0.1, init="pca", random_state=3, n_jobs=1)
+    with threadpool_limits(1):
+        expected = own.fit_transform(points).astype(np.float64)
+    expected -= expected.mean(axis=0)
+    expected /= np.sqrt(np.mean(np.sum(expected**2, axis=1)))
+    np.testing.assert_array_equal(umap_layout(points, 15, 0.1, 3), expected)
+
+
+@pytest.mark.parametrize("method", ["tsne", "umap"])
+def test_many_points_are_laid_out_by_approximate_methods(method, monkeypatch):
+    monkeypatch.setattr(projections, "MOST_POINTS", 100)
+    points, labels = planted_clusters(60)
+
+    def layout():
+        if method == "tsne":
+            return tsne_layout(points, perplexity=20, seed=1)
+        return umap_layout(points, 15, 0.1, 1)
+
+    found = layout()
+    assert found.shape == (180, 2)
+    assert purity(found, labels, 10) == 1
+    assert np.sqrt((found**2).sum(axis=1).mean()) == pytest.approx(1)
+    np.testing.assert_array_equal(layout(), found)
 
 
 def test_a_perplexity_too_large_for_the_points_is_lowered_to_a_third_of_them():

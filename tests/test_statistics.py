@@ -1,15 +1,22 @@
 """Intervals and tests against exact answers, and their error rates on known truth."""
 
 import os
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
 from threadpoolctl import threadpool_limits
 
 from stages.core.evaluation import statistics
 from stages.core.evaluation.statistics import (
+    FITS,
+    LENGTHS,
+    SHARES,
     accuracy_intervals,
     bca_interval,
     bootstrap_means,
@@ -405,3 +412,33 @@ def test_a_constant_correlates_with_nothing() -> None:
     found = rank_correlation(np.ones(9), np.arange(9.0), np.empty((9, 0)), 99, 0.95, generator())
     assert np.isnan(found.rho)
     assert found.p_value == 1.0
+
+
+@pytest.mark.parametrize("values", [[3.0, 1.0, 2.0, -1.0], [2.0, 2.0, 0.0, 1.0], [1.0] * 4])
+def test_ranks_of_resamples_are_those_of_scipy(values: list[float]) -> None:
+    drawn = np.random.default_rng(0).integers(4, size=(50, 4))
+    found = statistics._resampled_ranks(np.array(values), drawn)
+    np.testing.assert_array_equal(found, stats.rankdata(np.array(values)[drawn], axis=1))
+
+
+@pytest.mark.parametrize("count", [60, 100])
+def test_the_smooth_surface_is_that_of_scikit_learn(count: int) -> None:
+    random = np.random.default_rng(count)
+    controls = random.normal(size=(count, 2))
+    y = np.sin(2 * controls[:, 0]) + controls[:, 1] + random.normal(size=count) / 2
+    kernel = (
+        ConstantKernel(1.0, SHARES) * RBF(2.0, LENGTHS)
+        + ConstantKernel(1.0, SHARES) * DotProduct(1.0, "fixed")
+        + WhiteKernel(0.5, SHARES)
+    )
+    z, target = stats.zscore(controls), stats.zscore(y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fitted = GaussianProcessRegressor(kernel).fit(z, target)
+    # What one fit leaves; the study's is that of FITS fits.
+    left = y - y.mean()
+    for _ in range(FITS):
+        noise = fitted.kernel_.k2.noise_level
+        within = fitted.kernel_(z)
+        left = left - (within - noise * np.eye(count)) @ np.linalg.solve(within, left)
+    np.testing.assert_allclose(statistics._smooth_residual(y, controls), left, atol=1e-4)

@@ -50,7 +50,10 @@ class ClaimsParams(Section):
         description="number of layouts by t-SNE and by UMAP, each of other images"
     )
     images_per_class: int = Field(
-        ge=2, le=LARGEST, description="images of each class in one layout"
+        ge=2,
+        le=LARGEST,
+        description="images of each class in one layout; fewer, but two at the least, where "
+        "these are more than project.points",
     )
     half_samples: Count = Field(description="number of random halves of the images, for the angles")
     null_clouds: int = Field(

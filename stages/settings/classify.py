@@ -21,6 +21,13 @@ class ClassifyParams(Section):
         description="inverse strengths C of the linear probe's L2 penalty to try on val; none: "
         "the sweep of CLIP_benchmark"
     )
+    probe_images: Count | None = Field(
+        description="images of which the linear probe learns, at most, as many of each class as "
+        "can be; null: all"
+    )
+    knn_images: Count | None = Field(
+        description="images among which neighbours are sought, at most, chosen likewise; null: all"
+    )
     knn_neighbours: list[Count] = Field(
         min_length=1,
         description="numbers of neighbours to try on val; those above the number of training "

@@ -147,7 +147,12 @@ class Embeddings:
 
     def rows(self, class_name: str) -> np.ndarray:
         """(m,) int64: positions of a class's images in the arrays."""
-        return np.flatnonzero(self.images["class"].to_numpy() == class_name)
+        return self._rows_by_class.get(class_name, np.empty(0, np.int64))
+
+    @cached_property
+    def _rows_by_class(self) -> dict[str, np.ndarray]:
+        # All at once: looked for class by class, a thousand would read the table a thousand times.
+        return {str(name): rows for name, rows in self.images.groupby("class").indices.items()}
 
     def split_rows(self, split: str) -> np.ndarray:
         """(m,) int64: positions of the images of 'train', 'val' or 'test' in the arrays."""

@@ -8,6 +8,7 @@ pairs come from the settings.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -36,6 +37,7 @@ from stages.core.runtime.wording import count
 from stages.settings.claims import ClaimsParams, Pair
 
 MANY = 0.05  # share of pairs
+MOST_COMPARED = 200  # classes in half samples, beside those of claimed pairs
 
 TABLES = {
     "closest_pairs": Schema(
@@ -62,13 +64,21 @@ def decide(sources: Sources, params: ClaimsParams) -> Decision:
         nothing = pd.DataFrame(columns=TABLES["closest_pairs"].names)
         return {"closest_pairs": nothing}, findings_without_angles(params.pairs, why_not)
     of_all = (sources.clean, sources.ranks, sources.centred)
-    halves = half_sample_angles(*of_all, params.half_samples, params.seed)
     shuffled = {
         pair: shuffled_angles(*of_all, pair, params.half_samples, params.seed)
         for pair in params.pairs
         if not missing(pair, sources.clean)
     }
-    table = ranks_table(sources.pairs, halves, shuffled, params.confidence)
+    compared = compared_classes(list(sources.clean), params.pairs, params.seed)
+    halves = np.empty((0, 0))
+    if shuffled:  # else there is no pair whose rank is asked for
+        halves = half_sample_angles(
+            {of: sources.clean[of] for of in compared},
+            *of_all[1:],
+            params.half_samples,
+            params.seed,
+        )
+    table = ranks_table(sources.pairs, halves, shuffled, params.confidence, compared)
     by_orientation = zero_pairs_by_orientation(sources.clean)
     return (
         {"closest_pairs": table},
@@ -77,6 +87,21 @@ def decide(sources: Sources, params: ClaimsParams) -> Decision:
             zero_finding(sources.pairs, by_orientation),
         ],
     )
+
+
+def compared_classes(classes: Sequence[str], pairs: Sequence[Pair], seed: int) -> list[str]:
+    """The classes that claimed pairs are compared with in halves: of many some, by chance.
+
+    A percentile rank is a share of pairs, which a sample of MOST_COMPARED classes tells to a
+    fraction of a percent; the angles of all pairs of a thousand classes in fifty halves would take
+    longer than all else. The classes of `pairs` are always among them.
+    """
+    if len(classes) <= MOST_COMPARED:
+        return list(classes)
+    claimed = {of for pair in pairs for of in pair}
+    drawn = generator_for(seed, "compared").permutation(len(classes))[:MOST_COMPARED]
+    chosen = {classes[position] for position in drawn} | claimed
+    return [of for of in classes if of in chosen]
 
 
 def half_sample_angles(
@@ -133,7 +158,11 @@ def shuffled_angles(
 
 def zero_pairs_by_orientation(clouds: Mapping[str, np.ndarray]) -> int:
     """How many pairs have an angle of 0 where columns are compared in sample space by mistake."""
-    return int((principal_angles(sample_space_bases(clouds)).angles[:, 0] < ZERO_ANGLE_RAD).sum())
+    bases = sample_space_bases(clouds)
+    smallest, second = sorted(basis.shape[1] for basis in bases)[:2]
+    if smallest + second > len(bases[0]):  # all must meet, as where images are few
+        return len(bases) * (len(bases) - 1) // 2
+    return int((principal_angles(bases).angles[:, 0] < ZERO_ANGLE_RAD).sum())
 
 
 def ranks_table(
@@ -141,20 +170,26 @@ def ranks_table(
     halves: np.ndarray,
     shuffled: Mapping[Pair, np.ndarray],
     confidence: float,
+    compared: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """One row per claimed pair whose classes exist, those of `shuffled`.
 
-    pairs: the clean rows of the table of `angles`, in the order of the columns of `halves`.
+    pairs: the clean rows of the table of `angles`. compared: the classes of `halves`, whose columns
+    are their pairs in order; None: all, so that these are the pairs of `pairs`.
     Columns: class_a, class_b, smallest_deg, percentile_rank (share of pairs at most as far) with
     low and high over the halves, shuffled_deg (median angle with shuffled labels), pairs.
     """
     names = list(map(frozenset, zip(pairs["class_a"], pairs["class_b"], strict=True)))
+    of_halves = names
+    if compared is not None:
+        of_halves = [frozenset(pair) for pair in combinations(compared, 2)]
     smallest = pairs["smallest_deg"].to_numpy()
     rows = []
     for pair, angles in shuffled.items():
         which = names.index(frozenset(pair))
+        in_halves = of_halves.index(frozenset(pair))
         ends = np.quantile(
-            [percentile_rank(half, which) for half in halves],
+            [percentile_rank(half, in_halves) for half in halves],
             [(1 - confidence) / 2, (1 + confidence) / 2],
         )
         rows.append(

@@ -9,7 +9,6 @@ from the settings, and all are looked up in the same layouts.
 
 from collections.abc import Sequence
 from functools import partial
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -32,6 +31,7 @@ from stages.core.geometry.layouts import (
     seconds_of,
 )
 from stages.core.geometry.projections import (
+    images_within,
     mean_cosine_distances,
     nearest_ranks,
     sample_images,
@@ -73,9 +73,8 @@ def decide(sources: Sources, params: ClaimsParams) -> Decision:
     pairs = params.neighbours
     ranks = {}
     if not all(missing(pair, classes) for pair in pairs):
-        drawn = samples(
-            sources.clean, params.images_per_class, params.projection_seeds, params.seed
-        )
+        images = images_within(sources.projection.points, len(classes), params.images_per_class)
+        drawn = samples(sources.clean, images, params.projection_seeds, params.seed)
         ranks = ranks_by_space(drawn, sources.projection)
     return (
         {"neighbours": ranks_table(ranks, pairs, classes)},
@@ -180,7 +179,8 @@ def mutual(ranks: np.ndarray) -> np.ndarray:
 def pair_number(classes: list[str], pair: Pair) -> int:
     """Where a pair, named in either order, stands among all pairs of classes, in their order."""
     first, second = sorted(map(classes.index, pair))
-    return list(combinations(range(len(classes)), 2)).index((first, second))
+    # In the rows before are so many pairs as in those of a triangle.
+    return first * (2 * len(classes) - first - 1) // 2 + second - first - 1
 
 
 def findings(

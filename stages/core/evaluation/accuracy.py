@@ -12,6 +12,7 @@ from stages.core.evaluation.classification import (
     CLASSIFIERS,
     Fitted,
     Scoring,
+    blocks,
     margins,
     rank_of_truth,
 )
@@ -93,26 +94,29 @@ def measure(
     actual: (n,) labels. fitted: {classifier: it, fitted}.
     confidence: scores (n, C) -> (n,) probability of the class predicted; for so many `bins`.
     """
-    images, *further = draws
+    images = draws[0]
     key = in_detail(fitted)
     detailed = fitted[key]
     assert isinstance(detailed, Scoring)
-    scores = detailed.scores(images)
-    rank = rank_of_truth(scores, actual)
+    rank, margin, confident = [], [], []
+    for part in blocks(len(images), detailed.class_count):
+        scores = detailed.scores(images[part])
+        rank.append(rank_of_truth(scores, actual[part]))
+        margin.append(margins(scores, actual[part]))
+        if confidence:
+            confident.append(confidence(scores))
+    of_truth = np.concatenate(rank)
     return Level(
         predicted={each: fitted[each].predict(images) for each in fitted},
         detailed=key,
-        in_top=rank < TOP,
-        margin=margins(scores, actual),
+        in_top=of_truth < TOP,
+        margin=np.concatenate(margin),
         calibration=(
-            calibration_table(confidence(scores), rank == 0, bins)
+            calibration_table(np.concatenate(confident), of_truth == 0, bins)
             if confidence
             else pd.DataFrame(columns=CALIBRATION.names)
         ),
-        draw_accuracies=[
-            float((found == actual).mean())
-            for found in (scores.argmax(axis=1), *map(detailed.predict, further))
-        ],
+        draw_accuracies=[float((detailed.predict(draw) == actual).mean()) for draw in draws],
     )
 
 

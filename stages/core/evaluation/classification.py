@@ -2,13 +2,14 @@
 
 import copy
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stages.core.runtime.progress import progress
+from stages.core.runtime.randomness import generator_for, stratified_sample
 from stages.settings.checks import possible_neighbours
 
 if TYPE_CHECKING:  # for only a process that fits a probe should pay a second for it
@@ -29,6 +30,8 @@ PROBE_MAX_ITERATIONS = 10_000
 
 # Bounds the array of similarities of queries to references: 32 MiB of float64.
 SIMILARITIES_AT_ONCE = 2**22
+# Bounds that of images to classes: 128 MiB.
+SCORES_AT_ONCE = 2**24
 
 
 def cosines(images: np.ndarray, references: np.ndarray) -> np.ndarray:
@@ -81,6 +84,19 @@ class Known:
             np.concatenate([self.train_labels, self.val_labels]),
         )
 
+    def for_learning(self, most: int | None, refit: bool) -> tuple[np.ndarray, np.ndarray]:
+        """The images of train or, for a refit, of train and val: (m, d), and their labels.
+
+        At most `most` of them, all where it is None: as many of each class as can be, but one of
+        each at the least. Which ones depends on the labels alone.
+        """
+        images, labels = self.all_images() if refit else (self.train, self.train_labels)
+        if most is None or most >= len(labels):
+            return images, labels
+        most = max(most, len(np.unique(labels)))
+        rows = stratified_sample(labels, most, generator_for("for learning", most, len(labels)))
+        return images[rows], labels[rows]
+
 
 class Fitted:
     """A classifier that has learnt all it will."""
@@ -106,7 +122,13 @@ class Scoring(Fitted):
         raise NotImplementedError
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        return self.scores(images).argmax(axis=1)
+        parts = blocks(len(images), self.class_count)
+        return np.concatenate([self.scores(images[part]).argmax(axis=1) for part in parts])
+
+    @property
+    def class_count(self) -> int:
+        """C."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -117,6 +139,10 @@ class ZeroShot(Scoring):
     """
 
     text: np.ndarray
+
+    @property
+    def class_count(self) -> int:
+        return len(self.text)
 
     def scores(self, images: np.ndarray) -> np.ndarray:
         return cosines(images, self.text)
@@ -145,7 +171,12 @@ class Probe(Fitted):
     model: "LogisticRegression"
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        return self.model.predict(images.astype(np.float64) - self.centre)
+        return np.concatenate(
+            [
+                self.model.predict(images[part].astype(np.float64) - self.centre)
+                for part in blocks(len(images), len(self.model.classes_))
+            ]
+        )
 
     def metrics(self) -> dict[str, float | int | bool]:
         return {
@@ -161,9 +192,12 @@ class Probe(Fitted):
         return f"The linear probe did not converge at strength {strengths}"
 
 
-def fit_probe(known: Known, probe_strengths: Sequence[float], refit: bool) -> Probe:
+def fit_probe(
+    known: Known, probe_strengths: Sequence[float], refit: bool, probe_images: int | None = None
+) -> Probe:
     """Fit a probe on train, the strength of its L2 penalty chosen on val.
 
+    probe_images: the most images to learn from, see `Known.for_learning`; None: all.
     probe_strengths: the inverse strengths C to try; none: the sweep of CLIP_benchmark, see
         `sweep`.
     refit: fit the chosen probe anew on train and val together. C stays what it is: it is the
@@ -174,8 +208,9 @@ def fit_probe(known: Known, probe_strengths: Sequence[float], refit: bool) -> Pr
     Centring changes no prediction of the optimum, since the intercept is free, but makes the
     problem far better conditioned.
     """
-    centre = known.train.mean(axis=0, dtype=np.float64)
-    features, val_features = (part.astype(np.float64) - centre for part in (known.train, known.val))
+    train, train_labels = known.for_learning(probe_images, refit=False)
+    centre = train.mean(axis=0, dtype=np.float64)
+    features = train.astype(np.float64) - centre
     models: dict[float, LogisticRegression] = {}
     unconverged = []
 
@@ -190,8 +225,9 @@ def fit_probe(known: Known, probe_strengths: Sequence[float], refit: bool) -> Pr
         return model
 
     def right(strength: float) -> int:
-        models[strength] = fit(strength, features, known.train_labels)
-        return int((models[strength].predict(val_features) == known.val_labels).sum())
+        models[strength] = fit(strength, features, train_labels)
+        found = Probe(strength, 0.0, [], centre, models[strength]).predict(known.val)
+        return int((found == known.val_labels).sum())
 
     tried = len(probe_strengths) or fits_of_sweep(len(PENALTIES))
     with progress((), "linear probe", tried + refit) as bar:
@@ -199,10 +235,10 @@ def fit_probe(known: Known, probe_strengths: Sequence[float], refit: bool) -> Pr
             counts = {strength: right(strength) for strength in sorted(probe_strengths)}
             best = max(counts, key=lambda strength: (counts[strength], -strength))
         else:
-            best, counts = sweep(right, 1 / (len(known.train) * PENALTIES))
+            best, counts = sweep(right, 1 / (len(train) * PENALTIES))
         model = models[best]
         if refit:
-            everything, labels = known.all_images()
+            everything, labels = known.for_learning(probe_images, refit=True)
             model = fit(best, everything.astype(np.float64) - centre, labels)
     return Probe(best, counts[best] / len(known.val), sorted(set(unconverged)), centre, model)
 
@@ -285,20 +321,24 @@ class Neighbours(Fitted):
         return {"neighbours": self.count, "val_top1": self.val_accuracy}
 
 
-def fit_neighbours(known: Known, knn_neighbours: Sequence[int], refit: bool) -> Neighbours:
+def fit_neighbours(
+    known: Known, knn_neighbours: Sequence[int], refit: bool, knn_images: int | None = None
+) -> Neighbours:
     """Choose the number of neighbours on val, the smallest in a tie, among references of train.
 
+    knn_images: the most references, see `Known.for_learning`; None: all.
     knn_neighbours: the numbers to try; those above the number of training images are passed over.
     refit: train and val together are the references of what is returned, so that it knows as
         many labels as a probe that was refitted.
 
     Raises StudyError where every number is above that of the training images.
     """
-    counts = sorted(possible_neighbours(knn_neighbours, len(known.train)))
-    votes = neighbour_votes(known.train, known.train_labels, known.val, counts)
+    references, labels = known.for_learning(knn_images, refit=False)
+    counts = sorted(possible_neighbours(knn_neighbours, len(references)))
+    votes = neighbour_votes(references, labels, known.val, counts)
     right = (votes == known.val_labels).sum(axis=1)
     best = int(right.argmax())
-    references, labels = known.all_images() if refit else (known.train, known.train_labels)
+    references, labels = known.for_learning(knn_images, refit)
     return Neighbours(references, labels, counts[best], float(right[best]) / len(known.val))
 
 
@@ -317,7 +357,7 @@ def neighbour_votes(
     for start in range(0, len(queries), at_once):
         block = slice(start, start + at_once)
         similar = cosines(queries[block], references)  # (b, n)
-        nearest = np.argsort(-similar, axis=1, kind="stable")[:, : max(counts)]  # (b, k)
+        nearest = most_similar(similar, max(counts))  # (b, k)
         weights = np.take_along_axis(similar, nearest, axis=1)
         rows = np.arange(len(similar))[:, None]
         for i, count in enumerate(counts):
@@ -331,6 +371,30 @@ def neighbour_votes(
     return voted
 
 
+def most_similar(similar: np.ndarray, count: int) -> np.ndarray:
+    """The columns of the `count` largest values of each row, the largest first: (b, n) -> (b, k).
+
+    Equal values go by their order, as in a stable sort of the row, which takes many times as long.
+    """
+    if count >= similar.shape[1]:
+        return np.argsort(-similar, axis=1, kind="stable")[:, :count]
+    nearest = np.sort(np.argpartition(-similar, count - 1, axis=1)[:, :count], axis=1)
+    values = np.take_along_axis(similar, nearest, axis=1)
+    order = np.argsort(-values, axis=1, kind="stable")
+    # Of equal values at the end, the partition takes any.
+    tied = np.flatnonzero((similar >= values.min(axis=1)[:, None]).sum(axis=1) > count)
+    found = np.take_along_axis(nearest, order, axis=1)
+    found[tied] = np.argsort(-similar[tied], axis=1, kind="stable")[:, :count]
+    return found
+
+
+def blocks(rows: int, columns: int) -> Iterator[slice]:
+    """Slices of rows, of an array of SCORES_AT_ONCE values at the most."""
+    at_once = max(SCORES_AT_ONCE // max(columns, 1), 1)
+    for start in range(0, rows, at_once):
+        yield slice(start, start + at_once)
+
+
 @dataclass(frozen=True)
 class Prototypes(Scoring):
     """A classifier by the cosine of an image with the mean of each class.
@@ -339,6 +403,10 @@ class Prototypes(Scoring):
     """
 
     means: np.ndarray
+
+    @property
+    def class_count(self) -> int:
+        return len(self.means)
 
     def scores(self, images: np.ndarray) -> np.ndarray:
         return cosines(images, self.means)
@@ -376,7 +444,9 @@ class Classifier:
 # {its name in metrics, in params.yaml and in the columns of the predictions: classifier}
 CLASSIFIERS = {
     "zero_shot": Classifier("zero-shot", fit_zero_shot, reads_text=True),
-    "probe": Classifier("linear probe", fit_probe, ("probe_strengths", "refit")),
-    "knn": Classifier("nearest neighbours", fit_neighbours, ("knn_neighbours", "refit")),
+    "probe": Classifier("linear probe", fit_probe, ("probe_strengths", "refit", "probe_images")),
+    "knn": Classifier(
+        "nearest neighbours", fit_neighbours, ("knn_neighbours", "refit", "knn_images")
+    ),
     "prototype": Classifier("nearest class mean", fit_prototypes, ("refit",)),
 }

@@ -3,16 +3,14 @@
 Where there is chance, a generator is handed in; results depend on it and on the data alone.
 """
 
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy import special, stats
-from scipy.optimize import brentq, elementwise
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
+from scipy.linalg import cho_solve, cholesky
+from scipy.optimize import brentq, elementwise, minimize
+from scipy.spatial.distance import pdist, squareform
 
 # Bounds the array of resampled counts: 32 MiB of float64.
 COUNTS_AT_ONCE = 2**22
@@ -22,6 +20,8 @@ NEWTON_STEPS = 100
 # Bounds of a Gaussian process's variances, and of its length scale in standard deviations; of a
 # shorter one a surface could not be told from noise. And how often the process is fitted.
 SHARES, LENGTHS, FITS = (1e-3, 1e3), (1.0, 1e2), 3
+START = (1.0, 2.0, 1.0, 0.5)  # the surface's share and length scale, the plane's share, the noise
+JITTER = 1e-10  # added to the noise, so that the kernel has a root
 
 
 class Interval(NamedTuple):
@@ -251,8 +251,10 @@ def spearman(x: np.ndarray, y: np.ndarray, controls: np.ndarray | None = None) -
     their ranks from those of the controls (partial rank correlation). Leading axes broadcast,
     so that all resamples or permutations go in one call. NaN where either side is constant.
     """
-    basis = _orthonormal(x[..., None][..., :0] if controls is None else controls)
-    return _cosine(*(_residual(stats.rankdata(side, axis=-1), basis) for side in (x, y)))
+    if controls is None:
+        controls = x[..., None][..., :0]
+    ranks_x, ranks_y = (stats.rankdata(side, axis=-1) for side in (x, y))
+    return _partial_correlation(ranks_x, ranks_y, stats.rankdata(controls, axis=-2))
 
 
 class Correlation(NamedTuple):
@@ -292,7 +294,12 @@ def rank_correlation(
     estimate = float(spearman(x, y, controls))
     if np.isnan(estimate):
         return Correlation(estimate, estimate, estimate, 1.0)
-    replicated = spearman(x[resampled], y[resampled], controls[resampled])
+    of_controls = [_resampled_ranks(column, resampled) for column in controls.T]
+    replicated = _partial_correlation(
+        _resampled_ranks(x, resampled),
+        _resampled_ranks(y, resampled),
+        np.stack(of_controls, axis=-1) if of_controls else controls[resampled],
+    )
     interval = percentile_interval(estimate, replicated[np.isfinite(replicated)], confidence)
 
     p_value = _permutation_test(estimate, x, y, controls, replicates, generator)
@@ -350,18 +357,18 @@ def _smooth_residual(y: np.ndarray, controls: np.ndarray) -> np.ndarray:
     if not varies.any() or not residual.any():
         return residual
     z = stats.zscore(controls[:, varies])
-    kernel = (
-        ConstantKernel(1.0, SHARES) * RBF(2.0, LENGTHS)
-        + ConstantKernel(1.0, SHARES) * DotProduct(1.0, "fixed")
-        + WhiteKernel(0.5, SHARES)
+    squares, plane = squareform(pdist(z, "sqeuclidean")), 1 + z @ z.T
+    fitted = minimize(
+        _lack_of_fit,
+        np.log(START),
+        (residual / y.std(), squares, plane),
+        "L-BFGS-B",
+        jac=True,
+        bounds=np.log([SHARES, LENGTHS, SHARES, SHARES]),
     )
-    with warnings.catch_warnings():
-        # A share at its bound, e.g. none of a surface where the relation is a plane, is a result.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted = GaussianProcessRegressor(kernel).fit(z, residual / y.std()).kernel_
-    noise = fitted.k2.noise_level
-    values, vectors = np.linalg.eigh(fitted(z))
-    signal = np.maximum(values - noise, 0.0)
+    share, length, slope, noise = np.exp(fitted.x)
+    values, vectors = np.linalg.eigh(share * np.exp(-squares / (2 * length**2)) + slope * plane)
+    signal = np.maximum(values, 0.0)
 
     def left(log_noise: float) -> np.ndarray:
         """The share of each eigenvector that all fits together leave."""
@@ -373,11 +380,54 @@ def _smooth_residual(y: np.ndarray, controls: np.ndarray) -> np.ndarray:
     return vectors @ (left(log_noise) * (vectors.T @ residual))
 
 
-def _orthonormal(controls: np.ndarray) -> np.ndarray:
-    """(..., n, k) -> (..., n, k + 1): a basis of the constant and of the columns' ranks."""
-    ranks = stats.rankdata(controls, axis=-2)
-    columns = [np.ones((*ranks.shape[:-1], 1)), ranks - ranks.mean(axis=-2, keepdims=True)]
-    return np.linalg.qr(np.concatenate(columns, axis=-1)).Q
+def _lack_of_fit(
+    logs: np.ndarray, y: np.ndarray, squares: np.ndarray, plane: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """The negative log marginal likelihood of y, but for a constant, and its gradient.
+
+    logs: (4,) of the surface's share, its length scale, the plane's share and the noise; y: (n,);
+    squares, plane: (n, n), squared distances and products (Rasmussen and Williams 2006, 5.9).
+    """
+    share, length, slope, noise = np.exp(logs)
+    surface = share * np.exp(-squares / (2 * length**2))
+    kernel = surface + slope * plane
+    kernel[np.diag_indices_from(kernel)] += noise + JITTER
+    factor = cholesky(kernel, lower=True, check_finite=False)
+    inverse = cho_solve((factor, True), np.eye(len(y)), check_finite=False)
+    weights = inverse @ y
+    pull = np.outer(weights, weights) - inverse
+    gradient = [
+        (pull * surface).sum(),
+        (pull * surface * squares).sum() / length**2,
+        (pull * plane).sum() * slope,
+        np.trace(pull) * noise,
+    ]
+    return float(y @ weights / 2 + np.log(np.diag(factor)).sum()), -np.array(gradient) / 2
+
+
+def _partial_correlation(x: np.ndarray, y: np.ndarray, controls: np.ndarray) -> np.ndarray:
+    """(...): the correlation of what (..., n, k) controls leave of (..., n) x and y, k = 0 or more.
+
+    A constant is taken out too.
+    """
+    centred = controls - controls.mean(axis=-2, keepdims=True)
+    columns = [np.ones((*controls.shape[:-1], 1)), centred]
+    basis = np.linalg.qr(np.concatenate(columns, axis=-1)).Q
+    return _cosine(*(_residual(side, basis) for side in (x, y)))
+
+
+def _resampled_ranks(values: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """(R, n): what `stats.rankdata` makes of values[drawn], row by row; (n,) and (R, n) int.
+
+    Values are sorted once: a rank follows from how often smaller values were drawn.
+    """
+    distinct, codes = np.unique(values, return_inverse=True)
+    rows, count = len(drawn), len(distinct)
+    found = codes[drawn]
+    places = found + count * np.arange(rows)[:, None]
+    times = np.bincount(places.ravel(), minlength=rows * count).reshape(rows, count)
+    ranks = times.cumsum(axis=1) - (times - 1) / 2
+    return np.take_along_axis(ranks, found, axis=1)
 
 
 def _residual(values: np.ndarray, basis: np.ndarray) -> np.ndarray:

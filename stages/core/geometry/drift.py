@@ -101,4 +101,5 @@ def displacements(clean: np.ndarray, noisy: np.ndarray) -> np.ndarray:
 
 def _rows_by_class(labels: pd.Series) -> dict[str, np.ndarray]:
     """{class: the rows of its images}, by name."""
-    return {name: np.flatnonzero(labels.to_numpy() == name) for name in sorted(labels.unique())}
+    positions = pd.Series(np.arange(len(labels))).groupby(labels.to_numpy()).indices
+    return {name: positions[name] for name in sorted(positions)}

@@ -15,11 +15,13 @@ import pandas as pd
 from stages.core.artifacts.embeddings import Embeddings
 from stages.core.artifacts.tables import Schema, name, number, whole
 from stages.core.geometry.projections import (
+    LEAST_IMAGES,
     SECONDS_A_POINT,
     SECONDS_OF_COMPILING,
     Measures,
     aligned,
     chance_purity,
+    images_within,
     measure,
     nearest_ranks,
     sample_classes,
@@ -101,6 +103,7 @@ class Selection:
 
 def select(
     study: Embeddings,
+    points: int,
     images_per_class: int,
     sampled_classes: int,
     sampled_images_per_class: int,
@@ -109,9 +112,10 @@ def select(
 ) -> list[Selection]:
     """The images of the layouts of all classes, and of those of the sampled classes.
 
-    kept: the classes that are sampled wherever they exist. Raises StudyError where there is one
-    class alone, or a class of one image: neither a silhouette nor a neighbour of one's own class
-    exists then.
+    points: the most images of a layout. Where the classes have more, fewer of each are taken; where
+    two of each are still more, classes are sampled for the layouts of all classes too. kept: the
+    classes that are sampled wherever they exist. Raises StudyError where there is one class alone,
+    or a class of one image: neither a silhouette nor a neighbour of one's own class exists then.
     """
     classes = [name for name in study.classes if len(study.rows(name))]
     table = study.folder / "images.csv"
@@ -123,13 +127,16 @@ def select(
             )
 
     def selection(name: str, chosen: list[str], count: int) -> Selection:
+        count = images_within(points, len(chosen), count)
         rows = [sample_images(study.rows(c), count, seed, c) for c in chosen]
         labels = np.repeat(np.arange(len(chosen)), [len(part) for part in rows])
         return Selection(name, chosen, np.concatenate(rows), labels)
 
     sampled = sample_classes(classes, kept, sampled_classes, seed)
     return [
-        selection("all", classes, images_per_class),
+        selection(
+            "all", sample_classes(classes, kept, points // LEAST_IMAGES, seed), images_per_class
+        ),
         selection("sampled", sampled, sampled_images_per_class),
     ]
 
@@ -261,13 +268,12 @@ def nearest_table(
             "selection": name,
             "space": space,
             "noise": level,
-            "class": class_name,
+            "class": classes[name][i],
             "nearest": classes[name][nearest],
             "distance": found.class_distances[i, nearest],
         }
         for (name, space, level), found in measures.items()
-        for i, class_name in enumerate(classes[name])
-        for nearest in np.flatnonzero(nearest_ranks(found.class_distances)[i] == 1)
+        for i, nearest in enumerate((nearest_ranks(found.class_distances) == 1).argmax(axis=1))
     )
 
 

@@ -35,6 +35,8 @@ SECONDS_A_POINT = {"tsne": 0.0027, "umap": 0.0017}
 SECONDS_OF_COMPILING = 12.0  # of UMAP, in every process that runs it
 _compiled = False
 
+MOST_POINTS = 4095  # of which t-SNE and UMAP look at all pairs
+LEAST_IMAGES = 2  # of a class in a layout, or none would have a neighbour of its own class
 TSNE_STEPS = 1000  # scikit-learn's own number of iterations
 
 
@@ -46,8 +48,8 @@ def sample_classes(classes: list[str], kept: list[str], count: int, seed: int) -
     chosen = require_room_for_kept(classes, kept, count)
     others = [name for name in classes if name not in kept]
     generator = generator_for(seed, "project", "classes")
-    chosen += generator.permutation(others).tolist()[: count - len(chosen)]
-    return [name for name in classes if name in chosen]
+    drawn = {*chosen, *generator.permutation(others).tolist()[: count - len(chosen)]}
+    return [name for name in classes if name in drawn]
 
 
 def sample_images(rows: np.ndarray, count: int, seed: int, class_name: str) -> np.ndarray:
@@ -56,17 +58,39 @@ def sample_images(rows: np.ndarray, count: int, seed: int, class_name: str) -> n
     return np.sort(generator.permutation(rows)[:count])
 
 
+def images_within(points: int, classes: int, wanted: int) -> int:
+    """How many images of each class, `wanted` at most, make a layout of at most so many points.
+
+    LEAST_IMAGES where even these are more.
+    """
+    return min(wanted, max(points // classes, LEAST_IMAGES))
+
+
 def tsne_layout(points: np.ndarray, perplexity: float, seed: int) -> np.ndarray:
     """t-SNE (van der Maaten and Hinton 2008) of (n, d) points -> layout (n, 2).
 
-    scikit-learn's Barnes-Hut gradient, started from the two principal components (Kobak and
-    Berens 2019), at the library's learning rate, exaggeration and 1,000 iterations. The
-    perplexity is lowered to (n - 1) / 3 where n is small: each point's affinities reach over
-    three times as many neighbours, and there must be so many.
+    Started from the two principal components (Kobak and Berens 2019). Up to MOST_POINTS
+    scikit-learn's Barnes-Hut gradient, at the library's learning rate, exaggeration and 1,000
+    iterations; beyond them openTSNE's interpolated gradient (Linderman et al., "Fast interpolation-
+    based t-SNE", Nat. Methods 16, 2019), whose time is linear in n, among approximate neighbours,
+    at that library's own 750. The perplexity is lowered to (n - 1) / 3 where n is small: each
+    point's affinities reach over three times as many neighbours, and there must be so many.
     """
     perplexity = min(perplexity, (len(points) - 1) / 3)
     # One thread: linear algebra rounds differently with two, t-SNE amplifies the last bit to
     # another picture, and its own loop is slower with two threads on a busy machine.
+    if len(points) > MOST_POINTS:
+        from openTSNE import TSNE as LargeTSNE  # here, as few studies need it
+
+        with threadpool_limits(limits=1):
+            large = LargeTSNE(
+                initialization="pca",
+                perplexity=perplexity,
+                negative_gradient_method="fft",
+                random_state=seed,
+                n_jobs=1,
+            )
+            return _normalised(np.asarray(large.fit(points)))
     printed = steps_printed(r"Iteration (\d+)", TSNE_STEPS)
     with threadpool_limits(limits=1), redirect_stdout(printed or sys.stdout):
         method = TSNE(
@@ -85,12 +109,15 @@ def umap_layout(points: np.ndarray, neighbours: int, min_dist: float, seed: int)
     Started from the two principal components like `tsne_layout`, so that the pictures differ
     by method and not by start (Kobak and Linderman 2021), at the library's 500 epochs (200
     above 10,000 points). At most n - 1 neighbours. The first call in a process compiles the
-    library's loops.
+    library's loops. Beyond MOST_POINTS its neighbours are approximate (Dong, Moses and Li 2011).
     """
     with warnings.catch_warnings():
         # Said once on import: a part of the library that is not used here needs Tensorflow.
         warnings.simplefilter("ignore", ImportWarning)
-        from umap import UMAP  # here, for only a process that runs it should pay seconds for it
+        # Here, for only a process that runs it should pay seconds for it.
+        from umap import UMAP
+
+        from stages.core.geometry.umap_neighbours import nearest
 
     global _compiled
     compiling = 0.0 if _compiled else SECONDS_OF_COMPILING
@@ -99,9 +126,15 @@ def umap_layout(points: np.ndarray, neighbours: int, min_dist: float, seed: int)
     # It shows a bar of its own, to a file of which its steps are read.
     printed = steps_printed(r"(\d+)%", 100, before)
     bar = {"disable": False, "file": printed, "bar_format": "{percentage:.0f}%"}
-    with threadpool_limits(limits=1):
+    neighbours = min(neighbours, len(points) - 1)
+    found = nearest(points, neighbours) if len(points) <= MOST_POINTS else (None, None)
+    with threadpool_limits(limits=1), warnings.catch_warnings():
+        # No other points are to be laid out by the same method.
+        warnings.filterwarnings("ignore", r"precomputed_knn\[2\]", UserWarning)
         method = UMAP(
-            n_neighbors=min(neighbours, len(points) - 1),
+            n_neighbors=neighbours,
+            precomputed_knn=(*found, None),
+            force_approximation_algorithm=found[0] is not None,  # or it would find them again
             min_dist=min_dist,
             init="pca",
             random_state=seed,

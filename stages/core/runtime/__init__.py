@@ -9,6 +9,7 @@ wording     numbers in sentences
 parallel    processes and threads
 progress    progress bars, and the time that is left
 interruption  Ctrl-C and kills
-randomness  generators derived from a seed and names
+randomness  generators derived from a seed and names, and samples drawn by them
+budget      what a stage is about to take, and whether there is room for it
 checksums   of files and folders, by content
 """

@@ -25,6 +25,18 @@ def words_of(*key: str | int | float) -> np.ndarray:
     return np.frombuffer(hashlib.blake2b(_bytes(key), digest_size=16).digest(), dtype="<u4")
 
 
+def stratified_sample(labels: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+    """`count` positions in `labels` (n,), as many of each label as can be; all where count >= n."""
+    order = generator.permutation(len(labels))
+    # The rank of an image among those of its label, in random order: taking the lowest ranks
+    # first takes one image of every label in turn.
+    by_label = np.argsort(labels[order], kind="stable")
+    _, starts, counts = np.unique(labels[order][by_label], return_index=True, return_counts=True)
+    ranks = np.empty(len(labels), np.int64)
+    ranks[by_label] = np.arange(len(labels)) - np.repeat(starts, counts)
+    return np.sort(order[np.argsort(ranks, kind="stable")[:count]])
+
+
 def _bytes(key: tuple[str | int | float, ...]) -> bytes:
     """An encoding that no two keys share: type, length and text of every part."""
     encoded = bytearray()

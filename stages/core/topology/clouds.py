@@ -6,12 +6,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from stages.core.artifacts.diagrams import ALL, HALF_A, HALF_B, WHOLE, CloudKey
 from stages.core.artifacts.embeddings import Embeddings, array_name
 from stages.core.runtime.parallel import parallel_map
-from stages.core.runtime.randomness import generator_for
+from stages.core.runtime.randomness import generator_for, stratified_sample
 from stages.core.topology.rips import distance_matrix, persistence_diagrams
 from stages.settings.checks import require_no_class_named_all
 
@@ -76,15 +75,6 @@ def landmarks(points: np.ndarray, count: int, generator: np.random.Generator) ->
         gaps = np.minimum(gaps, np.linalg.norm(points - points[chosen[-1]], axis=1))
         gaps[chosen[-1]] = -1.0  # not twice, where the rest are duplicates
     return np.sort(chosen)
-
-
-def stratified_sample(labels: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
-    """`count` positions in `labels` (n,), as many of each label as can be; all where count >= n."""
-    order = generator.permutation(len(labels))
-    # The rank of an image among those of its label, in random order: taking the lowest ranks
-    # first takes one image of every label in turn.
-    ranks = pd.Series(labels[order]).groupby(labels[order]).cumcount().to_numpy()
-    return np.sort(order[np.argsort(ranks, kind="stable")[:count]])
 
 
 def stratified_halves(

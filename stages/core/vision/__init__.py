@@ -23,8 +23,8 @@ checkpoints        files of weights, checked
 messages           what to say of failures within open_clip and timm
 hardware           devices, number formats, threads
 precision          how far an encoder in another number format is from float32
-folding            batch normalisations, folded into convolutions
-packing            bfloat16 layouts for fast matrix products on CPUs
+simplification     networks that are trained, made faster
+packing            layouts for fast matrix products on CPUs
 texture_lite0      the image tower of the shipped model, which starts from photographs
 texture_net        a small image tower that starts from nothing; architectures/ holds the
                    configurations of both

@@ -11,10 +11,10 @@ from PIL import Image
 from torch import nn
 
 from stages.core.vision.encoder import TEXTS_AT_ONCE, Encoder, filled_up, pixels_of, unit_rows
-from stages.core.vision.folding import fold_batch_norms
 from stages.core.vision.hardware import DTYPES, map_on_cores
 from stages.core.vision.model_config import as_pair
 from stages.core.vision.packing import can_pack, pack
+from stages.core.vision.simplification import simplify
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,13 +86,13 @@ class OpenClipEncoder(Encoder):
     def with_precision(self, precision: str) -> Self:
         """The encoder in another number format (the whole model, not autocast), laid out for speed.
 
-        The model is converted in place, and fit for no training any more. Convolutions take the
-        batch normalisations after them into their weights, and these are laid out channels last;
-        in bfloat16 on a CPU a vision transformer gets the modules of stages.core.vision.packing.
+        The model is converted in place, and can be trained no more: its image tower is simplified
+        (stages.core.vision.simplification). Convolutions get their weights channels last; on a CPU
+        a vision transformer gets the modules of stages.core.vision.packing.
         """
         model = self.model
         if self.precision == "fp32":
-            fold_batch_norms(model.visual, as_pair(self.preprocessing["size"]))
+            simplify(model.visual, as_pair(self.preprocessing["size"]))
         exact = {
             name: parameter.detach().clone()
             for name, parameter in model.named_parameters(recurse=False)
@@ -103,6 +103,6 @@ class OpenClipEncoder(Encoder):
             getattr(model, name).data = value
         if self.device.type != "mps":
             model.visual.to(memory_format=torch.channels_last)
-        if precision == "bf16" and self.device.type == "cpu" and can_pack():
+        if precision != "fp16" and self.device.type == "cpu" and can_pack():
             pack(model.visual)
         return replace(self, precision=precision)

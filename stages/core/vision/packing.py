@@ -1,11 +1,11 @@
-"""The modules of an image tower, swapped for ones that do the same faster in bfloat16 on a CPU.
+"""The modules of an image tower, swapped for ones that do the same faster on a CPU.
 
 The weights are open_clip's and so is the mathematics; what changes is where time went besides
 the matrix products. A weight is laid out for oneDNN once instead of at every call; biases,
-residuals and the MLP's activation are computed within the product, before it is rounded; and the
-last block computes the class token alone where nothing else of it is read. The products are
-private operators of torch, so that `can_pack` asks whether they are there. They pay: see the row
-"not packed" of `python -m benchmarks.encoding`.
+residuals and the MLP's activation are computed within the product, before it is rounded to
+bfloat16; and the last block computes the class token alone where nothing else of it is read. The
+products are private operators of torch, so that `can_pack` asks whether they are there. They pay:
+see the rows "not packed" of `python -m benchmarks.encoding`.
 Only open_clip's own vision transformers are touched, and of them only what is known here.
 """
 
@@ -34,7 +34,7 @@ def can_pack() -> bool:
 
 
 def pack(tower: VisionTransformer | TimmModel | ModifiedResNet) -> None:
-    """Swap the modules of an image tower in place; the tower must be in bfloat16, on the CPU."""
+    """Swap the modules of an image tower, on the CPU in float32 or bfloat16, in place."""
     if type(tower) is not VisionTransformer:
         return
     blocks = tower.transformer.resblocks

@@ -16,12 +16,12 @@ from stages.core.runtime.errors import StudyError, quoted
 from stages.core.runtime.paths import user_path
 from stages.core.vision.checkpoints import read_weights, weights_by_name
 from stages.core.vision.encoder import Encoder, pixels_of
-from stages.core.vision.folding import fold_batch_norms
 from stages.core.vision.hardware import DTYPES
 from stages.core.vision.messages import nearest, reason
 from stages.core.vision.model_files import LOCAL, TIMM, TIMM_WEIGHTS, Keys
 from stages.core.vision.open_clip_loading import seeded
 from stages.core.vision.own_encoder import checked_encoder
+from stages.core.vision.simplification import simplify
 
 
 class TimmEncoder:
@@ -36,7 +36,7 @@ class TimmEncoder:
         steps = create_transform(**self.preparation, is_training=False).transforms
         self._resize = Compose([s for s in steps if not isinstance(s, ToTensor | Normalize)])
         model = model.eval().requires_grad_(False)
-        fold_batch_norms(model, self.preparation["input_size"][1:])
+        simplify(model, self.preparation["input_size"][1:])
         model = model.to(device, DTYPES[precision])
         self._model = model if device.type == "mps" else model.to(memory_format=torch.channels_last)
 

@@ -1,12 +1,14 @@
-"""Batch normalisations within convolutions: the same answers from fewer modules."""
+"""Simplified networks: the same answers."""
+
+from collections.abc import Callable
 
 import pytest
 import timm
 import torch
-from timm.layers import ScaledStdConv2d
+from timm.layers import Conv2dSame, ScaledStdConv2d
 from torch import Tensor, nn
 
-from stages.core.vision.folding import fold_batch_norms
+from stages.core.vision.simplification import fold_batch_norms, simplify, turn_same_padding
 from stages.core.vision.texture_lite0 import texture_lite0
 from stages.core.vision.texture_net import texture_net
 
@@ -73,11 +75,63 @@ def test_the_answers_are_the_same(name: str) -> None:
         lambda: nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3)),
     ],
 )
-def test_a_network_that_cannot_be_folded_is_left_as_it_is(build: object) -> None:
-    network = as_after_training(build())  # type: ignore[operator]
+def test_a_network_that_cannot_be_folded_is_left_as_it_is(build: Callable[[], nn.Module]) -> None:
+    network = as_after_training(build())
     modules = list(network.modules())
     with torch.inference_mode():
         expected = network(IMAGES)
         assert fold_batch_norms(network, SIZE) == 0
         assert network(IMAGES).equal(expected)
     assert all(one is other for one, other in zip(modules, network.modules(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("build", "gains"),
+    [
+        (texture_lite0, 5),
+        (lambda: timm.create_model("tf_efficientnet_lite0"), 5),
+        (lambda: timm.create_model("tf_mixnet_s"), 13),  # several sizes of kernels side by side
+        (texture_net, 0),  # PyTorch's own padding
+    ],
+)
+@pytest.mark.parametrize("size", [(64, 64), (96, 64)])
+def test_a_turned_network_gives_the_same_answers(
+    build: Callable[[], nn.Module], gains: int, size: tuple[int, int]
+) -> None:
+    network = as_after_training(build())
+    images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = network(images)
+        assert turn_same_padding(network, size) == gains
+        assert (network(images) - expected).norm() < 1e-5 * expected.norm()
+    if gains:
+        assert not any(isinstance(each, Conv2dSame) for each in network.modules())
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: nn.Sequential(Conv2dSame(3, 4, 3, 2), nn.Flatten(), nn.Linear(4 * 32 * 32, 5)),
+        lambda: nn.Sequential(Conv2dSame(3, 4, 2, 1), nn.AdaptiveAvgPool2d(1)),
+        lambda: nn.Sequential(Conv2dSame(3, 4, 3, 1), nn.AdaptiveAvgPool2d(1)),  # gains nothing
+    ],
+)
+def test_a_network_that_cannot_be_turned_is_left_as_it_is(build: Callable[[], nn.Module]) -> None:
+    network = build().eval().requires_grad_(False)
+    modules = list(network.modules())
+    with torch.inference_mode():
+        expected = network(IMAGES)
+        assert turn_same_padding(network, SIZE) == 0
+        assert network(IMAGES).equal(expected)
+    assert all(one is other for one, other in zip(modules, network.modules(), strict=True))
+
+
+def test_both_go_together() -> None:
+    network = as_after_training(texture_lite0())
+    with torch.inference_mode():
+        expected = network(IMAGES)
+        simplify(network, SIZE)
+        found = network(IMAGES)
+    assert norms(network) == 1
+    assert not any(isinstance(each, Conv2dSame) for each in network.modules())
+    assert (found - expected).norm() < 1e-5 * expected.norm()
