@@ -18,15 +18,6 @@ enough for many of them:
 | encoder alone, not packed | the same with open_clip's own modules in that number format |
 | products alone | the limit: multiplies what the model multiplies, and does no more |
 
-<<<<<<< HEAD
-The limit has one product for every product of the model (patches, queries, keys and values, the
-attention's own two, its output, both of the MLP), of the same batch, width and number format, each
-with the model's weights, on every core at once with one thread, as the encoder runs; on a GPU it is
-all of them, one after the other. It is the
-rate of the faster of two layouts of the weights. It is the limit of the model, not of the machine:
-the encoder may gain on it where it multiplies less (the last block of the class token alone) or
-lays rows out better (stages.core.vision.packing), and has everything else to do besides.
-=======
 The limit of a vision transformer has one product for every product of the model (patches, queries,
 keys and values, the attention's own two, its output, both of the MLP), of the same batch, width and
 number format, each with the model's weights, on every core at once with one thread, as the encoder
@@ -34,7 +25,6 @@ runs. It is the rate of the faster of two layouts of the weights. It is the limi
 of the machine: the encoder may gain on it where it multiplies less (the last block of the class
 token alone) or lays rows out better (stages.core.vision.packing), and has everything else to do
 besides. The limit of a convolutional tower are its convolutions, each with the input that it gets.
->>>>>>> look
 """
 
 import tempfile
@@ -71,11 +61,7 @@ from stages.core.vision.shards import embed_shards, images_of_shard, read_shard,
 from stages.core.vision.sweep import Sweep
 
 LEVELS = [0.0, 0.5, 1.0, 2.0]
-<<<<<<< HEAD
-=======
 PRODUCTS = "products alone,"
-NOISE = Noise("gaussian", "normalised", 0)
->>>>>>> look
 
 
 @click.command()
@@ -154,7 +140,6 @@ def measure(
     work["plain loop, float32"] = images, partial(plain_loop, exact, folder, ids, plain)
     sweeps = {}
     for name, encoder in encoders.items():
-<<<<<<< HEAD
         for stream, called in ((PCG64, f"sweep, {name}"), (PHILOX, f"sweep, {name}, {PHILOX}")):
             noise = Noise("gaussian", "normalised", 0, stream)
             task = Sweep(folder, noise, cells_of(LEVELS, 1), batch_size)
@@ -164,32 +149,20 @@ def measure(
             sweeps[called] = parts
             work[called] = images, partial(sum_of, embed_shards, encoder, task, parts)
     given = torch.from_numpy(pixels).to(device)
-    short: dict[str, Callable[[], object]] = {
-        f"encoder alone, {fast}": partial(encode, encoders[fast], given)
-    }
-    if fast == "bf16" and on_cpu:
-        other = not_packed(load_open_clip(model, None, folder, 0, device), fast)
-        short[f"encoder alone, {fast}, not packed"] = partial(encode, other, given)
-    for packed in (False, True) if on_cpu else (False,):
-        name = f"matrix products alone, {fast}" + (", weights laid out before" if packed else "")
-        short[name] = matrix_products(exact, batch_size, fast, packed)
-=======
-        given = (encoder, folder, ids, NOISE, found[name], batch_size)
-        work[f"sweep, {name}"] = swept, partial(sweep, *given)
     short: dict[str, Callable[[], object]] = {}
     for precision, encoder in encoders.items():
-        short[f"encoder alone, {precision}"] = partial(encoder.encode_images, pixels)
+        short[f"encoder alone, {precision}"] = partial(encode, encoder, given)
         name = f"{PRODUCTS} {precision}"
         if not hasattr(exact.model.visual, "transformer"):
-            short[name] = convolutions(encoder, pixels)
+            short[name] = convolutions(encoder, given)
             continue
-        plain = not_packed(load_open_clip(model, None, weights, 0, device), precision)
-        short[f"encoder alone, {precision}, not packed"] = partial(plain.encode_images, pixels)
         short[name] = matrix_products(exact, batch_size, precision, packed=False)
-        short[f"{name}, weights laid out before"] = matrix_products(
-            exact, batch_size, precision, packed=True
-        )
->>>>>>> look
+        if on_cpu:
+            other = not_packed(load_open_clip(model, None, weights, 0, device), precision)
+            short[f"encoder alone, {precision}, not packed"] = partial(encode, other, given)
+            short[f"{name}, weights laid out before"] = matrix_products(
+                exact, batch_size, precision, packed=True
+            )
     for name, function in short.items():
         work[name] = calls * batch_size, partial(so_often, device, function, calls)
 
@@ -293,7 +266,7 @@ def matrix_products(
     return multiply
 
 
-def convolutions(encoder: OpenClipEncoder, pixels: np.ndarray) -> Callable[[], None]:
+def convolutions(encoder: OpenClipEncoder, pixels: torch.Tensor) -> Callable[[], None]:
     """A function that runs the convolutions of a prepared image tower, each alone."""
     inputs: list[tuple[nn.Module, torch.Tensor]] = []
     hooks = [
@@ -303,7 +276,7 @@ def convolutions(encoder: OpenClipEncoder, pixels: np.ndarray) -> Callable[[], N
         for module in encoder.model.visual.modules()
         if isinstance(module, nn.Conv2d)
     ]
-    encoder.encode_images(pixels)
+    encode(encoder, pixels)
     for hook in hooks:
         hook.remove()
 
