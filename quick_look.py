@@ -49,6 +49,7 @@ SETTINGS: dict[str, dict[str, object]] = {
         "noise_space": "normalised",
         "noise_levels": [0.0, 1.0],
         "draws": 2,
+        "noise_stream": "pcg64",
         "precision": "fp32",
     },
     "persistence": {"points_per_class": None, "points_overall": PER_CLASS * len(CLASSES)},

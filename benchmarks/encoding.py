@@ -4,12 +4,16 @@
 
 prints a Markdown table, and by how much the embeddings of the clean images differ. The weights are
 random, which changes no time. Every row is the best of several short runs that take turns, so that
-a busy moment of the machine meets all rows alike.
+a busy moment of the machine meets all rows alike. On a GPU give batches that fill it, and images
+enough for many of them:
+
+    python -m benchmarks.encoding --device cuda --batch-size 256 --count 4096 --model ViT-L-14
 
 | row | does |
 | --- | --- |
 | plain loop | decodes, transforms and encodes in float32, for every level anew, on all cores |
-| sweep | what `stages.embed` does for the same images and levels |
+| sweep | what `stages.embed` does for the same images and levels, shards included |
+| sweep, philox | the same with `embed.noise_stream: philox` |
 | encoder alone | normalises and encodes one batch that is there, on every core at once |
 | encoder alone, not packed | the same with open_clip's own modules in that number format |
 | products alone | the limit: multiplies what the model multiplies, and does no more |
@@ -25,10 +29,11 @@ besides. The limit of a convolutional tower are its convolutions, each with the 
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -40,15 +45,23 @@ from torch.nn import functional
 
 from benchmarks.measure import machine
 from stages.core.runtime.parallel import available_cores
-from stages.core.vision.hardware import DTYPES, choose_precision, map_on_cores
+from stages.core.vision.hardware import (
+    DTYPES,
+    choose_device,
+    choose_precision,
+    description_of,
+    map_on_cores,
+)
+from stages.core.vision.inputs import Noise, cells_of
+from stages.core.vision.noise import PCG64, PHILOX
 from stages.core.vision.open_clip_encoder import OpenClipEncoder
 from stages.core.vision.open_clip_loading import load_open_clip
 from stages.core.vision.precision import relative_deviation
-from stages.core.vision.sweep import Noise, sweep
+from stages.core.vision.shards import embed_shards, images_of_shard, read_shard, shards_of
+from stages.core.vision.sweep import Sweep
 
 LEVELS = [0.0, 0.5, 1.0, 2.0]
 PRODUCTS = "products alone,"
-NOISE = Noise("gaussian", "normalised", 0)
 
 
 @click.command()
@@ -65,13 +78,17 @@ NOISE = Noise("gaussian", "normalised", 0)
 )
 @click.option("--count", default=64, show_default=True, help="How many images.")
 @click.option("--repeats", default=5, show_default=True, help="Runs of each row.")
-@click.option("--batch-size", default=16, show_default=True, help="Images a core encodes at once.")
-def main(model: str, images: Path | None, count: int, repeats: int, batch_size: int) -> None:
+@click.option("--batch-size", default=16, show_default=True, help="Images encoded at once.")
+@click.option("--device", default="auto", show_default=True, help="One device of PyTorch.")
+def main(
+    model: str, images: Path | None, count: int, repeats: int, batch_size: int, device: str
+) -> None:
     """Measure images encoded in a second, an image at one noise level counting as one."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         ids = _link_images(images, folder, count) if images else _make_images(folder, count)
-        rows, differences = measure(model, folder, ids, repeats, batch_size)
+        where = choose_device(device)
+        rows, differences = measure(model, folder, ids, repeats, batch_size, where)
     plain = rows["plain loop, float32"]
     limit = {
         precision: max(
@@ -82,7 +99,7 @@ def main(model: str, images: Path | None, count: int, repeats: int, batch_size: 
     }
     click.echo(
         f"{model}, {len(ids)} images x {len(LEVELS)} noise levels, batches of {batch_size}, best "
-        f"of {repeats} runs; {machine('torch')}\n"
+        f"of {repeats} runs, on {description_of(where)}; {machine('torch')}\n"
     )
     click.echo("| | images/s | times the plain loop | share of its products alone |")
     click.echo("| --- | --- | --- | --- |")
@@ -95,13 +112,17 @@ def main(model: str, images: Path | None, count: int, repeats: int, batch_size: 
 
 
 def measure(
-    model: str, folder: Path, ids: list[str], repeats: int, batch_size: int
+    model: str,
+    folder: Path,
+    ids: list[str],
+    repeats: int,
+    batch_size: int,
+    device: torch.device,
 ) -> tuple[dict[str, float], dict[str, float]]:
     """({what: images encoded in a second}, {sweep: its difference from the plain loop}).
 
     The best of `repeats` runs, of the short ones of four times as many; all take turns.
     """
-    device = torch.device("cpu")
     fast = choose_precision("auto", device)
     weights = Path("data/model")  # of texture-clip
     exact = load_open_clip(model, None, weights, 0, device)
@@ -109,46 +130,65 @@ def measure(
         precision: load_open_clip(model, None, weights, 0, device).with_precision(precision)
         for precision in dict.fromkeys(("fp32", fast))
     }
-    found = {
-        name: {(level, 0): np.empty((len(ids), _dimension(exact)), "float32") for level in LEVELS}
-        for name in ("plain", *encoders)
-    }
+    plain = np.empty((len(LEVELS), len(ids), _dimension(exact)), "float32")
     height, width = exact.preprocessing["size"]
     pixels = np.random.default_rng(0).random((batch_size, 3, height, width), dtype=np.float32)
+    on_cpu = device.type == "cpu"
 
     work: dict[str, tuple[int, Callable[[], object]]] = {}  # images, and what encodes them
-    swept, calls = len(ids) * len(LEVELS), 3 * available_cores()
-    work["plain loop, float32"] = swept, partial(plain_loop, exact, folder, ids, found["plain"])
+    images, calls = len(ids) * len(LEVELS), 3 * available_cores() if on_cpu else 20
+    work["plain loop, float32"] = images, partial(plain_loop, exact, folder, ids, plain)
+    sweeps = {}
     for name, encoder in encoders.items():
-        given = (encoder, folder, ids, NOISE, found[name], batch_size)
-        work[f"sweep, {name}"] = swept, partial(sweep, *given)
+        for stream, called in ((PCG64, f"sweep, {name}"), (PHILOX, f"sweep, {name}, {PHILOX}")):
+            noise = Noise("gaussian", "normalised", 0, stream)
+            task = Sweep(folder, noise, cells_of(LEVELS, 1), batch_size)
+            shards = folder / called
+            shards.mkdir()
+            parts = shards_of(shards, ids, images_of_shard(task, device))
+            sweeps[called] = parts
+            work[called] = images, partial(sum_of, embed_shards, encoder, task, parts)
+    given = torch.from_numpy(pixels).to(device)
     short: dict[str, Callable[[], object]] = {}
     for precision, encoder in encoders.items():
-        short[f"encoder alone, {precision}"] = partial(encoder.encode_images, pixels)
+        short[f"encoder alone, {precision}"] = partial(encode, encoder, given)
         name = f"{PRODUCTS} {precision}"
         if not hasattr(exact.model.visual, "transformer"):
-            short[name] = convolutions(encoder, pixels)
+            short[name] = convolutions(encoder, given)
             continue
-        plain = not_packed(load_open_clip(model, None, weights, 0, device), precision)
-        short[f"encoder alone, {precision}, not packed"] = partial(plain.encode_images, pixels)
         short[name] = matrix_products(exact, batch_size, precision, packed=False)
-        short[f"{name}, weights laid out before"] = matrix_products(
-            exact, batch_size, precision, packed=True
-        )
+        if on_cpu:
+            other = not_packed(load_open_clip(model, None, weights, 0, device), precision)
+            short[f"encoder alone, {precision}, not packed"] = partial(encode, other, given)
+            short[f"{name}, weights laid out before"] = matrix_products(
+                exact, batch_size, precision, packed=True
+            )
     for name, function in short.items():
-        work[name] = calls * batch_size, partial(on_every_core, function, calls)
+        work[name] = calls * batch_size, partial(so_often, device, function, calls)
 
     best = dict.fromkeys(work, 0.0)
     for turn in range(4 * repeats):
         for name in short if turn % 4 else work:
-            images, function = work[name]
+            count, function = work[name]
             start = time.perf_counter()
             function()
-            best[name] = max(best[name], images / (time.perf_counter() - start))
-    wanted = [found["plain"][0.0, 0]]
-    return best, {
-        f"sweep, {name}": relative_deviation([found[name][0.0, 0]], wanted) for name in encoders
+            best[name] = max(best[name], count / (time.perf_counter() - start))
+    found = {
+        name: [read_shard(shard, len(LEVELS), plain.shape[2])[0][0] for shard in parts]
+        for name, parts in sweeps.items()
     }
+    return best, {name: relative_deviation(rows, [plain[0]]) for name, rows in found.items()}
+
+
+def sum_of(function: Callable[..., Iterator[int]], *given: Any) -> int:
+    """The sum of what a function yields."""
+    return sum(function(*given))
+
+
+def encode(encoder: OpenClipEncoder, pixels: torch.Tensor) -> torch.Tensor:
+    """The features of images that lie on the device."""
+    with torch.inference_mode():
+        return encoder.image_features(encoder.normalise(pixels))
 
 
 def not_packed(encoder: OpenClipEncoder, precision: str) -> OpenClipEncoder:
@@ -157,30 +197,27 @@ def not_packed(encoder: OpenClipEncoder, precision: str) -> OpenClipEncoder:
     return replace(encoder, precision=precision)
 
 
-def on_every_core(function: Callable[[], object], calls: int) -> None:
-    """Call a function so often, on all cores at once, each call with one thread."""
-    for _ in map_on_cores(torch.device("cpu"), lambda _: function(), range(calls)):
+def so_often(device: torch.device, function: Callable[[], object], calls: int) -> None:
+    """Call a function so often: on all cores at once with one thread each, or on an accelerator."""
+    for _ in map_on_cores(device, lambda _: function(), range(calls)):
         pass
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
-def plain_loop(
-    encoder: OpenClipEncoder,
-    folder: Path,
-    ids: list[str],
-    arrays: dict[tuple[float, int], np.ndarray],
-) -> None:
+def plain_loop(encoder: OpenClipEncoder, folder: Path, ids: list[str], rows: np.ndarray) -> None:
     """What is usually written: decode, transform and encode in float32, for every level anew."""
     transform = image_transform_v2(PreprocessCfg(**encoder.preprocessing), is_train=False)
     with torch.inference_mode():
-        for (level, _), array in arrays.items():
+        for level, array in zip(LEVELS, rows, strict=True):
             for start in range(0, len(ids), 64):
                 names = ids[start : start + 64]
                 batch = torch.stack(
                     [transform(Image.open(folder / "images" / name)) for name in names]
-                )
+                ).to(encoder.device)
                 batch += level * torch.randn_like(batch)
                 features = encoder.model.encode_image(batch)
-                array[start : start + 64] = functional.normalize(features, dim=-1).numpy()
+                array[start : start + 64] = functional.normalize(features, dim=-1).cpu().numpy()
 
 
 def matrix_products(
@@ -191,14 +228,14 @@ def matrix_products(
     The weights are the model's, a new one for every product as in the model; the attention is
     two batched products a block. `packed` lays the weights out beforehand.
     """
-    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    dtype, device = DTYPES[precision], encoder.device
     tower = encoder.model.visual
     width = tower.conv1.out_channels
     patches = tower.grid_size[0] * tower.grid_size[1]
     tokens, heads = patches + 1, tower.transformer.resblocks[0].attn.num_heads
 
     def rows(count: int, dim: int) -> torch.Tensor:
-        return torch.randn(batch * count, dim).to(dtype)
+        return torch.randn(batch * count, dim).to(device, dtype)
 
     pairs = [(rows(patches, tower.conv1.weight[0].numel()), tower.conv1.weight.flatten(1))]
     inputs, hidden = rows(tokens, width), None
@@ -213,7 +250,7 @@ def matrix_products(
         ]
     layout = torch.ops.mkldnn._reorder_linear_weight if packed else torch.clone
     pairs = [(x, layout(weight.detach().to(dtype))) for x, weight in pairs]
-    query = torch.randn(batch * heads, tokens, width // heads).to(dtype)
+    query = torch.randn(batch * heads, tokens, width // heads).to(device, dtype)
     blocks = len(tower.transformer.resblocks)
 
     def multiply() -> None:
@@ -229,7 +266,7 @@ def matrix_products(
     return multiply
 
 
-def convolutions(encoder: OpenClipEncoder, pixels: np.ndarray) -> Callable[[], None]:
+def convolutions(encoder: OpenClipEncoder, pixels: torch.Tensor) -> Callable[[], None]:
     """A function that runs the convolutions of a prepared image tower, each alone."""
     inputs: list[tuple[nn.Module, torch.Tensor]] = []
     hooks = [
@@ -239,7 +276,7 @@ def convolutions(encoder: OpenClipEncoder, pixels: np.ndarray) -> Callable[[], N
         for module in encoder.model.visual.modules()
         if isinstance(module, nn.Conv2d)
     ]
-    encoder.encode_images(pixels)
+    encode(encoder, pixels)
     for hook in hooks:
         hook.remove()
 

@@ -48,7 +48,7 @@ from PIL import Image
 from timm.models import register_model
 from torch import Tensor, nn
 
-from benchmarks.encoding import on_every_core
+from benchmarks.encoding import so_often
 from benchmarks.measure import machine
 from stages.core.dataset.images import read_image
 from stages.core.evaluation.classification import cosines, rank_of_truth
@@ -260,7 +260,7 @@ def encoding_rate(encoder: OpenClipEncoder, batch: int) -> float:
     calls, seconds = 8 * available_cores(), []
     for _ in range(RATE_RUNS):
         start = time.perf_counter()
-        on_every_core(partial(encoder.encode_images, pixels), calls)
+        so_often(encoder.device, partial(encoder.encode_images, pixels), calls)
         seconds.append(time.perf_counter() - start)
     return calls * batch / min(seconds)
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import click
 import numpy as np
 import pandas as pd
+import torch
 from scipy.spatial.distance import pdist
 
 from stages.core.artifacts.embeddings import TEXT, array_name, level_key, write_manifest
@@ -24,15 +25,32 @@ from stages.core.dataset.features import read_kept
 from stages.core.dataset.layout import read_index
 from stages.core.geometry.drift import drift_of_level, drift_table
 from stages.core.runtime.command import path_option, stage
+from stages.core.runtime.errors import StudyError
 from stages.core.runtime.files import rounded, whole_files, whole_folder, write_csv, write_json
 from stages.core.runtime.wording import count
+from stages.core.vision.devices import EncoderSource, embed_on
 from stages.core.vision.encoder import Encoder, encode_classes
-from stages.core.vision.hardware import choose_device, choose_precision
+from stages.core.vision.hardware import choose_devices, choose_precision
+from stages.core.vision.inputs import Noise, cells_of, noisy_sample
 from stages.core.vision.loading import load_encoder
-from stages.core.vision.model_files import PRECOMPUTED
+from stages.core.vision.model_files import PRECOMPUTED, own_file
 from stages.core.vision.noise import level_label, level_unit
 from stages.core.vision.precision import in_precision
-from stages.core.vision.sweep import Arrays, Noise, allocate, noisy_sample, sweep
+from stages.core.vision.shards import (
+    Arrays,
+    Shard,
+    allocate,
+    finished_shards,
+    images_of_shard,
+    join,
+    key_of,
+    open_folder,
+    remove_shards,
+    require_room,
+    shards_of,
+    weights_digest,
+)
+from stages.core.vision.sweep import Sweep
 from stages.settings.embed import EmbedParams
 
 SAMPLE = 16  # images on which the deviation of the precision is measured
@@ -59,6 +77,7 @@ class Embedded(NamedTuple):
 @path_option("--index", "data/images.csv", "The table of the images to encode.")
 @path_option("--model-folder", "data/model", "The model that 'texture-clip' stands for.")
 @path_option("--embeddings", "data/embeddings", "Where the embeddings go.")
+@path_option("--shards", "data/shards", "Where a broken-off run can be resumed from.")
 @path_option("--samples", "data/samples", "Where a few noisy images go.")
 @path_option("--metrics", "metrics/embed.json", "Where the metrics go.")
 @path_option("--plots", "plots/embed", "Where the table of the drift goes.")
@@ -68,6 +87,7 @@ def embed(
     index: Path,
     model_folder: Path,
     embeddings: Path,
+    shards: Path,
     samples: Path,
     metrics: Path,
     plots: Path,
@@ -79,7 +99,7 @@ def embed(
         if params.model == PRECOMPUTED:
             found = take_features(params, images / FOLDER, len(table), folder)
         else:
-            found = encode(params, images, table, classes, model_folder, folder)
+            found = encode(params, images, table, classes, model_folder, shards, folder)
         write_csv(folder / "images.csv", table[["id", "class", "split"]])
         write_csv(folder / "classes.csv", pd.DataFrame({"class": classes}))
         if found.text is not None:
@@ -92,6 +112,7 @@ def embed(
     with whole_files(plots) as folder:
         write_csv(folder / "drift.csv", drift)
     write_json(metrics, results)
+    remove_shards(shards)  # once nothing is left to be written
     shape = f"{count(len(table), 'image')} x {count(found.about['dimension'], 'dimension')}"
     click.echo(f"{count(len(found.arrays), 'array')} of {shape}{found.said}")
 
@@ -102,28 +123,37 @@ def encode(
     table: pd.DataFrame,
     classes: Sequence[str],
     model_folder: Path,
+    shards: Path,
     folder: Path,
 ) -> Embedded:
-    """Encode the images of an index with a model, into arrays in `folder`."""
-    noise = Noise(params.noise_kind, params.noise_space, params.seed)
+    """Encode the images of an index with a model, into arrays in `folder`, by way of `shards`."""
     ids = table["id"].tolist()
-    device = choose_device(params.device)
-    precision = choose_precision(params.precision, device)
+    devices = choose_devices(params.device)
+    precision = choose_precision(params.precision, devices[0])
     weights = f" with the weights {params.pretrained}" if params.pretrained else ""
-    click.echo(f"loading {params.model}{weights} on {device}")
-    encoder = load_encoder(params.model, params.pretrained, model_folder, params.seed, device)
+    click.echo(f"loading {params.model}{weights} on {', '.join(map(str, devices))}")
+    given = params.model, params.pretrained, model_folder, params.seed
+    encoder = load_encoder(*given, devices[0])
     if not encoder.trained:
         click.echo(f"{params.model} is untrained: its weights are random")
     for remark in encoder.remarks:
         click.echo(remark)
+    source = EncoderSource(*given, precision, weights_digest(encoder))
+    noise = noise_of(params)
     sample = noisy_sample(encoder, images, _spaced(ids, SAMPLE), params.noise_levels, noise)
     encoder, deviation = in_precision(encoder, precision, sample)
     text = None
     if encoder.reads_text:
         text = encode_classes(encoder, list(classes), params.templates)
-    dimension = encoder.encode_images(sample[0, :1]).shape[1]
-    arrays = allocate(folder, params.noise_levels, params.draws, len(ids), dimension)
-    sweep(encoder, images, ids, noise, arrays, params.batch_size)
+    first = encoder.encode_images(np.ascontiguousarray(sample[:, 0]))  # (levels, d)
+    cells = cells_of(params.noise_levels, params.draws)
+    work = Sweep(images, noise, cells, min(params.batch_size, len(ids)))
+    own = own_file(params.model, "embed.model")
+    model = params.model, params.pretrained, source.weights, own and own.file.read_text("latin-1")
+    key = key_of(encoder, model, first, work, devices)
+    parts = shards_of(open_folder(shards, key), ids, images_of_shard(work, encoder.device))
+    arrays = allocate(folder, cells, len(ids), first.shape[1])
+    fill(arrays, parts, encoder, source, work, devices)
     shown = _spaced(table.drop_duplicates("class")["id"].tolist(), SHOWN)
     of_precision = (
         ""
@@ -133,11 +163,44 @@ def encode(
     return Embedded(
         arrays,
         text,
-        description(encoder, params, dimension),
+        description(encoder, params, first.shape[1]),
         take_samples(encoder, images, shown, params),
         deviation,
         f" in {precision}{of_precision}{'' if encoder.reads_text else '; it reads no text'}",
     )
+
+
+def fill(
+    arrays: Arrays,
+    shards: Sequence[Shard],
+    encoder: Encoder,
+    source: EncoderSource,
+    work: Sweep,
+    devices: Sequence[torch.device],
+) -> None:
+    """Fill the arrays from shards, those of an earlier run and those that are still to compute."""
+    images, dimension = next(iter(arrays.values())).shape
+    finished = finished_shards(shards, work, dimension)
+    done = sum(len(shard.ids) for shard in finished)
+    if done:
+        where = shards[0].file.parent
+        click.echo(f"{where}: resuming after {done:,} of {count(images, 'image')}")
+    require_room(shards[0].file.parent, (images - done) * dimension * 4 * len(arrays))
+    missing = [shard for shard in shards if shard not in finished]
+    embed_on(devices, encoder, source, work, missing, done)
+    damaged = join(shards, arrays)
+    if damaged:
+        embed_on(devices[:1], encoder, source, work, damaged, images)
+        if join(damaged, arrays):
+            raise StudyError(
+                f"{shards[0].file.parent}: what is written there is damaged at once; give --shards "
+                "a folder on another disk"
+            )
+
+
+def noise_of(params: EmbedParams) -> Noise:
+    """The noise of the settings."""
+    return Noise(params.noise_kind, params.noise_space, params.seed, params.noise_stream)
 
 
 def take_features(params: EmbedParams, features: Path, count: int, folder: Path) -> Embedded:
@@ -171,7 +234,7 @@ def take_features(params: EmbedParams, features: Path, count: int, folder: Path)
 def take_samples(encoder: Encoder, images: Path, ids: list[str], params: EmbedParams) -> Samples:
     """Some images at some of the noise levels, in display colours."""
     levels = _spaced(params.noise_levels, SHOWN)
-    noise = Noise(params.noise_kind, params.noise_space, params.seed)
+    noise = noise_of(params)
     pixels = noisy_sample(encoder, images, ids, levels, noise)  # (levels, images, 3, H, W)
     shown = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8).transpose(0, 1, 3, 4, 2)
     label = level_label(params.noise_kind, params.noise_space)
@@ -196,6 +259,7 @@ def description(encoder: Encoder, params: EmbedParams, dimension: int) -> dict:
             "space": params.noise_space,
             "level_unit": level_unit(params.noise_kind, params.noise_space),
             "draws": params.draws,
+            "stream": params.noise_stream,
             "seed": params.seed,
         },
     }

@@ -3,6 +3,7 @@
 import errno
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,12 @@ from stages.core.artifacts.embeddings import read_embeddings
 from stages.core.artifacts.samples import read_samples
 from stages.core.geometry.drift import drift_of_level, drift_table
 from stages.core.runtime.errors import StudyError
+from stages.core.vision.inputs import Noise, cells_of
 from stages.core.vision.loading import load_encoder
 from stages.core.vision.noise import noise_generator, noisy
 from stages.core.vision.precision import relative_deviation
-from stages.core.vision.sweep import Noise, allocate, sweep
+from stages.core.vision.shards import allocate
+from stages.core.vision.sweep import Sweep, ahead_of_device, swept
 from stages.draw import draw
 from stages.embed import embed
 from stages.settings.embed import EmbedParams
@@ -40,6 +43,7 @@ SETTINGS = {
     "noise_space": "normalised",
     "noise_levels": [0.0, 0.5, 2.0],
     "draws": 2,
+    "noise_stream": "pcg64",
     "seed": 0,
     "device": "cpu",
     "precision": "fp32",
@@ -79,6 +83,7 @@ def options(source: Path, out: Path, **changes: object) -> list[str]:
         "--index": source / "images.csv",
         "--model-folder": source / "model",
         "--embeddings": out / "embeddings",
+        "--shards": out / "shards",
         "--samples": out / "samples",
         "--metrics": out / "embed.json",
         "--plots": out / "plots",
@@ -164,22 +169,66 @@ def test_the_same_settings_give_the_same_bytes(source, done, tmp_path):
         assert (tmp_path / file).read_bytes() == (done / file).read_bytes(), file
 
 
-def test_workers_and_order_change_no_embedding(source, tmp_path):
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """One thread of torch, as on every core of a CPU."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def batches_of(ids: list[str], size: int) -> list[list[str]]:
+    return [ids[start : start + size] for start in range(0, len(ids), size)]
+
+
+def test_workers_and_order_change_no_embedding(source):
     encoder = load_encoder(str(source / "model"), None, Path("unused"), 0, CPU)
-    noise = Noise("gaussian", "normalised", 0)
+    sweep = Sweep(source / "images", Noise("gaussian", "normalised", 0), ((2.0, 1),), 2)
     ids = pd.read_csv(source / "images.csv")["id"].tolist()
 
-    def swept(names: list[str], workers: int) -> np.ndarray:
-        arrays = {(2.0, 1): np.empty((len(names), 16), np.float32)}
-        sweep(encoder, source / "images", names, noise, arrays, 2, workers)
-        return arrays[2.0, 1]
+    def rows(names: list[str], workers: int) -> np.ndarray:
+        done = swept(encoder, sweep, batches_of(names, 2), workers)
+        return np.concatenate([batch.rows[0] for batch in done])
 
-    alone = swept(ids, 1)
+    alone = rows(ids, 1)
     threads = torch.get_num_threads()
-    np.testing.assert_array_equal(swept(ids, 4), alone)
-    np.testing.assert_array_equal(swept(ids[:3], 2), alone[:3])
-    np.testing.assert_allclose(swept(ids[::-1], 2)[::-1], alone, atol=1e-6)
+    np.testing.assert_array_equal(rows(ids, 4), alone)
+    np.testing.assert_array_equal(rows(ids[:3], 2), alone[:3])
+    np.testing.assert_allclose(rows(ids[::-1], 2)[::-1], alone, atol=1e-6)
     assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("stream", ["pcg64", "philox"])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_what_is_made_ready_ahead_of_a_device_is_what_the_cores_encode(
+    source, stream, workers, one_thread
+):
+    """A CPU in the place of the accelerator; batches of 16 are what it encodes otherwise."""
+    encoder = load_encoder(str(source / "model"), None, Path("unused"), 0, CPU)
+    noise = Noise("gaussian", "normalised", 0, stream)
+    sweep = Sweep(source / "images", noise, cells_of([0.0, 0.5, 2.0], 2), 16)
+    ids = pd.read_csv(source / "images.csv")["id"].tolist()
+    ids = [*ids, *ids[:9], *reversed(ids)]
+    batches = [*batches_of(ids[:32], 16), ids[32:]]
+    wanted = list(swept(encoder, sweep, batches, 1))
+    found = list(ahead_of_device(encoder, sweep, iter(batches), workers))
+    assert [batch.ids for batch in found] == batches
+    for one, other in zip(found, wanted, strict=True):
+        assert one.digests == other.digests
+        np.testing.assert_array_equal(one.rows, other.rows)
+    assert not np.allclose(found[0].rows[1], found[0].rows[2], atol=1e-3)
+
+
+def test_an_image_that_cannot_be_read_ahead_of_a_device_ends_the_work(source):
+    encoder = load_encoder(str(source / "model"), None, Path("unused"), 0, CPU)
+    sweep = Sweep(source / "images", Noise("gaussian", "normalised", 0), ((0.0, 0),), 2)
+    ids = pd.read_csv(source / "images.csv")["id"].tolist()
+    given = [*ids[:6], "dotted/none.png", *ids[6:]]
+    done = []
+    with pytest.raises(StudyError, match=r"dotted/none.png: not found; run 'dvc repro fetch'"):
+        done.extend(ahead_of_device(encoder, sweep, batches_of(given, 2), 2))
+    assert not any("none" in name for batch in done for name in batch.ids)
 
 
 def test_metrics_are_finite_scalars_and_say_what_the_run_was(done):
@@ -284,6 +333,7 @@ def test_levels_are_kept_as_they_are_written(levels, kept):
         {"noise_kind": "jpeg", "noise_space": "pixel", "draws": 1, "noise_levels": [0.0, 0.75]},
         {"noise_kind": "uniform", "precision": "bf16"},
         {"noise_levels": [0, 1]},
+        {"noise_stream": "philox", "noise_kind": "uniform", "noise_space": "pixel"},
     ],
 )
 def test_other_kinds_levels_and_precisions_run(source, tmp_path, changes):
@@ -340,6 +390,11 @@ def test_embeddings_that_are_not_finite_name_the_image_and_leave_the_earlier_out
         ({"model": "ViT-B-32", "pretrained": "nothing"}, "'nothing' is no tag of ViT-B-32"),
         ({"device": "gpu"}, "embed.device: no 'gpu' here"),
         ({"noise_kind": "shot"}, "'normalised' has no meaning for shot"),
+        (
+            {"noise_kind": "shot", "noise_space": "pixel", "noise_stream": "philox"},
+            "philox makes noise that is added (gaussian, uniform), not shot; set noise_stream: pcg",
+        ),
+        ({"noise_stream": "mt19937"}, "embed.noise_stream: 'mt19937': input should be 'pcg64'"),
         ({"noise_kind": "snow"}, "embed.noise_kind: 'snow': input should be 'gaussian', "),
         ({"noise_levels": [0.0, -1.0]}, "embed.noise_levels.1: -1.0"),
         ({"noise_levels": [0.0, 0.5, 0.5]}, "0.5 is repeated; give each level once"),
@@ -407,7 +462,7 @@ def test_relative_deviation_by_hand():
 
 
 def test_space_is_taken_before_the_work(tmp_path):
-    arrays = allocate(tmp_path, [0.0, 0.5, 2.0], 2, 300, 100)
+    arrays = allocate(tmp_path, cells_of([0.0, 0.5, 2.0], 2), 300, 100)
     assert list(arrays) == [(0.0, 0), (0.5, 0), (0.5, 1), (2.0, 0), (2.0, 1)]
     assert arrays[0.5, 1].shape == (300, 100)
     file = (tmp_path / "noise_0.50_draw_1.npy").stat()
@@ -438,6 +493,6 @@ def test_memory_that_does_not_suffice_is_said(source, monkeypatch):
 
     monkeypatch.setattr(type(encoder), "encode_images", fail)
     ids = pd.read_csv(source / "images.csv")["id"].tolist()
-    arrays = {(0.0, 0): np.empty((len(ids), 16), np.float32)}
+    sweep = Sweep(source / "images", Noise("gaussian", "normalised", 0), ((0.0, 0),), 4)
     with pytest.raises(StudyError, match=r"embed.batch_size: 4 images do not fit .* lower it"):
-        sweep(encoder, source / "images", ids, Noise("gaussian", "normalised", 0), arrays, 4)
+        list(swept(encoder, sweep, batches_of(ids, 4)))

@@ -34,8 +34,8 @@ from stages.core.figures.style import (
 from stages.core.geometry.subspaces import ANGLES
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.params import read_params
+from stages.core.vision.inputs import Noise
 from stages.core.vision.loading import load_encoder
-from stages.core.vision.sweep import Noise
 from stages.settings.project import ProjectParams
 from tests.browser import Tab, tab
 from tests.conftest import write_embeddings

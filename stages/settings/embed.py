@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from stages.core.runtime.errors import quoted
 from stages.core.runtime.params import Count, Number, OneOf, Section, Seed, Text
-from stages.core.vision.noise import KINDS, SPACES, require_defined
+from stages.core.vision.noise import KINDS, SPACES, STREAMS, require_defined, require_stream
 
 
 class EmbedParams(Section):
@@ -42,9 +42,14 @@ class EmbedParams(Section):
     draws: int = Field(
         ge=1, le=10, description="independent draws of the noise at each level above 0"
     )
+    noise_stream: Annotated[str, OneOf(tuple(STREAMS))] = Field(
+        description="generator of the noise, of which each makes other numbers; "
+        + "; ".join(f"{name}: {help}" for name, help in STREAMS.items())
+    )
     seed: Seed
     device: Text = Field(
-        description="device of PyTorch: 'auto', 'cpu', 'cuda', 'cuda:1', 'mps', ..."
+        description="device of PyTorch: 'auto', which takes all GPUs of the machine, 'cpu', "
+        "'cuda', 'cuda:1', 'mps', ..."
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         description="number format of the model; auto takes bf16 where the hardware has it"
@@ -80,4 +85,5 @@ class EmbedParams(Section):
     @model_validator(mode="after")
     def _noise_that_has_a_meaning(self) -> Self:
         require_defined(self.noise_kind, self.noise_space, self.noise_levels, self.draws)
+        require_stream(self.noise_stream, self.noise_kind)
         return self

@@ -73,10 +73,23 @@ def read_image(path: Path) -> Image.Image:
     Raises StudyError that names the file where it is missing, no regular file, empty, truncated,
     no image, or too large.
     """
+    return image_in(read_image_file(path), path)
+
+
+def read_image_file(path: Path) -> bytes:
+    """The contents of an image file; raises StudyError as `read_image` does."""
     if not os.path.lexists(path):
         raise StudyError(f"{path}: not found; run 'dvc repro fetch'")
     try:
-        return decode(read_bounded(path, MOST_BYTES)).image
+        return read_bounded(path, MOST_BYTES)
+    except UnreadableFile as error:
+        raise StudyError(f"{path}: {error}; repair or remove it") from None
+
+
+def image_in(data: bytes, path: Path) -> Image.Image:
+    """The image in the contents of the file `path`, as `read_image` gives it."""
+    try:
+        return decode(data).image
     except UnreadableFile as error:
         raise StudyError(f"{path}: {error}; repair or remove it") from None
 

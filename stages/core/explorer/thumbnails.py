@@ -22,8 +22,9 @@ from stages.core.runtime.files import read_json, write_json
 from stages.core.runtime.progress import progress
 from stages.core.vision.encoder import Encoder
 from stages.core.vision.hardware import map_on_cores
+from stages.core.vision.inputs import Noise, prepared, with_noise
 from stages.core.vision.loading import load_encoder
-from stages.core.vision.sweep import Noise, prepared, with_noise
+from stages.core.vision.noise import PCG64
 
 ROWS = 12
 SIDE_PX = 64  # at most
@@ -55,7 +56,8 @@ def write_thumbnails(
         shutil.copytree(kept, folder)
         return layout
     about = study.encoder
-    noise = Noise(about["noise"]["kind"], about["noise"]["space"], about["noise"]["seed"])
+    given = about["noise"]
+    noise = Noise(given["kind"], given["space"], given["seed"], given.get("stream", PCG64))
     encoder = load_encoder(
         about["model"], about["pretrained"], model_folder, noise.seed, torch.device("cpu")
     )

@@ -38,9 +38,16 @@ def on_terminal() -> bool:
     return bool(sys.stderr) and sys.stderr.isatty()
 
 
-def progress(iterable: Iterable[Item], description: str, total: int | None = None) -> tqdm:
-    """`iterable` with a progress bar on a terminal, and without one in CI or a log file."""
-    return tqdm(iterable, desc=_named(description), total=total, disable=not on_terminal())
+def progress(
+    iterable: Iterable[Item] | None, description: str, total: int | None = None, done: int = 0
+) -> tqdm:
+    """`iterable` with a progress bar on a terminal, and without one in CI or a log file.
+
+    done: how many of `total` an earlier run has done, which say nothing of this one's pace.
+    """
+    return tqdm(
+        iterable, desc=_named(description), total=total, initial=done, disable=not on_terminal()
+    )
 
 
 def parts_of_stage(parts: Sequence[Item]) -> Iterator[Item]:
@@ -96,6 +103,12 @@ class Span(NamedTuple):
 
 
 _span: Span | None = None  # of the piece that this process works at, where somebody watches
+
+
+def report(share: float) -> None:
+    """Say how much of the work at hand is done, in [0, 1]."""
+    if _span is not None:
+        _span.report(share)
 
 
 def in_parts(parts: Sequence[Item], costs: Sequence[float] | None = None) -> Iterator[Item]:

@@ -15,11 +15,14 @@ def generator_for(*key: str | int | float) -> np.random.Generator:
     Raises TypeError for a part of another type, e.g. a tuple or None, and ValueError for an
     empty key.
     """
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words_of(*key).tolist())))
+
+
+def words_of(*key: str | int | float) -> np.ndarray:
+    """(4,) uint32: the hash of a key, the seed of `generator_for`, which raises as this does."""
     if not key:
         raise ValueError("a generator needs a key, e.g. generator_for(seed, 'fetch', name)")
-    digest = hashlib.blake2b(_bytes(key), digest_size=16).digest()
-    words = np.frombuffer(digest, dtype="<u4")
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words.tolist())))
+    return np.frombuffer(hashlib.blake2b(_bytes(key), digest_size=16).digest(), dtype="<u4")
 
 
 def stratified_sample(labels: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:

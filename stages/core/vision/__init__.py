@@ -1,8 +1,12 @@
 """Models that encode images, and the noise on their images.
 
 encoder            what encodes images, and class prompts where it reads text
-sweep              every image at every noise level, encoded
+inputs             images prepared for a model, with their noise
+sweep              every image at every noise level, encoded batch by batch
+shards             embeddings on disk, from which a killed run goes on
+devices            shards on several devices, or as tasks of another engine
 noise              kinds of image noise
+philox             noise that is made where images are encoded
 loading            the encoder that a user names
 open_clip_loading  open_clip's models: architectures, folders, hubs
 open_clip_encoder  their encoders

@@ -3,11 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 
 from stages.core.runtime.errors import StudyError
 from stages.core.vision.hardware import DTYPES, fix_of_precision
@@ -43,6 +45,11 @@ class Encoder(ABC):
     @abstractmethod
     def reads_text(self) -> bool:
         """Whether it has `encode_texts`."""
+
+    @property
+    @abstractmethod
+    def networks(self) -> list[nn.Module]:
+        """Those whose weights decide the embeddings of images, as far as they are known."""
 
     @property
     @abstractmethod
@@ -90,15 +97,19 @@ class Encoder(ABC):
         """What else encoder.json says of the model."""
         return {}
 
-    def normalise(self, pixels: np.ndarray) -> torch.Tensor:
+    @cached_property
+    def _mean_and_std(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """(3, 1, 1) each, on the device: a copy for each batch would wait for those before."""
+        mean, std = (torch.from_numpy(x).to(self.device) for x in (self.mean, self.std))
+        return mean[:, None, None], std[:, None, None]
+
+    def normalise(self, pixels: np.ndarray | torch.Tensor) -> torch.Tensor:
         """(b, 3, H, W) float32, [0, 1] pixels -> the model's input, on its device."""
-        mean, std = (
-            torch.from_numpy(x).to(self.device)[:, None, None] for x in (self.mean, self.std)
-        )
+        mean, std = self._mean_and_std
         inputs = torch.empty(pixels.shape, dtype=DTYPES[self.precision], device=self.device)
         # On a CPU image by image, so that what lies in between stays in the cache.
         some = 1 if self.device.type == "cpu" else len(pixels)
-        for rows, own in zip(inputs.split(some), torch.from_numpy(pixels).split(some), strict=True):
+        for rows, own in zip(inputs.split(some), torch.as_tensor(pixels).split(some), strict=True):
             rows.copy_((own.to(self.device) - mean).div_(std))
         return inputs
 

@@ -1,6 +1,8 @@
 """The device and the number format that a model computes in, and the cores that it computes on."""
 
-from collections.abc import Callable, Iterable, Iterator
+import platform
+import warnings
+from collections.abc import Callable, Generator, Iterable
 from typing import TypeVar
 
 import torch
@@ -30,6 +32,23 @@ def choose_device(name: str, key: str = "embed.device") -> torch.device:
     return torch.device(name)
 
 
+def choose_devices(name: str) -> list[torch.device]:
+    """The devices that `embed` uses together: for 'auto' all GPUs of the machine, else one.
+
+    Raises StudyError as `choose_device` does.
+    """
+    gpus = torch.cuda.device_count() if name == "auto" else 0
+    return [torch.device(f"cuda:{i}") for i in range(gpus)] or [choose_device(name)]
+
+
+def description_of(device: torch.device) -> str:
+    """What computes, in so far as other hardware of its kind may round otherwise."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    capability = f" {torch.backends.cpu.get_cpu_capability()}" if device.type == "cpu" else ""
+    return f"{device.type} {platform.machine()}{capability}"
+
+
 def choose_precision(name: str, device: torch.device) -> str:
     """`name`, or for 'auto' bf16 where the hardware computes in it and fp32 elsewhere."""
     if name != "auto":
@@ -55,8 +74,10 @@ def map_on_cores(
     function: Callable[[Item], Result],
     items: Iterable[Item],
     workers: int | None = None,
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """function(item) of each item, in order, by threads.
+
+    Closed early, as by `closing`, it ends the threads without finishing what is left.
 
     workers: the number of threads; one for every core by default, one alone on an accelerator.
     On a CPU each thread computes on one core of its own, so that no result depends on the number
@@ -67,7 +88,11 @@ def map_on_cores(
         torch.set_num_threads(1)
         workers = workers or available_cores()
     pool = Parallel(workers or 1, backend="threading", return_as="generator")
+    results = pool(delayed(function)(item) for item in items)
     try:
-        yield from pool(delayed(function)(item) for item in items)
+        for result in results:  # noqa: UP028 'yield from' would close them before what is below
+            yield result
     finally:
+        with warnings.catch_warnings(action="ignore"):  # joblib's, that tasks were cut short
+            results.close()
         torch.set_num_threads(before)

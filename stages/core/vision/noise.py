@@ -1,5 +1,9 @@
 """Kinds of image noise, applied to [0, 1] pixels of the model's input size.
 
+The random numbers of an image are a function of the seed, its id, the kind, the level and the draw
+alone. STREAMS names the generators that make them of these: that of numpy here, and the one of
+stages.core.vision.philox, which a GPU computes.
+
 KINDS, at the end, has an entry for each kind. The choices and the help of `embed`, the range that
 levels are checked against, the text in encoder.json, the labels of axes and the tables of
 docs/noise.md follow from it. At level 0 every kind leaves the image as it is.
@@ -106,6 +110,16 @@ def require_defined(kind: str, space: str, levels: list[float], draws: int) -> N
         )
 
 
+def require_stream(stream: str, kind: str) -> None:
+    """Raise StudyError for noise whose random numbers that generator does not make."""
+    if stream == PHILOX and not KINDS[kind].deviates:
+        added = ", ".join(name for name, each in KINDS.items() if each.deviates)
+        raise StudyError(
+            f"embed.noise_stream: {stream} makes noise that is added ({added}), not {kind}; set "
+            f"noise_stream: {PCG64}"
+        )
+
+
 def level_unit(kind: str, space: str) -> str:
     """What a level of this kind measures."""
     return KINDS[kind].unit.format(SPACES[space].unit)
@@ -120,7 +134,14 @@ def noise_generator(
     seed: int, image: str, kind: str, level: float, draw: int
 ) -> np.random.Generator:
     """The generator of one image's noise: a function of these alone, not of a batch's order."""
-    return generator_for(seed, "noise", image, kind, float(level), draw)
+    return generator_for(*noise_key(seed, image, kind, level, draw))
+
+
+def noise_key(
+    seed: int, image: str, kind: str, level: float, draw: int
+) -> tuple[int, str, str, str, float, int]:
+    """What the random numbers of one image's noise depend on, by whatever generator."""
+    return seed, "noise", image, kind, float(level), draw
 
 
 def noisy(
@@ -287,6 +308,13 @@ SPACES = {
         help="levels in normalised pixels, nothing is clipped",
     ),
     "pixel": Space(unit="[0, 1] pixels", help="levels in [0, 1] pixels, clipped to [0, 1]"),
+}
+
+PCG64, PHILOX = "pcg64", "philox"
+STREAMS = {
+    PCG64: "numpy's generator, on the cores of the CPU",
+    PHILOX: "Philox4x32-10, on the device that encodes, which is faster on a GPU; of kinds that "
+    "are added alone (gaussian, uniform)",
 }
 
 # A deviate reaches 5.8 standard deviations, so that pixels with noise stay a tenth of half

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from open_clip.model import CLIP, CustomTextCLIP
 from PIL import Image
+from torch import nn
 
 from stages.core.vision.encoder import TEXTS_AT_ONCE, Encoder, filled_up, pixels_of, unit_rows
 from stages.core.vision.hardware import DTYPES, map_on_cores
@@ -38,6 +39,11 @@ class OpenClipEncoder(Encoder):
     def reads_text(self) -> bool:
         """Every open_clip model does."""
         return True
+
+    @property
+    def networks(self) -> list[nn.Module]:
+        """The image tower."""
+        return [self.model.visual]
 
     @property
     def logit_scale(self) -> float:

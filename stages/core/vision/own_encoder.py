@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 
 from stages.core.runtime.errors import StudyError, quoted
 from stages.core.vision.encoder import TEXTS_AT_ONCE, Encoder, unit_rows
@@ -59,6 +60,12 @@ class CheckedEncoder(Encoder):
     def reads_text(self) -> bool:
         """Whether it has `encode_texts`."""
         return getattr(self.found, "encode_texts", None) is not None
+
+    @property
+    def networks(self) -> list[nn.Module]:
+        """What `load` returned, or what it holds, where that is of PyTorch."""
+        found = [self.found, *getattr(self.found, "__dict__", {}).values()]
+        return [each for each in found if isinstance(each, nn.Module)]
 
     @property
     def logit_scale(self) -> float | None:
