@@ -15,6 +15,7 @@ import logging
 import os
 import platform
 import re
+import signal
 import time
 import uuid
 import warnings
@@ -48,7 +49,6 @@ SHARED = Path(".dvc/tmp/cluster")  # for the files that tasks read, in the folde
 CONNECT_S = 30.0  # how long a scheduler may take to answer, also where it has gone meanwhile
 NO_WORKER_S = 300.0  # how long the scheduler may be without a worker
 LOOK_S = 1.0  # how often the cluster is looked at
-END_S = 20.0  # how long workers may take to stop
 # A task costs the scheduler about a millisecond; more items than this share tasks.
 MOST_TASKS = 1000
 # What the numbers of the study depend on, and what workers and clients speak to one another by.
@@ -330,6 +330,7 @@ class _Run:
     def results_of(self, tasks: Sequence[Task], at_once: int) -> dict[int, list[Any]]:
         """{place of a task: its results}, without those that ended the workers at them."""
         client = connected(self._address)
+        connection = client.scheduler_comm
         results: dict[int, list[Any]] = {}
         waiting = deque(range(len(tasks)))
         looked = seen = time.monotonic()
@@ -345,10 +346,12 @@ class _Run:
                     elif not isinstance(outcome, KilledWorker):
                         results[number] = outcome
                         self._bar.update(len(outcome))
-                if client.status != "running":
+                if client.status != "running" or client.scheduler_comm is not connection:
+                    # Dask cancels what was at work, and loses what was just being submitted.
                     waiting.extendleft(sorted(self._running, reverse=True))
                     self._running.clear()
                     self._wait_for_scheduler(client)
+                    connection = client.scheduler_comm
                 if (now := time.monotonic()) - looked >= LOOK_S:
                     looked, workers = now, _number_of_workers(client)
                     seen = now if workers else seen
@@ -382,11 +385,15 @@ class _Run:
         if client.status != "running":
             raise StudyError(
                 f"STUDY_CLUSTER: the scheduler at {self._address} has gone while it computed "
-                f"{self._description}; start it and its workers and run the stage again, or unset STUDY_CLUSTER"
+                f"{self._description}; start it and its workers and run the stage again, or unset "
+                "STUDY_CLUSTER"
             )
 
     def _end(self, client: Client) -> None:
-        """Stop what runs still, which would go on writing else; workers are started anew for it."""
+        """Stop what runs still, which would go on writing else.
+
+        A thread cannot be stopped, but its process can, where a nanny starts another one.
+        """
         keys = {future.key for future in self._running.values()}
         if not keys or client.status != "running":
             return
@@ -395,8 +402,11 @@ class _Run:
             client.cancel(list(self._running.values()))
             known = client.scheduler_info(n_workers=-1)["workers"]
             busy = [each for each, theirs in at_work.items() if keys & set(theirs)]
-            started_anew = [each for each in busy if known.get(each, {}).get("nanny")]
-            client.restart_workers(started_anew, timeout=END_S, raise_for_error=False)
+            kept_alive = [each for each in busy if known.get(each, {}).get("nanny")]
+            if kept_alive:
+                client.run(
+                    signal.raise_signal, signal.SIGKILL, workers=kept_alive, on_error="ignore"
+                )
         self._running.clear()
 
 
