@@ -22,7 +22,7 @@ from stages.core.artifacts.tables import write_parquet
 from stages.core.runtime.budget import state_cost
 from stages.core.runtime.command import path_option, stage
 from stages.core.runtime.files import rounded, write_json
-from stages.core.runtime.parallel import available_cores
+from stages.core.runtime.parallel import available_workers
 from stages.core.runtime.wording import at_levels, classes_of, count
 from stages.core.topology.clouds import choose_images, diagrams_of, list_clouds
 from stages.core.topology.cost import estimate_costs, require_affordable
@@ -43,7 +43,7 @@ def persistence(params: PersistenceParams, embeddings: Path, diagrams: Path, met
     clouds = list_clouds(artifact, groups)
     costs = estimate_costs(clouds, params.max_dim, params.engine)
     workers = require_affordable(
-        clouds, costs, params.max_dim, params.memory_gib, params.minutes, available_cores()
+        clouds, costs, params.max_dim, params.memory_gib, params.minutes, available_workers()
     )
     seconds = [cost.seconds for cost in costs]
     state_cost(

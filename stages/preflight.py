@@ -10,6 +10,7 @@ changed, wherever that lies. This stage itself always runs; of what has not chan
 sizes and times alone.
 """
 
+import os
 import typing
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -111,6 +112,7 @@ class Source:
 def preflight(params_file: Path, sources: Path, images: Path, model: Path, known: Path) -> None:
     """Refuse at the start what a later stage would, and note what the paths in params hold."""
     with refusing("preflight"):
+        require_cluster()
         study = read_study(params_file)
         require_possible(study)
         named = {
@@ -135,6 +137,14 @@ def preflight(params_file: Path, sources: Path, images: Path, model: Path, known
             }
         for stage, content in found.items():
             write_json(sources / f"{stage}.json", content)
+
+
+def require_cluster() -> None:
+    """Raise StudyError where STUDY_CLUSTER names a cluster that cannot compute the study."""
+    if address := os.environ.get("STUDY_CLUSTER"):
+        from stages.core.runtime.cluster import connected  # without one Dask is not needed
+
+        connected(address)
 
 
 def noted(source: Source, earlier: dict, database: Connection) -> dict:

@@ -31,8 +31,7 @@ LOOP = ["group", "noise", "cloud", "rank"]
 @pytest.fixture(autouse=True)
 def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start no worker processes, which takes most of the time."""
-    for module in ("stages.core.runtime.parallel", "stages.persistence"):
-        monkeypatch.setattr(f"{module}.available_cores", lambda: 1)
+    monkeypatch.setattr("stages.core.runtime.parallel.available_cores", lambda: 1)
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from click.testing import CliRunner, Result
 import stages.core.figures.persistence
 import stages.core.runtime.parallel
 import stages.core.topology.cost
-import stages.persistence
 from stages.core.artifacts.diagrams import ALL, HALF_A, WHOLE, CloudKey, read_diagrams
 from stages.core.artifacts.embeddings import array_name, read_embeddings, write_manifest
 from stages.core.artifacts.tables import read_parquet, write_parquet
@@ -31,8 +30,7 @@ CLASSES = ["banded", "dotted", "grid", "striped"]
 @pytest.fixture
 def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start no worker processes, which takes most of the time."""
-    for module in (stages.core.runtime.parallel, stages.persistence):
-        monkeypatch.setattr(module, "available_cores", lambda: 1)
+    monkeypatch.setattr(stages.core.runtime.parallel, "available_cores", lambda: 1)
 
 
 def run(embeddings: Path, out: Path, *options: str) -> Result:
@@ -107,8 +105,9 @@ def test_same_bytes_twice_and_with_any_worker_count(
 ) -> None:
     outputs = []
     for name, cores in (("one", 1), ("again", 1), ("two", 2)):
-        for module in (stages.core.runtime.parallel, stages.persistence):
-            monkeypatch.setattr(module, "available_cores", lambda cores=cores: cores)
+        monkeypatch.setattr(
+            stages.core.runtime.parallel, "available_cores", lambda cores=cores: cores
+        )
         assert run(planted, tmp_path / name, "--points-overall", "16").exit_code == 0
         outputs.append(contents(tmp_path / name))
     assert len(outputs[0]) == 4

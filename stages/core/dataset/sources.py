@@ -7,7 +7,7 @@ Each function of `SOURCES` puts the images that params ask for into a new folder
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -38,7 +38,7 @@ from stages.core.dataset.release import extract, missing_of, obtain, official_re
 from stages.core.dataset.selection import choose, source_folder
 from stages.core.dataset.summary import Seen, digest_of
 from stages.core.painter import ATTRIBUTES, paint
-from stages.core.runtime.errors import printable
+from stages.core.runtime.errors import StudyError, printable
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
 from stages.settings.checks import require_two_classes
@@ -183,6 +183,7 @@ def copy_chosen(
     if faults:
         report([_unreadable(source / "images", faults)])
     checked = _merged([good for good, _ in pieces])
+    _require_a_file_each(folder, checked)
     sides = [side for image in checked.values() for side in image.sides]
     return layout.keep(checked), Seen(
         min(sides),
@@ -207,10 +208,19 @@ def _copy_some(
         except UnreadableFile as error:
             bad[name] = str(error)
             continue
-        with (target / name).open("xb") as copy:  # where case does not count, two may be one
-            copy.write(data)
+        (target / name).write_bytes(data)  # also over what a killed process has begun
         good[name] = Checked(image.size, conversions, digest_of(image))
     return good, bad
+
+
+def _require_a_file_each(folder: Path, ids: Collection[str]) -> None:
+    """Raise StudyError where names differ in case alone and the file system takes them for one."""
+    written = {f"{path.parent.name}/{path.name}" for path in folder.glob("*/*")}
+    if missing := sorted(set(ids) - written):
+        raise StudyError(
+            f"{folder}: {printable(missing[0])} and another image have one name where case does "
+            "not count, as on this disk; rename one of them"
+        )
 
 
 def _unreadable(folder: Path, faults: Sequence[str]) -> Fault:

@@ -7,6 +7,8 @@ files       files and folders that appear whole or not at all
 paths       paths that a user wrote
 wording     numbers in sentences
 parallel    processes and threads
+cluster     maps on the workers of a Dask cluster
+pickles     what such a map needs, in one file
 progress    progress bars, and the time that is left
 interruption  Ctrl-C and kills
 randomness  generators derived from a seed and names, and samples drawn by them

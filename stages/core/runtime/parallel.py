@@ -1,4 +1,4 @@
-"""Independent pieces of work, mapped over the machine's cores in one place."""
+"""Independent pieces of work, mapped over the machine's cores, or a cluster's, in one place."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
+from threadpoolctl import threadpool_limits
 
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.interruption import deaf_children, end_with
@@ -23,6 +24,20 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+def cluster_address() -> str | None:
+    """The address of the Dask scheduler whose workers compute, where STUDY_CLUSTER names one."""
+    return os.environ.get("STUDY_CLUSTER") or None
+
+
+def available_workers() -> int:
+    """The number of items that a map may compute at once, on this machine or on the cluster."""
+    if address := cluster_address():
+        from stages.core.runtime.cluster import workers_of
+
+        return workers_of(address)
+    return available_cores()
+
+
 def parallel_map(
     function: Callable[[Item], Result],
     items: Sequence[Item],
@@ -33,15 +48,25 @@ def parallel_map(
     """[function(item) for item in items], in that order, on `workers` processes.
 
     `function` must depend on its item alone, so that the results do not change with
-    `workers` (default: every available core). With one worker no process is started. On a
-    terminal a bar says how long is left; costs: about how many seconds each item takes, where that
-    is known. Raises StudyError where a worker is killed from outside.
+    `workers` (default: every available core, or every worker of the cluster that STUDY_CLUSTER
+    names). It computes on one thread: sums differ with the number of threads that share them. With
+    one worker no process is started. On a terminal a bar says how long is left; costs: about how
+    many seconds each item takes, where that is known. Raises StudyError where a worker is killed
+    from outside, and as `map_on_cluster` does.
+
+    What is killed on a cluster is computed again: where `function` writes files, it may find what
+    it has begun to write before.
     """
+    if (address := cluster_address()) and items:
+        from stages.core.runtime.cluster import map_on_cluster  # without one Dask is not needed
+
+        return map_on_cluster(address, function, items, description, workers)
     workers = min(workers or available_cores(), max(len(items), 1))
     with watched(function, items, description, workers, costs) as (call, jobs):
         if workers == 1:
-            return [call(job) for job in jobs]
-        settings = {"return_as": "generator", "batch_size": "auto"}
+            with threadpool_limits(1):
+                return [call(job) for job in jobs]
+        settings = {"return_as": "generator", "batch_size": "auto", "inner_max_num_threads": 1}
         follow = {"initializer": end_with, "initargs": (os.getpid(),)}
         with ExitStack() as stack:
             with deaf_children():

@@ -50,6 +50,11 @@ def progress(
     )
 
 
+def counted(description: str, total: int) -> tqdm:
+    """A progress bar of pieces of work that others do, to be updated by their number."""
+    return tqdm(desc=_named(description), total=total, disable=not on_terminal())
+
+
 def parts_of_stage(parts: Sequence[Item]) -> Iterator[Item]:
     """Each part of a stage; progress bars meanwhile say which one it is."""
     global _part
