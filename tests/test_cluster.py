@@ -28,7 +28,9 @@ from stages.core.runtime import cluster
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.parallel import available_workers, parallel_map
 from stages.core.runtime.pickles import LEAST_MAPPED_BYTES, load_pickle, write_pickles
+from stages.core.vision import shards
 from stages.persistence import persistence
+from tests import test_embed
 from tests.conftest import write_embeddings
 from tests.stages import invoke
 from tests.study import ROOT, dvc, family, metrics
@@ -323,10 +325,10 @@ def diagrams(embeddings: Path, folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
 
-def test_diagrams_are_the_same_bytes_where_a_worker_is_killed(
-    embeddings: Path, tmp_path: Path, on_cluster: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client = cluster.connected(on_cluster)
+@contextmanager
+def a_worker_killed(address: str, during: str) -> Iterator[None]:
+    """Kill a worker once it computes a map of that description."""
+    client = cluster.connected(address)
     pids = client.run(os.getpid)
     killed = []
 
@@ -334,7 +336,7 @@ def test_diagrams_are_the_same_bytes_where_a_worker_is_killed(
         deadline = time.monotonic() + PATIENCE_S
         while not killed and time.monotonic() < deadline:
             for worker, tasks in client.processing().items():
-                if worker in pids and any("diagrams" in key for key in tasks):
+                if worker in pids and any(during in key for key in tasks):
                     os.kill(pids[worker], signal.SIGKILL)
                     killed.append(worker)
                     return
@@ -342,12 +344,39 @@ def test_diagrams_are_the_same_bytes_where_a_worker_is_killed(
 
     thread = threading.Thread(target=kill)
     thread.start()
-    found = diagrams(embeddings, tmp_path / "with")
+    yield
     thread.join()
     assert killed
+
+
+def test_diagrams_are_the_same_bytes_where_a_worker_is_killed(
+    embeddings: Path, tmp_path: Path, on_cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_worker_killed(on_cluster, "diagrams"):
+        found = diagrams(embeddings, tmp_path / "with")
     monkeypatch.delenv("STUDY_CLUSTER")
     assert found == diagrams(embeddings, tmp_path / "without")
     assert len([name for name in found if name.startswith("data/diagrams")]) == 3
+
+
+def test_embeddings_are_the_same_bytes_where_a_worker_is_killed(
+    tmp_path: Path, on_cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(test_embed, "PER_CLASS", 30)
+    monkeypatch.setattr(shards, "IMAGES_ON_CPU", 16)  # six shards
+    source = test_embed.write_source(tmp_path / "source")
+
+    def embedded(name: str) -> dict[str, bytes]:
+        out = tmp_path / name
+        done = test_embed.run(source, out)
+        assert done.exit_code == 0, done.output
+        return {file.name: file.read_bytes() for file in (out / "embeddings").iterdir()}
+
+    with a_worker_killed(on_cluster, "embed"):
+        found = embedded("with")
+    monkeypatch.delenv("STUDY_CLUSTER")
+    assert found == embedded("without")
+    assert "text.npy" in found
 
 
 @pytest.mark.slow

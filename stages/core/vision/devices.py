@@ -1,4 +1,4 @@
-"""Shards on several devices, each with a process of its own, or as tasks of any other engine."""
+"""Shards on several devices, each with a process of its own, or as tasks of a cluster."""
 
 import fcntl
 import struct
@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from stages.core.runtime.errors import StudyError
-from stages.core.runtime.parallel import available_cores, parallel_map
+from stages.core.runtime.parallel import available_cores, cluster_address, parallel_map
 from stages.core.runtime.progress import progress, report
 from stages.core.vision.encoder import Encoder
 from stages.core.vision.loading import load_encoder
@@ -68,8 +68,14 @@ def embed_on(
     """Compute and write shards on all of the devices at once.
 
     encoder: on the first of them, and used where there is no other. done: images of other shards,
-    which count as done.
+    which count as done. On a cluster (docs/cluster.md) a shard is a task, on a device of that name
+    of the worker's.
     """
+    if cluster_address() and shards:
+        threads = 1 if devices[0].type == "cpu" else None  # a worker for each core
+        tasks = [ShardTask(source, str(devices[0]), sweep, shard, threads) for shard in shards]
+        parallel_map(embed_shard, tasks, "embed")
+        return
     if len(devices) > 1 and len(shards) > 1:
         _embed_in_processes(devices, source, sweep, shards)
         return
