@@ -125,7 +125,7 @@ def list_images(folder: Path, report: Report = refuse) -> dict[str, dict[str, st
         raise StudyError(f"{folder}: no such folder; put the images in {folder}/<class>/")
     found: dict[str, dict[str, str]] = {}
     faults = []
-    for entry in _visible(folder):
+    for entry in _visible(folder):  # entries of scandir, which know their kind without a look
         name = normal_form(entry.name)
         fault = _fault_of_class(entry, name, name in found)
         if fault:
@@ -148,27 +148,30 @@ def list_images(folder: Path, report: Report = refuse) -> dict[str, dict[str, st
 def passed_over(folder: Path) -> list[str]:
     """The names, sorted and each once, that `list_images` passes over in a folder."""
     folders = [folder, *(entry for entry in _visible(folder) if entry.is_dir())]
-    return sorted({entry.name for each in folders for entry in each.iterdir() if _hidden(entry)})
+    names = (entry.name for each in folders for entry in os.scandir(each))
+    return sorted({name for name in names if _is_hidden(name)})
 
 
-def _visible(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.iterdir() if not _hidden(entry))
+def _visible(folder: Path | os.DirEntry) -> list[os.DirEntry]:
+    with os.scandir(folder) as entries:
+        found = [entry for entry in entries if not _is_hidden(entry.name)]
+    return sorted(found, key=lambda entry: entry.name)
 
 
-def _hidden(entry: Path) -> bool:
-    return entry.name.startswith(".") or is_clutter(entry.name)
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or is_clutter(name)
 
 
-def _fault_of(entry: Path, what: str, fix: str) -> Fault:
-    return Fault("images", f"{entry.parent}/{printable(entry.name)}", what, fix)
+def _fault_of(entry: os.DirEntry, what: str, fix: str) -> Fault:
+    return Fault("images", f"{Path(entry).parent}/{printable(entry.name)}", what, fix)
 
 
-def _fault_of_class(entry: Path, name: str, known: bool) -> tuple[str, str] | None:
+def _fault_of_class(entry: os.DirEntry, name: str, known: bool) -> tuple[str, str] | None:
     """(what is wrong, how to fix it) of an entry where class folders are."""
     if not entry.is_dir():
-        if entry.is_symlink() and not entry.exists():
+        if entry.is_symlink() and not Path(entry).exists():
             return "a link to what is not there", "repair or remove it"
-        where = f"{entry.parent}/<class>/"
+        where = f"{Path(entry).parent}/<class>/"
         return "lies outside a class", f"move it into {where}, or away if it is no image"
     if fault := fault_of_class_name(name):
         return fault
@@ -190,10 +193,10 @@ def fault_of_class_name(name: str) -> tuple[str, str] | None:
     return None
 
 
-def _fault_of_file(file: Path, known: bool) -> tuple[str, str] | None:
+def _fault_of_file(file: os.DirEntry, known: bool) -> tuple[str, str] | None:
     """(what is wrong, how to fix it) of an entry where images are."""
     if file.is_dir():
-        folder = file.parent.parent
+        folder = Path(file).parents[1]
         return "a folder inside a class, which holds images alone", f"move it out of {folder}"
     if fault := fault_of_file_name(file.name):
         return fault
@@ -539,15 +542,14 @@ def balanced_choice(split: pd.Series, per_class: int) -> list[str]:
     split: index ids, values train, val or test. Each split gives its first images in the order of
     their ids, and at least one; a smaller choice is part of a larger one.
     """
-    chosen = []
-    for _, group in split.sort_index().groupby(class_of, sort=True):
-        rank = group.groupby(group).cumcount()
-        size = group.map(group.value_counts()).astype(int)
-        # Place of the image in its split, from 0 to 1; the first of each split comes before all.
-        place = ((rank + 0.5) / size).where(rank > 0, 0.0)
-        order = pd.DataFrame({"place": place, "split": group.map(SPLITS.index)})
-        chosen += order.sort_values(["place", "split"]).index[:per_class].tolist()
-    return sorted(chosen)
+    split = split.sort_index()
+    order = pd.DataFrame({"class": split.index.map(class_of), "split": split.map(SPLITS.index)})
+    of_split = order.groupby(["class", "split"])["split"]
+    rank, size = of_split.cumcount(), of_split.transform("size")
+    # Place of the image in its split, from 0 to 1; the first of each split comes before all.
+    order["place"] = ((rank + 0.5) / size).where(rank > 0, 0.0)
+    first = order.sort_values(["class", "place", "split"], kind="stable")
+    return sorted(first.groupby("class").head(per_class).index)
 
 
 def write_layout(layout: Layout, folder: Path) -> None:
