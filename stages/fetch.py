@@ -57,6 +57,8 @@ def fetch(
         write_json(
             metrics, summary(kind, params.split, layout, fetched.seen, identical, fetched.tally)
         )
+        if fetched.images is not None:  # last, so that what goes wrong before costs no copy
+            shutil.move(fetched.images, folder / "images")
     shutil.rmtree(copies, ignore_errors=True)  # of a broken-off run with another kind of source
 
     sizes = ", ".join(f"{n:,} {split}" for split, n in split_counts(table).items())

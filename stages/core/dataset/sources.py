@@ -77,7 +77,7 @@ class Fetched:
 
     tally: what a release disagrees with itself in; skipped: names that were passed over.
     of_features: whether features stand for the images. known: how many images an earlier run had
-    looked at.
+    looked at. images: the folder of the images, where they are not in place yet.
     """
 
     layout: Layout
@@ -86,6 +86,7 @@ class Fetched:
     skipped: Sequence[str] = ()
     of_features: bool = False
     known: int = 0
+    images: Path | None = None
 
 
 def from_generator(params: FetchParams, places: Places) -> Fetched:
@@ -192,10 +193,10 @@ def copy_chosen(
     if faults:
         report([_unreadable(source / "images", faults)])
     require_apart(places.copies, copied.digests)
-    shutil.move(places.copies, places.new / "images")
     smallest, largest = copied.sides or (None, None)
     seen = Seen(smallest, largest, copied.conversions, copied.digests)
-    return Fetched(layout.keep(copied.digests), seen, known=copied.known)
+    kept = layout.keep(copied.digests)
+    return Fetched(kept, seen, known=copied.known, images=places.copies)
 
 
 def _unreadable(folder: Path, faults: Sequence[str]) -> Fault:
