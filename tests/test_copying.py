@@ -361,7 +361,7 @@ def test_dvc_leaves_the_source_as_it_is_where_its_cache_is_of_hard_links(
         (source / "images" / name).mkdir(parents=True)
         for i in range(3):
             file = source / "images" / name / f"{i}.png"
-            Image.new("RGB", (4 + i, 9), len(name)).save(file)
+            Image.new("RGB", (4 + i, 9), ord(name[0])).save(file)
             file.chmod(mode)
     study_of(study, source)
     git(study, "init", "--quiet")

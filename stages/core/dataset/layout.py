@@ -132,7 +132,7 @@ def list_images(folder: Path, report: Report = refuse) -> dict[str, dict[str, st
             faults.append(_fault_of(entry, *fault))
             continue
         found[name] = {}
-        for file in _visible(entry):
+        for file in _visible(Path(entry)):
             image_id = f"{name}/{normal_form(file.name)}"
             fault = _fault_of_file(file, image_id in found[name])
             if fault:
@@ -147,12 +147,12 @@ def list_images(folder: Path, report: Report = refuse) -> dict[str, dict[str, st
 
 def passed_over(folder: Path) -> list[str]:
     """The names, sorted and each once, that `list_images` passes over in a folder."""
-    folders = [folder, *(entry for entry in _visible(folder) if entry.is_dir())]
+    folders = [folder, *(Path(entry) for entry in _visible(folder) if entry.is_dir())]
     names = (entry.name for each in folders for entry in os.scandir(each))
     return sorted({name for name in names if _is_hidden(name)})
 
 
-def _visible(folder: Path | os.DirEntry) -> list[os.DirEntry]:
+def _visible(folder: Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         found = [entry for entry in entries if not _is_hidden(entry.name)]
     return sorted(found, key=lambda entry: entry.name)
@@ -162,11 +162,11 @@ def _is_hidden(name: str) -> bool:
     return name.startswith(".") or is_clutter(name)
 
 
-def _fault_of(entry: os.DirEntry, what: str, fix: str) -> Fault:
+def _fault_of(entry: os.DirEntry[str], what: str, fix: str) -> Fault:
     return Fault("images", f"{Path(entry).parent}/{printable(entry.name)}", what, fix)
 
 
-def _fault_of_class(entry: os.DirEntry, name: str, known: bool) -> tuple[str, str] | None:
+def _fault_of_class(entry: os.DirEntry[str], name: str, known: bool) -> tuple[str, str] | None:
     """(what is wrong, how to fix it) of an entry where class folders are."""
     if not entry.is_dir():
         if entry.is_symlink() and not Path(entry).exists():
@@ -193,7 +193,7 @@ def fault_of_class_name(name: str) -> tuple[str, str] | None:
     return None
 
 
-def _fault_of_file(file: os.DirEntry, known: bool) -> tuple[str, str] | None:
+def _fault_of_file(file: os.DirEntry[str], known: bool) -> tuple[str, str] | None:
     """(what is wrong, how to fix it) of an entry where images are."""
     if file.is_dir():
         folder = Path(file).parents[1]
