@@ -216,7 +216,9 @@ def fault_of_file_name(name: str) -> tuple[str, str] | None:
     return None
 
 
-def read_layout(folder: Path, seed: int, report: Report = refuse) -> Layout:
+def read_layout(
+    folder: Path, seed: int, report: Report = refuse, numbers: Sequence[int] = NUMBERS
+) -> Layout:
     """Read and check a data set: images/, and labels/ and imdb/ where they exist.
 
     Without split files in labels/, ten stratified splits are made from the seed; without joint
@@ -224,7 +226,8 @@ def read_layout(folder: Path, seed: int, report: Report = refuse) -> Layout:
     agree with the split files. Raises StudyError that names the file and what is wrong in it.
 
     report: is told of everything that images, label files and imdb.mat disagree in. Where it lets
-    that pass, split files decide: images that are not in every split are left out.
+    that pass, split files decide: images that are not in every split are left out. numbers: which
+    splits are made.
     """
     by_class = list_images(folder / "images", report)
     require_enough({name: len(files) for name, files in by_class.items()}, folder / "images")
@@ -246,7 +249,7 @@ def read_layout(folder: Path, seed: int, report: Report = refuse) -> Layout:
         else:
             _check_imdb(imdb, splits, report)
     if splits is None:
-        splits = stratified_splits(ids, seed)
+        splits = stratified_splits(ids, seed, numbers)
     splits = splits.dropna()
 
     annotations = labels / ANNOTATIONS
@@ -516,8 +519,10 @@ def _check(
         report([Fault(part, str(where), what, fix, len(names))])
 
 
-def stratified_splits(ids: Sequence[str], seed: int) -> pd.DataFrame:
-    """Ten random splits in which every class is cut into equal thirds.
+def stratified_splits(
+    ids: Sequence[str], seed: int, numbers: Sequence[int] = NUMBERS
+) -> pd.DataFrame:
+    """Random splits, by default ten, in which every class is cut into equal thirds.
 
     Where a class does not divide by three, train and then val take one image more. The split of a
     class depends on its own images, the seed and the split number alone. Returns the DataFrame of
@@ -526,7 +531,7 @@ def stratified_splits(ids: Sequence[str], seed: int) -> pd.DataFrame:
     ids = sorted(ids)
     members = pd.Series(np.arange(len(ids))).groupby([class_of(name) for name in ids]).indices
     table = {}
-    for number in NUMBERS:
+    for number in numbers:
         split = np.empty(len(ids), dtype=object)
         for name, rows in members.items():
             order = generator_for(seed, "split", name, number).permutation(rows)
