@@ -4,7 +4,8 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +13,13 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from stages.core.runtime.checksums import checksum, files_below, known_checksums
+from stages.core.runtime.checksums import (
+    File,
+    checksum,
+    files_below,
+    known_checksums,
+    state_of,
+)
 from stages.core.vision.model_files import CONFIG_FILE
 from stages.preflight import preflight
 from tests.odd_inputs.test_preflight import data_set, options, params_file
@@ -198,6 +205,41 @@ def test_a_file_that_was_just_written_is_not_trusted_to_stay(tmp_path: Path) -> 
     with known_checksums(tmp_path / "known") as known:
         checksum(files_below(tmp_path / "new"), tmp_path / "new", known)
         assert known.execute("SELECT count(*) FROM checksums").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(("mode", "same"), [(0o444, True), (0o644, False)])
+def test_a_new_link_to_a_file_that_nobody_may_write_is_no_change(
+    mode: int, same: bool, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    write(file)
+    file.chmod(mode)
+    before = state_of(file.stat())
+    time.sleep(0.05)  # until the clock of the file system has moved on
+    (tmp_path / "link").hardlink_to(file)
+    assert (state_of(file.stat()) == before) == same
+    file.chmod(0o644)
+    file.write_bytes(b"changed")
+    file.chmod(mode)
+    assert state_of(file.stat()) != before
+
+
+def test_a_killed_run_has_noted_what_it_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stages.core.runtime.checksums.NOTED_AT_ONCE", 2)
+    monkeypatch.setattr("stages.core.runtime.checksums.SETTLED_S", -3600)
+    for i in range(5):
+        write(tmp_path / "own" / str(i))
+
+    def killed() -> Iterator[File]:
+        yield from list(files_below(tmp_path / "own"))[:3]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), known_checksums(tmp_path / "known") as known:
+        checksum(killed(), tmp_path / "own", known)
+    with known_checksums(tmp_path / "known") as known:
+        assert known.execute("SELECT count(*) FROM checksums").fetchone() == (2,)
 
 
 @pytest.mark.parametrize("source", ["textures", "dtd"])

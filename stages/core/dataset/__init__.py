@@ -11,6 +11,7 @@
 | module | does |
 | --- | --- |
 | sources | gather the images: generated, from the release, from a folder |
+| copying | decode images and put them in place, shared or copied, where a killed run goes on |
 | release | download and unpack the official release |
 | classes, selection | choose classes and images as the settings say |
 | preview | tell the classes and counts that the settings lead to |

@@ -125,14 +125,14 @@ def list_images(folder: Path, report: Report = refuse) -> dict[str, dict[str, st
         raise StudyError(f"{folder}: no such folder; put the images in {folder}/<class>/")
     found: dict[str, dict[str, str]] = {}
     faults = []
-    for entry in _visible(folder):
+    for entry in _visible(folder):  # entries of scandir, which know their kind without a look
         name = normal_form(entry.name)
         fault = _fault_of_class(entry, name, name in found)
         if fault:
             faults.append(_fault_of(entry, *fault))
             continue
         found[name] = {}
-        for file in _visible(entry):
+        for file in _visible(Path(entry)):
             image_id = f"{name}/{normal_form(file.name)}"
             fault = _fault_of_file(file, image_id in found[name])
             if fault:
@@ -147,28 +147,31 @@ def list_images(folder: Path, report: Report = refuse) -> dict[str, dict[str, st
 
 def passed_over(folder: Path) -> list[str]:
     """The names, sorted and each once, that `list_images` passes over in a folder."""
-    folders = [folder, *(entry for entry in _visible(folder) if entry.is_dir())]
-    return sorted({entry.name for each in folders for entry in each.iterdir() if _hidden(entry)})
+    folders = [folder, *(Path(entry) for entry in _visible(folder) if entry.is_dir())]
+    names = (entry.name for each in folders for entry in os.scandir(each))
+    return sorted({name for name in names if _is_hidden(name)})
 
 
-def _visible(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.iterdir() if not _hidden(entry))
+def _visible(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        found = [entry for entry in entries if not _is_hidden(entry.name)]
+    return sorted(found, key=lambda entry: entry.name)
 
 
-def _hidden(entry: Path) -> bool:
-    return entry.name.startswith(".") or is_clutter(entry.name)
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or is_clutter(name)
 
 
-def _fault_of(entry: Path, what: str, fix: str) -> Fault:
-    return Fault("images", f"{entry.parent}/{printable(entry.name)}", what, fix)
+def _fault_of(entry: os.DirEntry[str], what: str, fix: str) -> Fault:
+    return Fault("images", f"{Path(entry).parent}/{printable(entry.name)}", what, fix)
 
 
-def _fault_of_class(entry: Path, name: str, known: bool) -> tuple[str, str] | None:
+def _fault_of_class(entry: os.DirEntry[str], name: str, known: bool) -> tuple[str, str] | None:
     """(what is wrong, how to fix it) of an entry where class folders are."""
     if not entry.is_dir():
-        if entry.is_symlink() and not entry.exists():
+        if entry.is_symlink() and not Path(entry).exists():
             return "a link to what is not there", "repair or remove it"
-        where = f"{entry.parent}/<class>/"
+        where = f"{Path(entry).parent}/<class>/"
         return "lies outside a class", f"move it into {where}, or away if it is no image"
     if fault := fault_of_class_name(name):
         return fault
@@ -190,10 +193,10 @@ def fault_of_class_name(name: str) -> tuple[str, str] | None:
     return None
 
 
-def _fault_of_file(file: Path, known: bool) -> tuple[str, str] | None:
+def _fault_of_file(file: os.DirEntry[str], known: bool) -> tuple[str, str] | None:
     """(what is wrong, how to fix it) of an entry where images are."""
     if file.is_dir():
-        folder = file.parent.parent
+        folder = Path(file).parents[1]
         return "a folder inside a class, which holds images alone", f"move it out of {folder}"
     if fault := fault_of_file_name(file.name):
         return fault
@@ -213,7 +216,9 @@ def fault_of_file_name(name: str) -> tuple[str, str] | None:
     return None
 
 
-def read_layout(folder: Path, seed: int, report: Report = refuse) -> Layout:
+def read_layout(
+    folder: Path, seed: int, report: Report = refuse, numbers: Sequence[int] = NUMBERS
+) -> Layout:
     """Read and check a data set: images/, and labels/ and imdb/ where they exist.
 
     Without split files in labels/, ten stratified splits are made from the seed; without joint
@@ -221,7 +226,8 @@ def read_layout(folder: Path, seed: int, report: Report = refuse) -> Layout:
     agree with the split files. Raises StudyError that names the file and what is wrong in it.
 
     report: is told of everything that images, label files and imdb.mat disagree in. Where it lets
-    that pass, split files decide: images that are not in every split are left out.
+    that pass, split files decide: images that are not in every split are left out. numbers: which
+    splits are made.
     """
     by_class = list_images(folder / "images", report)
     require_enough({name: len(files) for name, files in by_class.items()}, folder / "images")
@@ -243,7 +249,7 @@ def read_layout(folder: Path, seed: int, report: Report = refuse) -> Layout:
         else:
             _check_imdb(imdb, splits, report)
     if splits is None:
-        splits = stratified_splits(ids, seed)
+        splits = stratified_splits(ids, seed, numbers)
     splits = splits.dropna()
 
     annotations = labels / ANNOTATIONS
@@ -513,8 +519,10 @@ def _check(
         report([Fault(part, str(where), what, fix, len(names))])
 
 
-def stratified_splits(ids: Sequence[str], seed: int) -> pd.DataFrame:
-    """Ten random splits in which every class is cut into equal thirds.
+def stratified_splits(
+    ids: Sequence[str], seed: int, numbers: Sequence[int] = NUMBERS
+) -> pd.DataFrame:
+    """Random splits, by default ten, in which every class is cut into equal thirds.
 
     Where a class does not divide by three, train and then val take one image more. The split of a
     class depends on its own images, the seed and the split number alone. Returns the DataFrame of
@@ -523,7 +531,7 @@ def stratified_splits(ids: Sequence[str], seed: int) -> pd.DataFrame:
     ids = sorted(ids)
     members = pd.Series(np.arange(len(ids))).groupby([class_of(name) for name in ids]).indices
     table = {}
-    for number in NUMBERS:
+    for number in numbers:
         split = np.empty(len(ids), dtype=object)
         for name, rows in members.items():
             order = generator_for(seed, "split", name, number).permutation(rows)
@@ -539,15 +547,14 @@ def balanced_choice(split: pd.Series, per_class: int) -> list[str]:
     split: index ids, values train, val or test. Each split gives its first images in the order of
     their ids, and at least one; a smaller choice is part of a larger one.
     """
-    chosen = []
-    for _, group in split.sort_index().groupby(class_of, sort=True):
-        rank = group.groupby(group).cumcount()
-        size = group.map(group.value_counts()).astype(int)
-        # Place of the image in its split, from 0 to 1; the first of each split comes before all.
-        place = ((rank + 0.5) / size).where(rank > 0, 0.0)
-        order = pd.DataFrame({"place": place, "split": group.map(SPLITS.index)})
-        chosen += order.sort_values(["place", "split"]).index[:per_class].tolist()
-    return sorted(chosen)
+    split = split.sort_index()
+    order = pd.DataFrame({"class": split.index.map(class_of), "split": split.map(SPLITS.index)})
+    of_split = order.groupby(["class", "split"])["split"]
+    rank, size = of_split.cumcount(), of_split.transform("size")
+    # Place of the image in its split, from 0 to 1; the first of each split comes before all.
+    order["place"] = ((rank + 0.5) / size).where(rank > 0, 0.0)
+    first = order.sort_values(["class", "place", "split"], kind="stable")
+    return sorted(first.groupby("class").head(per_class).index)
 
 
 def write_layout(layout: Layout, folder: Path) -> None:

@@ -36,7 +36,7 @@ def _counts_in_folder(params: FetchParams, images: Path) -> Counts:
     layout = (
         layout_of(read_image_table(source), params.seed, source)
         if holds_features(source)
-        else read_layout(source, params.seed)
+        else read_layout(source, params.seed, numbers=[params.split])
     )
     index = choose(layout, params, source).index(params.split)
     counts = index.groupby(["class", "split"]).size().unstack()[list(SPLITS)]

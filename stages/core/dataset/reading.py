@@ -5,7 +5,7 @@ import stat
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from stages.core.runtime.errors import StudyError, printable
 
@@ -46,11 +46,24 @@ def require_regular(path: Path, most_bytes: int) -> None:
 
 def read_bounded(path: Path, most_bytes: int) -> bytes:
     """The contents of a regular file of at most `most_bytes`; raises UnreadableFile otherwise."""
+    with open_bounded(path, most_bytes) as file:
+        return read_all(file, most_bytes)
+
+
+def open_bounded(path: Path, most_bytes: int) -> BinaryIO:
+    """Open a regular file of at most `most_bytes`; raises UnreadableFile otherwise."""
     require_regular(path, most_bytes)
     try:
         # Some files of /proc are regular, of size 0, and have no end or make a reader wait.
-        with open(path, "rb", opener=_without_waiting) as file:
-            data = file.read(most_bytes + 1)
+        return open(path, "rb", opener=_without_waiting)
+    except OSError as error:
+        raise UnreadableFile((error.strerror or str(error)).lower()) from None
+
+
+def read_all(file: BinaryIO, most_bytes: int) -> bytes:
+    """The contents of an open file; raises UnreadableFile for more than `most_bytes`."""
+    try:
+        data = file.read(most_bytes + 1)
     except OSError as error:
         raise UnreadableFile((error.strerror or str(error)).lower()) from None
     if len(data) > most_bytes:

@@ -7,18 +7,26 @@ Each function of `SOURCES` puts the images that params ask for into a new folder
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from PIL import Image
 
 from stages.core.dataset import features
 from stages.core.dataset.classes import chosen_classes
+from stages.core.dataset.copying import (
+    Copied,
+    code_digest,
+    copy_piece,
+    make_class_folders,
+    notes_of,
+    pieces_of,
+    remove_others,
+    require_apart,
+)
 from stages.core.dataset.feature_files import FOLDER, holds_features
-from stages.core.dataset.images import MOST_BYTES, decode
 from stages.core.dataset.layout import (
     Layout,
     class_of,
@@ -30,15 +38,13 @@ from stages.core.dataset.reading import (
     Fault,
     Report,
     Tally,
-    UnreadableFile,
-    read_bounded,
     refuse,
 )
 from stages.core.dataset.release import extract, missing_of, obtain, official_release
 from stages.core.dataset.selection import choose, source_folder
 from stages.core.dataset.summary import Seen, digest_of
 from stages.core.painter import ATTRIBUTES, paint
-from stages.core.runtime.errors import StudyError, printable
+from stages.core.runtime.errors import printable
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
 from stages.settings.checks import require_two_classes
@@ -53,13 +59,16 @@ LISTED_IMAGES = 20
 class Places:
     """The folders of a fetch.
 
-    new: where the data set is put together; images: where it goes at the end; downloads: where
-    archives are kept.
+    new: where the data set is put together; images: where it goes at the end; copies: where a
+    source's images are put, to go on with after a broken-off run; downloads: where archives are
+    kept; known: where it is noted what has been seen of single images.
     """
 
     new: Path
     images: Path
+    copies: Path
     downloads: Path
+    known: Path
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,8 @@ class Fetched:
     """The images that a source gave.
 
     tally: what a release disagrees with itself in; skipped: names that were passed over.
-    of_features: whether features stand for the images.
+    of_features: whether features stand for the images. known: how many images an earlier run had
+    looked at. images: the folder of the images, where they are not in place yet.
     """
 
     layout: Layout
@@ -75,6 +85,8 @@ class Fetched:
     tally: Tally = field(default_factory=Tally)
     skipped: Sequence[str] = ()
     of_features: bool = False
+    known: int = 0
+    images: Path | None = None
 
 
 def from_generator(params: FetchParams, places: Places) -> Fetched:
@@ -89,9 +101,9 @@ def from_release(params: FetchParams, places: Places) -> Fetched:
     source = extract(archive, places.new / "archive")
     layout = read_layout(source, params.seed, tally)
     tally(missing_of(layout, release, archive))
-    copied = copy_chosen(params, layout, source, places.new / "images", report=tally)
+    fetched = copy_chosen(params, layout, source, places, report=tally)
     shutil.rmtree(places.new / "archive")
-    return Fetched(*copied, tally)
+    return replace(fetched, tally=tally)
 
 
 def from_folder(params: FetchParams, places: Places) -> Fetched:
@@ -101,7 +113,7 @@ def from_folder(params: FetchParams, places: Places) -> Fetched:
         return _from_features(params, source, places.new)
     layout = read_layout(source, params.seed)
     skipped = passed_over(source / "images")
-    return Fetched(*copy_chosen(params, layout, source, places.new / "images"), skipped=skipped)
+    return replace(copy_chosen(params, layout, source, places), skipped=skipped)
 
 
 def _from_features(params: FetchParams, source: Path, new: Path) -> Fetched:
@@ -131,7 +143,7 @@ def generate_textures(
     require_two_classes(classes, "fetch.classes")
     count = params.images_per_class or NAMED_SOURCES["textures"].images_per_class
     ids = [f"{name}/{name}_{i:04d}.jpg" for name in classes for i in range(1, count + 1)]
-    _make_class_folders(folder, classes)
+    make_class_folders(folder, classes)
     generate_some = partial(_generate_some, folder, params.seed, params.image_size)
     digests = _merged(parallel_map(generate_some, _chunks(ids), "generate", workers))
     layout = Layout(stratified_splits(ids, params.seed), {name: [class_of(name)] for name in ids})
@@ -153,74 +165,38 @@ def _generate_some(folder: Path, seed: int, size: int, ids: Sequence[str]) -> di
 # Copied images
 
 
-class Checked(NamedTuple):
-    """An image that was read: its sides in pixels, its conversions to RGB, what it shows."""
-
-    sides: tuple[int, int]
-    conversions: tuple[str, ...]
-    digest: str
-
-
 def copy_chosen(
     params: FetchParams,
     layout: Layout,
     source: Path,
-    folder: Path,
+    places: Places,
     workers: int | None = None,
     report: Report = refuse,
-) -> tuple[Layout, Seen]:
-    """Choose images as params say, decode each fully and copy it, bytes unchanged, to `folder`.
+) -> Fetched:
+    """Choose images as params say, decode each fully and put it, bytes unchanged, in place.
 
-    Reported are all the images that cannot be read; where that passes they are left out.
+    A run that is broken off leaves the images that it has put into `places.copies`, with which the
+    next one goes on. Reported are all the images that cannot be read; where that passes they are
+    left out.
     """
     layout = choose(layout, params, source)
     require_two_classes(layout.classes, source / "images")
-    _make_class_folders(folder, layout.classes)
-    copy_some = partial(_copy_some, source / "images", folder)
-    chunks = [[(name, layout.files.get(name, name)) for name in ids] for ids in _chunks(layout.ids)]
-    pieces = parallel_map(copy_some, chunks, "check and copy", workers)
-    faults = [f"{name} ({why})" for name, why in _merged([bad for _, bad in pieces]).items()]
+    make_class_folders(places.copies, layout.classes)
+    remove_others(places.copies, layout.ids)
+    files = {name: layout.files.get(name, name) for name in layout.ids}
+    pieces = pieces_of(files, notes_of(source, places.known))
+    copy_some = partial(copy_piece, source / "images", places.copies, code_digest())
+    copied = Copied()
+    for piece in parallel_map(copy_some, pieces, "check and copy", workers):
+        copied.add(piece)
+    faults = [f"{name} ({why})" for name, why in copied.unreadable.items()]
     if faults:
         report([_unreadable(source / "images", faults)])
-    checked = _merged([good for good, _ in pieces])
-    _require_a_file_each(folder, checked)
-    sides = [side for image in checked.values() for side in image.sides]
-    return layout.keep(checked), Seen(
-        min(sides),
-        max(sides),
-        Counter(kind for image in checked.values() for kind in image.conversions),
-        {name: image.digest for name, image in checked.items()},
-    )
-
-
-def _copy_some(
-    source: Path, target: Path, names: Sequence[tuple[str, str]]
-) -> tuple[dict[str, Checked], dict[str, str]]:
-    """Copy some images, given as (id, path in `source`), to their ids in `target`.
-
-    Returns {id: what was seen}, and {id: why it cannot be read} of the others.
-    """
-    good, bad = {}, {}
-    for name, file in names:
-        try:
-            data = read_bounded(source / file, MOST_BYTES)
-            image, conversions = decode(data)
-        except UnreadableFile as error:
-            bad[name] = str(error)
-            continue
-        (target / name).write_bytes(data)  # also over what a killed process has begun
-        good[name] = Checked(image.size, conversions, digest_of(image))
-    return good, bad
-
-
-def _require_a_file_each(folder: Path, ids: Collection[str]) -> None:
-    """Raise StudyError where names differ in case alone and the file system takes them for one."""
-    written = {f"{path.parent.name}/{path.name}" for path in folder.glob("*/*")}
-    if missing := sorted(set(ids) - written):
-        raise StudyError(
-            f"{folder}: {printable(missing[0])} and another image have one name where case does "
-            "not count, as on this disk; rename one of them"
-        )
+    require_apart(places.copies, copied.digests)
+    smallest, largest = copied.sides or (None, None)
+    seen = Seen(smallest, largest, copied.conversions, copied.digests)
+    kept = layout.keep(copied.digests)
+    return Fetched(kept, seen, known=copied.known, images=places.copies)
 
 
 def _unreadable(folder: Path, faults: Sequence[str]) -> Fault:
@@ -231,11 +207,6 @@ def _unreadable(folder: Path, faults: Sequence[str]) -> Fault:
     count = f"{len(faults):,} images" if len(faults) > 1 else "1 image"
     what = f"{count} cannot be read: {listed}"
     return Fault("images", str(folder), what, "repair or remove them", len(faults))
-
-
-def _make_class_folders(folder: Path, classes: Sequence[str]) -> None:
-    for name in classes:
-        (folder / name).mkdir(parents=True)
 
 
 def _chunks(ids: Sequence[str]) -> list[Sequence[str]]:

@@ -4,6 +4,7 @@ Where there is chance, a generator is handed in; results depend on it and on the
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -352,6 +353,14 @@ def _smooth_residual(y: np.ndarray, controls: np.ndarray) -> np.ndarray:
     all it has no more degrees of freedom than half the subjects, or few of them in many
     dimensions would be fitted to the last bit and nothing be left to permute.
     """
+    given = (np.asarray(each, dtype=np.float64).tobytes() for each in (y, controls))
+    return _left_by_surface(*given, len(y))
+
+
+@lru_cache(maxsize=64)
+def _left_by_surface(y_bytes: bytes, control_bytes: bytes, count: int) -> np.ndarray:
+    """`_smooth_residual` of float64 arrays; kept, as many correlations share a side."""
+    y, controls = np.frombuffer(y_bytes), np.frombuffer(control_bytes).reshape(count, -1)
     varies = controls.std(axis=0) > 0
     residual = y - y.mean()
     if not varies.any() or not residual.any():

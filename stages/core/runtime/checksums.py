@@ -15,7 +15,11 @@ from stages.core.runtime.progress import progress
 # A file that was written this shortly ago may be written again without a trace in its times.
 SETTLED_S = 2
 
+NOTED_AT_ONCE = 1000  # files, so that a run that is killed has not read all in vain
+
 EXPERIMENTS = (".dvc", "tmp", "exps")  # below it DVC runs what it does not run in the workspace
+
+WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 File = tuple[str, os.stat_result]
 
@@ -91,6 +95,24 @@ def _files_below(folder: str, above: frozenset[tuple[int, int]]) -> Iterator[Fil
                 yield from _files_below(entry.path, above)
 
 
+def state_of(own: os.stat_result) -> str:
+    """What a file's status tells of its contents: the same text, the same contents.
+
+    The time of the last change of the status gives away a file that was written and given its old
+    time back. Of a file that nobody may write it is left out, since each new hard link changes it.
+    """
+    mode = stat.S_IMODE(own.st_mode)
+    changed = own.st_ctime_ns if mode & WRITABLE else f"{mode:o}"
+    return f"{own.st_size} {own.st_mtime_ns} {changed} {own.st_dev} {own.st_ino}"
+
+
+def is_settled(own: os.stat_result, now: int) -> bool:
+    """Whether a file was last written so long before `now`, in ns, that another time would show."""
+    writable = stat.S_IMODE(own.st_mode) & WRITABLE
+    latest = max(own.st_mtime_ns, own.st_ctime_ns) if writable else own.st_mtime_ns
+    return now - latest > SETTLED_S * 10**9
+
+
 def checksum(files: Iterable[File], top: Path, known: sqlite3.Connection) -> dict:
     """What regular files hold, and their names below the absolute `top`: files, bytes, sha256.
 
@@ -99,23 +121,32 @@ def checksum(files: Iterable[File], top: Path, known: sqlite3.Connection) -> dic
     """
     remembered = _remembered(top, known)
     total = hashlib.sha256()
-    fresh, count, size = [], 0, 0
+    fresh: list[tuple[bytes, str, str]] = []
+    count, size = 0, 0
     now = time.time_ns()
     inside = len(os.fsencode(top)) + 1
     for file, own in progress(files, f"checksums of {top.name}"):
         path = os.fsencode(file)
-        state = f"{own.st_size} {own.st_mtime_ns} {own.st_ctime_ns} {own.st_dev} {own.st_ino}"
+        state = state_of(own)
         before, digest = remembered.get(path, (None, ""))
         if before != state:
             with Path(file).open("rb") as content:
                 digest = hashlib.file_digest(content, "sha256").hexdigest()
-            if now - max(own.st_mtime_ns, own.st_ctime_ns) > SETTLED_S * 10**9:
+            if is_settled(own, now):
                 fresh.append((path, state, digest))
         name = path[inside:]
         total.update(b"%d %s %s\n" % (len(name), name, digest.encode()))
         count, size = count + 1, size + own.st_size
-    known.executemany("INSERT OR REPLACE INTO checksums VALUES (?, ?, ?)", fresh)
+        if len(fresh) == NOTED_AT_ONCE:
+            _note(fresh, known)
+            fresh = []
+    _note(fresh, known)
     return {"files": count, "bytes": size, "sha256": total.hexdigest()}
+
+
+def _note(fresh: list[tuple[bytes, str, str]], known: sqlite3.Connection) -> None:
+    known.executemany("INSERT OR REPLACE INTO checksums VALUES (?, ?, ?)", fresh)
+    known.commit()
 
 
 def _remembered(top: Path, known: sqlite3.Connection) -> dict[bytes, tuple[str, str]]:

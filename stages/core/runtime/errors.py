@@ -28,7 +28,7 @@ def require_known(name: str, known: Collection[str], what: str) -> None:
 
 def can_be_written(name: str) -> bool:
     """Whether a line of text can hold a name: no control characters, but the joiners of emoji."""
-    return all(char.isprintable() or char in JOINERS for char in name)
+    return name.isprintable() or all(char.isprintable() or char in JOINERS for char in name)
 
 
 def quoted(value: object) -> str:

@@ -186,12 +186,13 @@ def _require_folder_or_nothing(path: Path, fix: str) -> None:
 
 def _files_in(folder: Path) -> list[str]:
     """Relative paths of all that is no folder, sorted; neither the marker nor clutter."""
-    found = []
+    found = set()
     for parent, folders, files in os.walk(folder):
         links = [name for name in folders if Path(parent, name).is_symlink()]
         folders[:] = [name for name in folders if not is_clutter(name)]
-        found += [Path(parent, name) for name in (*files, *links) if not is_clutter(name)]
-    return sorted(str(file.relative_to(folder)) for file in found if file != folder / MARKER)
+        inside = str(Path(parent).relative_to(folder) / "_").removesuffix("_")
+        found |= {f"{inside}{name}" for name in (*files, *links) if not is_clutter(name)}
+    return sorted(found - {MARKER})
 
 
 def _listed(marker: Path, stage: str) -> list[str] | None:
