@@ -325,7 +325,7 @@ def test_a_damaged_shard_is_said_in_one_line_and_computed_again(
     damage(run_until(source, tmp_path, 3)[1])
     names = counted(monkeypatch)
     resumed = run(source, tmp_path)
-    lines = [line for line in resumed.output.splitlines() if "damaged" in line]
+    lines = [line for line in resumed.output.splitlines() if "damaged (" in line]
     assert len(lines) == 1
     assert re.search(r"shard-000001.safetensors: damaged \(.+\); computed again", lines[0])
     assert names == ["shard-000001", "shard-000003"]
@@ -402,8 +402,8 @@ class Full:
 def test_a_disk_that_fills_up_is_said_and_what_is_done_is_kept(source, done, tmp_path, monkeypatch):
     opened = Path.open
 
-    def open_for_writing(path: Path, mode: str = "r", *given: object) -> object:
-        file = opened(path, mode, *given)
+    def open_for_writing(path: Path, mode: str = "r", **given: object) -> object:
+        file = opened(path, mode, **given)
         return Full(file) if mode == "xb" else file
 
     Full.left = 5000  # a shard has 5 arrays of 4 x 16 numbers of 4 bytes, and a header
