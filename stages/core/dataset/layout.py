@@ -147,7 +147,7 @@ def list_images(folder: Path, report: Report = refuse) -> dict[str, dict[str, st
 
 def passed_over(folder: Path) -> list[str]:
     """The names, sorted and each once, that `list_images` passes over in a folder."""
-    folders = [folder, *(Path(entry) for entry in _visible(folder) if entry.is_dir())]
+    folders = [folder, *(Path(entry) for entry in _visible(folder) if _is_folder(entry))]
     names = (entry.name for each in folders for entry in os.scandir(each))
     return sorted({name for name in names if _is_hidden(name)})
 
@@ -156,6 +156,11 @@ def _visible(folder: Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         found = [entry for entry in entries if not _is_hidden(entry.name)]
     return sorted(found, key=lambda entry: entry.name)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is, or links to, a folder; of links in a circle scandir itself raises."""
+    return Path(entry).is_dir() if entry.is_symlink() else entry.is_dir()
 
 
 def _is_hidden(name: str) -> bool:
@@ -168,7 +173,7 @@ def _fault_of(entry: os.DirEntry[str], what: str, fix: str) -> Fault:
 
 def _fault_of_class(entry: os.DirEntry[str], name: str, known: bool) -> tuple[str, str] | None:
     """(what is wrong, how to fix it) of an entry where class folders are."""
-    if not entry.is_dir():
+    if not _is_folder(entry):
         if entry.is_symlink() and not Path(entry).exists():
             return "a link to what is not there", "repair or remove it"
         where = f"{Path(entry).parent}/<class>/"
@@ -195,7 +200,7 @@ def fault_of_class_name(name: str) -> tuple[str, str] | None:
 
 def _fault_of_file(file: os.DirEntry[str], known: bool) -> tuple[str, str] | None:
     """(what is wrong, how to fix it) of an entry where images are."""
-    if file.is_dir():
+    if _is_folder(file):
         folder = Path(file).parents[1]
         return "a folder inside a class, which holds images alone", f"move it out of {folder}"
     if fault := fault_of_file_name(file.name):

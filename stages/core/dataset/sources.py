@@ -44,7 +44,7 @@ from stages.core.dataset.release import extract, missing_of, obtain, official_re
 from stages.core.dataset.selection import choose, source_folder
 from stages.core.dataset.summary import Seen, digest_of
 from stages.core.painter import ATTRIBUTES, paint
-from stages.core.runtime.errors import printable
+from stages.core.runtime.errors import StudyError, printable
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
 from stages.settings.checks import require_two_classes
@@ -175,9 +175,9 @@ def copy_chosen(
 ) -> Fetched:
     """Choose images as params say, decode each fully and put it, bytes unchanged, in place.
 
-    A run that is broken off leaves the images that it has put into `places.copies`, with which the
-    next one goes on. Reported are all the images that cannot be read; where that passes they are
-    left out.
+    A run that is killed leaves the images that it has put into `places.copies`, with which the next
+    one goes on; one that is refused leaves none. Reported are all the images that cannot be read;
+    where that passes they are left out.
     """
     layout = choose(layout, params, source)
     require_two_classes(layout.classes, source / "images")
@@ -190,9 +190,13 @@ def copy_chosen(
     for piece in parallel_map(copy_some, pieces, "check and copy", workers):
         copied.add(piece)
     faults = [f"{name} ({why})" for name, why in copied.unreadable.items()]
-    if faults:
-        report([_unreadable(source / "images", faults)])
-    require_apart(places.copies, copied.digests)
+    try:
+        if faults:
+            report([_unreadable(source / "images", faults)])
+        require_apart(places.copies, copied.digests)
+    except StudyError:
+        shutil.rmtree(places.copies)  # the notes of what was seen stay, and that takes longest
+        raise
     smallest, largest = copied.sides or (None, None)
     seen = Seen(smallest, largest, copied.conversions, copied.digests)
     kept = layout.keep(copied.digests)
