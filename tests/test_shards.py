@@ -145,11 +145,15 @@ from stages.core.vision import shards
 import stages.embed
 stages.embed.images_of_shard = shards.images_of_shard = lambda *_: {images}
 chance = random.Random({seed})
+def there():
+    try:
+        return len(list(Path({shards!r}).glob("embed-*/shard-*.safetensors")))
+    except FileNotFoundError:  # a run that ends removes the folder, just now
+        return 0
 for kill in range({kills}):
     child, ended = os.fork(), 0
     if not child:
         stages.embed.embed(sys.argv[1:])
-    there = lambda: len(list(Path({shards!r}).glob("embed-*/shard-*.safetensors")))
     more = chance.choice([0, there() + 1])
     while not ended and there() < more:
         ended, _ = os.waitpid(child, os.WNOHANG)

@@ -122,10 +122,12 @@ def code_digest() -> str:
 
 
 def open_folder(shards: Path, key: str) -> Path:
-    """The folder of a key's shards; those of other keys, and what is unfinished, are removed."""
+    """The folder of a key's shards; those of other keys, and what is unfinished, are removed.
+
+    The first shard that is written makes it.
+    """
     folder = shards / f"embed-{key}"
     remove_shards(shards, keep=folder)
-    folder.mkdir(parents=True, exist_ok=True)
     for unfinished in folder.glob(".*.unfinished"):
         unfinished.unlink(missing_ok=True)
     return folder
@@ -159,6 +161,7 @@ def write_shard(shard: Shard, rows: np.ndarray, digests: Iterable[bytes]) -> Non
     # A name of its own: on another machine a worker that is thought dead may write it too.
     unfinished = shard.file.with_name(f".{shard.file.name}.{uuid.uuid4().hex}.unfinished")
     try:
+        unfinished.parent.mkdir(parents=True, exist_ok=True)
         with unfinished.open("xb") as file:
             file.write(save({"rows": rows}, about))
             file.flush()
@@ -224,7 +227,8 @@ def _joined(digests: Iterable[bytes]) -> str:
 
 def require_room(folder: Path, size_bytes: int) -> None:
     """Raise StudyError unless a folder's disk has so much space."""
-    free = shutil.disk_usage(folder).free
+    existing = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    free = shutil.disk_usage(existing).free
     if free < size_bytes:
         raise StudyError(
             f"{folder}: the embeddings take {size_bytes / 1e9:,.1f} GB more, and the disk has "
