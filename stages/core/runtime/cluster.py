@@ -37,6 +37,7 @@ from stages.core.runtime.progress import counted
 from stages.core.runtime.wording import count
 
 try:
+    import cloudpickle
     from distributed import Client, Future, KilledWorker, Worker, get_worker
 except ImportError as error:
     raise StudyError(
@@ -147,10 +148,11 @@ def _require_fit(setup: Setup) -> None:
         raise StudyError(_of_worker(worker.address, fault))
 
 
-def compute(task: Task, setup: Setup) -> list[Any]:
-    """The results of a task's items, on one thread.
+def compute(task: Task, setup: Setup) -> list[bytes]:
+    """The results of a task's items, on one thread, each pickled.
 
-    Sums of matrix products are shared out by the number of threads, and would differ else.
+    Sums of matrix products are shared out by the number of threads, and would differ else; and so
+    would those of arrays that lie at odd addresses, as arrays do that Dask takes out of a message.
     """
     _require_fit(setup)
     # What the study names by relative paths lies in its folder. There is one task at a time.
@@ -158,7 +160,7 @@ def compute(task: Task, setup: Setup) -> list[Any]:
     os.environ.pop("STUDY_CLUSTER", None)  # a map within a task is its own
     with threadpool_limits(1):
         function = _function(task.file, task.function)
-        return [function(load_pickle(task.file, item)) for item in task.items]
+        return [cloudpickle.dumps(function(load_pickle(task.file, item))) for item in task.items]
 
 
 _function = lru_cache(maxsize=2)(load_pickle)
@@ -344,7 +346,7 @@ class _Run:
                     if outcome is None:
                         waiting.appendleft(number)
                     elif not isinstance(outcome, KilledWorker):
-                        results[number] = outcome
+                        results[number] = [cloudpickle.loads(each) for each in outcome]
                         self._bar.update(len(outcome))
                 if client.status != "running" or client.scheduler_comm is not connection:
                     # Dask cancels what was at work, and loses what was just being submitted.
