@@ -52,6 +52,17 @@ def norms(network: nn.Module) -> int:
     return sum(isinstance(each, nn.BatchNorm1d | nn.BatchNorm2d) for each in network.modules())
 
 
+def assert_left_as_it_is(
+    network: nn.Module, change: Callable[[nn.Module, tuple[int, int]], int]
+) -> None:
+    modules = list(network.modules())
+    with torch.inference_mode():
+        expected = network(IMAGES)
+        assert change(network, SIZE) == 0
+        assert network(IMAGES).equal(expected)
+    assert all(one is other for one, other in zip(modules, network.modules(), strict=True))
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_answers_are_the_same(name: str) -> None:
     build, left = NETWORKS[name]
@@ -76,13 +87,7 @@ def test_the_answers_are_the_same(name: str) -> None:
     ],
 )
 def test_a_network_that_cannot_be_folded_is_left_as_it_is(build: Callable[[], nn.Module]) -> None:
-    network = as_after_training(build())
-    modules = list(network.modules())
-    with torch.inference_mode():
-        expected = network(IMAGES)
-        assert fold_batch_norms(network, SIZE) == 0
-        assert network(IMAGES).equal(expected)
-    assert all(one is other for one, other in zip(modules, network.modules(), strict=True))
+    assert_left_as_it_is(as_after_training(build()), fold_batch_norms)
 
 
 @pytest.mark.parametrize(
@@ -117,13 +122,7 @@ def test_a_turned_network_gives_the_same_answers(
     ],
 )
 def test_a_network_that_cannot_be_turned_is_left_as_it_is(build: Callable[[], nn.Module]) -> None:
-    network = build().eval().requires_grad_(False)
-    modules = list(network.modules())
-    with torch.inference_mode():
-        expected = network(IMAGES)
-        assert turn_same_padding(network, SIZE) == 0
-        assert network(IMAGES).equal(expected)
-    assert all(one is other for one, other in zip(modules, network.modules(), strict=True))
+    assert_left_as_it_is(as_after_training(build()), turn_same_padding)
 
 
 def test_both_go_together() -> None:

@@ -38,7 +38,7 @@ from stages.core.dataset.images import MOST_BYTES, decode
 from stages.core.dataset.layout import class_of
 from stages.core.dataset.reading import UnreadableFile, open_bounded, read_all, read_bounded
 from stages.core.dataset.summary import digest_of
-from stages.core.runtime.checksums import is_settled, state_of
+from stages.core.runtime.checksums import digest_of_files, is_settled, state_of
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.files import whole_file
 
@@ -225,10 +225,8 @@ def _state(file: Path) -> str:
 
 def code_digest() -> str:
     """A hash of what decides what is seen of an image: this code, and Pillow's version."""
-    found = hashlib.sha256(PIL.__version__.encode())
-    for name in CODE:
-        found.update(Path(__file__).with_name(name).read_bytes())
-    return found.hexdigest()
+    folder = Path(__file__).parent
+    return f"{PIL.__version__} {digest_of_files((folder / name for name in CODE), folder)}"
 
 
 def _read(note: Path, code: str) -> dict[str, Noted]:

@@ -113,6 +113,15 @@ def is_settled(own: os.stat_result, now: int) -> bool:
     return now - latest > SETTLED_S * 10**9
 
 
+def digest_of_files(files: Iterable[Path], folder: Path) -> str:
+    """A hash of the contents of a few files, and of their names below `folder`."""
+    total = hashlib.sha256()
+    for file in sorted(files):
+        content = file.read_bytes()
+        total.update(f"{file.relative_to(folder)} {len(content)}\n".encode() + content)
+    return total.hexdigest()
+
+
 def checksum(files: Iterable[File], top: Path, known: sqlite3.Connection) -> dict:
     """What regular files hold, and their names below the absolute `top`: files, bytes, sha256.
 

@@ -9,7 +9,6 @@ processor, which is not.
 Imported by `parallel_map` alone, and only where it is to use a cluster.
 """
 
-import hashlib
 import importlib.metadata
 import logging
 import os
@@ -31,6 +30,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 import stages
+from stages.core.runtime.checksums import digest_of_files
 from stages.core.runtime.errors import StudyError, one_line, quoted
 from stages.core.runtime.pickles import Address, load_pickle, write_pickles
 from stages.core.runtime.progress import counted
@@ -67,11 +67,7 @@ START_WORKERS = (
 def code_digest() -> str:
     """A checksum of the code of the stages, as it lies on the disk."""
     folder = Path(stages.__file__).parent
-    total = hashlib.sha256()
-    for file in sorted(folder.rglob("*.py")):
-        content = file.read_bytes()
-        total.update(f"{file.relative_to(folder)} {len(content)}\n".encode() + content)
-    return total.hexdigest()
+    return digest_of_files(folder.rglob("*.py"), folder)
 
 
 CODE = code_digest()  # when this process loaded it
@@ -414,7 +410,7 @@ class _Run:
 
 def _outcomes(
     client: Client, futures: Collection[Future]
-) -> Iterator[list[Any] | KilledWorker | None]:
+) -> Iterator[list[bytes] | KilledWorker | None]:
     """Of each task its results, or that it ended every worker at it; None where they were lost.
 
     Raises what a task has raised.
@@ -428,7 +424,7 @@ def _outcomes(
         yield results[future] if future in results else _outcome(future)
 
 
-def _outcome(future: Future) -> list[Any] | KilledWorker | None:
+def _outcome(future: Future) -> list[bytes] | KilledWorker | None:
     if future.status == "finished":
         try:
             return future.result()

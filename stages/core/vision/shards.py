@@ -26,6 +26,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from stages.core.artifacts.embeddings import array_name
+from stages.core.runtime.checksums import digest_of_files
 from stages.core.runtime.errors import StudyError, one_line
 from stages.core.runtime.progress import progress
 from stages.core.vision.encoder import Encoder
@@ -111,11 +112,8 @@ def weights_digest(encoder: Encoder) -> str:
 
 def code_digest() -> str:
     """A hash of the code that computes embeddings, and of the architectures beside it."""
-    found = hashlib.blake2b()
-    for file in sorted(file for pattern in CODE for file in CORE.glob(pattern)):
-        if file.suffix in (".py", ".json"):
-            found.update(f"{file.relative_to(CORE)} ".encode() + file.read_bytes())
-    return found.hexdigest()
+    files = (file for pattern in CODE for file in CORE.glob(pattern))
+    return digest_of_files((file for file in files if file.suffix in (".py", ".json")), CORE)
 
 
 # Files

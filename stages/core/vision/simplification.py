@@ -1,7 +1,6 @@
 """Networks that are trained, made faster: the same answers from fewer passes over the maps."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import torch
@@ -141,17 +140,16 @@ def _watched(
     after: Callable[[str, Tensor], None],
 ) -> Any:
     """The network's answer; its modules of these kinds tell their names, what they get and make."""
-    hooks = []
-    for name, module in network.named_modules():
-        if isinstance(module, kinds):
-            hooks += [
-                module.register_forward_pre_hook(
-                    partial(lambda name, _, given: before(name, given[0]), name)
-                ),
-                module.register_forward_hook(
-                    partial(lambda name, _, __, maps: after(name, maps), name)
-                ),
-            ]
+    names = {each: name for name, each in network.named_modules() if isinstance(each, kinds)}
+
+    def enter(module: nn.Module, given: tuple) -> None:
+        before(names[module], given[0])
+
+    def leave(module: nn.Module, _: tuple, maps: Tensor) -> None:
+        after(names[module], maps)
+
+    hooks = [module.register_forward_pre_hook(enter) for module in names]
+    hooks += [module.register_forward_hook(leave) for module in names]
     try:
         with torch.inference_mode():
             return network(images)
