@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import cloudpickle
 import numpy as np
@@ -57,6 +57,9 @@ def write_pickles(
 
 
 def _written(stream: BinaryIO, objects: Iterable[object], reducers: Reducers) -> Iterator[Address]:
+    class Pickler(cloudpickle.Pickler):
+        dispatch_table: ClassVar = ChainMap(dict(reducers), cloudpickle.Pickler.dispatch_table)
+
     known: dict[tuple[int, int], Extent] = {}
     # An array that is made for the pickle alone is kept, or another might take its place in memory
     # and be thought to be the same.
@@ -76,9 +79,7 @@ def _written(stream: BinaryIO, objects: Iterable[object], reducers: Reducers) ->
             return False
 
         content = io.BytesIO()
-        pickler = cloudpickle.Pickler(content, protocol=5, buffer_callback=set_aside)
-        pickler.dispatch_table = ChainMap(dict(reducers), pickler.dispatch_table)
-        pickler.dump(each)
+        Pickler(content, protocol=5, buffer_callback=set_aside).dump(each)
         yield Address(_append(stream, content.getbuffer()), tuple(arrays))
 
 

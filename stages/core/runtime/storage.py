@@ -323,6 +323,8 @@ class Storage:
         """
         try:
             yield
+        except StudyError:
+            raise
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 error.filename = error.filename or str(disk or f"{self.address}/{name}")
