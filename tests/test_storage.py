@@ -5,6 +5,7 @@ folders of the studies are hidden, where the system allows that.
 """
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from functools import partial
@@ -22,10 +23,11 @@ from stages.core.runtime import cluster, storage
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.parallel import Files, parallel_map
 from stages.core.runtime.pickles import load_pickle, write_pickles
-from stages.core.runtime.storage import Storage, blob_of, name_of, path_of, reducers_for
+from stages.core.runtime.storage import Storage, blob_of, name_of, path_of
 from stages.core.vision import shards
 from stages.core.vision.model_files import files_of_model, require_in_study
 from tests import test_embed
+from tests.study import dvc, metrics
 from tests.test_cluster import (
     a_worker_killed,
     diagrams,
@@ -58,10 +60,13 @@ def test_a_worker_has_one_name_for_a_path(path: str, name: str) -> None:
     assert path_of(name, folder) == Path(os.path.normpath(folder / path))
 
 
-def test_pickled_paths_are_those_of_a_worker(tmp_path: Path) -> None:
+def test_pickled_paths_are_those_of_a_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also those in a function."""
+    monkeypatch.chdir(tmp_path)
     objects = [partial(print, tmp_path / "a"), {"b": Path("b"), "c": Path("/c")}, "/c"]
-    addresses = write_pickles(tmp_path / "file", objects, reducers_for(tmp_path))
+    addresses = write_pickles(tmp_path / "file", objects, Storage(MEMORY, "one").reducers())
     function, paths, text = (load_pickle(tmp_path / "file", address) for address in addresses)
     assert function.args == (Path("a"),)
     assert paths == {"b": Path("b"), "c": Path(".outside/c")}
@@ -91,13 +96,13 @@ def in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stora
 def compute(found: Storage, function: Any, item: object, files: Files) -> Any:
     """The result of an item, of which this process is the worker, too."""
     study = Path.cwd()
-    ((item, manifest),) = found.with_files([item], lambda _: files, study)
+    work, (job,) = found.given(function, [item], lambda _: files)
     found.enter()
     try:
-        written = found.computed(function, (item, manifest))
+        written = work(job)
     finally:
         os.chdir(study)
-    return found.receive(study, written)
+    return found.receive(written)
 
 
 def texts_below(path: Path) -> dict[str, str]:
@@ -157,7 +162,7 @@ def test_a_file_is_uploaded_once_but_anew_where_it_changed_or_was_broken_off(
 
     def upload() -> int:
         sent.clear()
-        in_memory.with_files([0], lambda _: Files([Path()]), Path.cwd())
+        in_memory.given(str, [0], lambda _: Files([Path()]))
         return len(sent)
 
     assert upload() in (2, 3)  # the two of the same contents may be sent at the same time
@@ -179,7 +184,7 @@ def test_a_file_that_is_damaged_or_missing_is_fetched_again_then_named(
     content: bytes | None, said: str, in_memory: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("a.txt").write_text("a text")
-    in_memory.with_files([0], lambda _: Files([Path("a.txt")]), Path.cwd())
+    in_memory.given(str, [0], lambda _: Files([Path("a.txt")]))
     system, _ = storage.file_system(MEMORY)
     blob = blob_of(Path("a.txt"))
     file = in_memory._path(f"files/{blob.digest}")
@@ -356,9 +361,12 @@ def on_storage(
 
 
 def test_a_task_finds_its_files_in_a_folder_of_its_own(on_storage: Path) -> None:
+    hidden, study = bool(hiding(on_storage)), str(on_storage)
+
     def seen(item: tuple[Path, np.ndarray]) -> tuple[str, float, bool, list[str]]:
         """Here, since workers would import this module with all its libraries else."""
         file, array = item
+        assert not (hidden and os.path.exists(study))  # noqa: PTH110 (paths are another's here)
         others = sorted(str(path) for path in Path().rglob("*") if path.is_file())
         total = float(np.load(file, mmap_mode="r").sum() + array.sum())
         return str(Path.cwd()), total, array.flags.writeable, others
@@ -415,6 +423,16 @@ def test_embeddings_are_the_same_bytes_where_a_worker_is_killed(
     monkeypatch.delenv("STUDY_CLUSTER")
     assert found == embedded("without")
     assert "text.npy" in found
+
+
+@pytest.mark.slow
+def test_a_study_on_a_cluster_is_the_study(tiny_study: Path, on_storage: Path) -> None:
+    """Every stage but those that train, run anew."""
+    study = shutil.copytree(tiny_study, on_storage, dirs_exist_ok=True)
+    expected = metrics(study), (study / "dvc.lock").read_bytes()
+    for stage in ("fetch", "embed", "project", "persistence", "distances", "loops", "claims"):
+        dvc(study, "repro", "--force", "--single-item", stage)
+    assert (metrics(study), (study / "dvc.lock").read_bytes()) == expected  # of every output
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ import uuid
 import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -34,14 +34,14 @@ from threadpoolctl import threadpool_limits
 import stages
 from stages.core.runtime.errors import StudyError, one_line, quoted
 from stages.core.runtime.parallel import Files, storage_address
-from stages.core.runtime.pickles import Address, load_pickle, write_pickles
+from stages.core.runtime.pickles import Address, Reducers, load_pickle, write_pickles
 from stages.core.runtime.progress import counted
 from stages.core.runtime.wording import count
 
 try:
     from distributed import Client, Future, KilledWorker, Worker, get_worker
 
-    from stages.core.runtime.storage import Storage, reducers_for
+    from stages.core.runtime.storage import Storage
 except ImportError as error:
     raise StudyError(
         f"STUDY_CLUSTER is set, and {error.name or 'dask'} is not installed; run "
@@ -103,9 +103,26 @@ class SharedFolder:
         """Remove the mark."""
         self.mark.unlink(missing_ok=True)
 
+    def given(
+        self,
+        function: Callable[[Any], Any],
+        items: Sequence[Any],
+        files: Callable[[Any], Files] | None,
+    ) -> tuple[Callable[[Any], Any], Sequence[Any]]:
+        """What a worker calls, and with what: the function of a map and its items."""
+        return function, items
+
+    def reducers(self) -> Reducers:
+        """How some types are pickled: as ever."""
+        return {}
+
     def send(self, file: Path) -> Path:
         """A file in the folder, which workers see."""
         return file
+
+    def receive(self, result: Any) -> Any:
+        """The result of an item, of what a worker returns."""
+        return result
 
     # On a worker.
 
@@ -326,21 +343,18 @@ def map_on_cluster(
     worker that was at it; and what `function` raises.
     """
     connected(address)
-    with _setup() as setup, counted(description, len(items)) as bar:
-        folder, shared = Path.cwd(), setup.shared
-        file = folder / SHARED / f"map-{uuid.uuid4().hex}"
-        work, jobs, receive = function, items, None
-        if isinstance(shared, Storage):
-            work, receive = partial(shared.computed, function), partial(shared.receive, folder)
-            jobs = shared.with_files(items, files, folder)
-        reducers = reducers_for(folder) if receive else None
+    with ExitStack() as stack:
+        setup = stack.enter_context(_setup())
+        work, jobs = setup.shared.given(function, items, files)
+        bar = stack.enter_context(counted(description, len(items)))
+        file = Path.cwd() / SHARED / f"map-{uuid.uuid4().hex}"
         try:
-            of_function, *of_items = write_pickles(file, [work, *jobs], reducers)
-            share = partial(Task, shared.send(file), of_function)
+            of_function, *of_items = write_pickles(file, [work, *jobs], setup.shared.reducers())
+            share = partial(Task, setup.shared.send(file), of_function)
             size = -(-len(items) // MOST_TASKS)
             starts = range(0, len(items), size)
             tasks = [share(tuple(of_items[start : start + size])) for start in starts]
-            run = _Run(address, setup, description, bar, receive)
+            run = _Run(address, setup, description, bar)
             results = run.results_of(tasks, at_once or len(tasks))
             for number in sorted(results.keys() ^ set(range(len(tasks)))):
                 # One of its items ends workers, or stood beside one that does.
@@ -368,16 +382,8 @@ def _poisoned(description: str, place: int, items: Sequence[Any]) -> str:
 class _Run:
     """Tasks at work on a cluster, until they are done or cannot be."""
 
-    def __init__(
-        self,
-        address: str,
-        setup: Setup,
-        description: str,
-        bar: Any,
-        receive: Callable[[Any], Any] | None,
-    ) -> None:
-        """receive: what makes of what a worker returns for an item its result."""
-        self._address, self._setup, self._bar, self._receive = address, setup, bar, receive
+    def __init__(self, address: str, setup: Setup, description: str, bar: Any) -> None:
+        self._address, self._setup, self._bar = address, setup, bar
         self._description = description
         self._name = re.sub(r"\W+", "_", description)  # in Dask's dashboard
         self._running: dict[int, Future] = {}
@@ -400,9 +406,7 @@ class _Run:
                     if outcome is None:
                         waiting.appendleft(number)
                     elif not isinstance(outcome, KilledWorker):
-                        results[number] = (
-                            [*map(self._receive, outcome)] if self._receive else outcome
-                        )
+                        results[number] = [*map(self._setup.shared.receive, outcome)]
                         self._bar.update(len(outcome))
                 if client.status != "running" or client.scheduler_comm is not connection:
                     # Dask cancels what was at work, and loses what was just being submitted.

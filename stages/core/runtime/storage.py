@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -33,6 +33,7 @@ from fsspec.registry import known_implementations
 from stages.core.runtime.checksums import is_settled, state_of
 from stages.core.runtime.errors import StudyError, one_line, quoted
 from stages.core.runtime.parallel import Files
+from stages.core.runtime.pickles import Reducers
 from stages.core.runtime.progress import progress
 
 Item = TypeVar("Item")
@@ -86,11 +87,6 @@ def path_of(name: str, folder: Path) -> Path:
     """The path that has this name; the inverse of `name_of`."""
     parts = Path(name).parts
     return Path("/", *parts[1:]) if parts[0] == OUTSIDE else folder / name
-
-
-def reducers_for(folder: Path) -> dict[type, Callable]:
-    """How paths are pickled, so that a worker loads its own names for them."""
-    return {type(folder): lambda path: (Path, (name_of(path, folder),))}
 
 
 def blob_of(file: Path) -> Blob:
@@ -158,14 +154,18 @@ class Storage:
         self._put(file, f"maps/{self.map}/{blob.digest}")
         return blob
 
-    def with_files(
-        self, items: Sequence[Item], files: Callable[[Item], Files] | None, folder: Path
-    ) -> list[tuple[Item, Manifest]]:
-        """Each item and its files, of which those that are read are in the storage then."""
+    def given(
+        self,
+        function: Callable[[Item], Any],
+        items: Sequence[Item],
+        files: Callable[[Item], Files] | None,
+    ) -> tuple[Callable[[tuple[Item, Manifest]], Written], list[tuple[Item, Manifest]]]:
+        """What a worker calls, and with what: items with their files, which are uploaded then."""
+        folder = Path.cwd()
         of_items = [files(item) if files else Files() for item in items]
         below = {path: _files_at(path) for path in {path for own in of_items for path in own.reads}}
         blobs = self._upload({file for found in below.values() for file in found})
-        return [
+        jobs = [
             (
                 item,
                 Manifest(
@@ -175,9 +175,16 @@ class Storage:
             )
             for item, own in zip(items, of_items, strict=True)
         ]
+        return partial(self.computed, function), jobs
 
-    def receive(self, folder: Path, written: Written) -> Any:
+    def reducers(self) -> Reducers:
+        """How paths are pickled, so that a worker loads its own names for them."""
+        folder = Path.cwd()
+        return {type(folder): lambda path: (Path, (name_of(path, folder),))}
+
+    def receive(self, written: Written) -> Any:
         """The result of an item, what it has written being where it has to be, whole."""
+        folder = Path.cwd()
 
         def fetch(name: str) -> None:
             path = path_of(name, folder)
@@ -256,6 +263,7 @@ class Storage:
         _in_threads(bring, reads)
         for name in writes:
             (self._folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (self._folder / name).unlink(missing_ok=True)  # of an item that failed
         result = function(item)
         found = [name for name in writes if (self._folder / name).is_file()]
         sent = _in_threads(lambda name: self.send(self._folder / name), found)
@@ -272,7 +280,7 @@ class Storage:
         kept = _of_machine() / name.replace("/", "-")
         while not target.exists():
             with _locked(kept.with_name(f".lock-{blob.digest[:2]}")):
-                if not kept.exists() or kept.stat().st_size != blob.size:
+                if not _is_whole(kept, blob):
                     self._download(name, blob, kept, what)
             with suppress(FileNotFoundError, FileExistsError):  # another worker was faster
                 _link(kept, target)
@@ -373,6 +381,12 @@ def _of_machine() -> Path:
     folder = scratch().parent / "study-files"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+def _is_whole(file: Path, blob: Blob) -> bool:
+    with suppress(FileNotFoundError):
+        return file.stat().st_size == blob.size
+    return False
 
 
 @contextmanager
