@@ -34,6 +34,7 @@ from stages.core.runtime.checksums import (
 from stages.core.runtime.command import params_option, path_option, refusing
 from stages.core.runtime.errors import StudyError, printable, quoted
 from stages.core.runtime.files import read_json, write_json
+from stages.core.runtime.parallel import storage_address
 from stages.core.runtime.params import read_yaml, validated
 from stages.core.runtime.paths import user_path
 from stages.core.runtime.wording import classes_of, count
@@ -45,6 +46,7 @@ from stages.core.vision.model_files import (
     TIMM,
     names_a_checkpoint,
     own_file,
+    require_in_study,
 )
 from stages.settings.angles import AnglesParams
 from stages.settings.checks import (
@@ -115,6 +117,8 @@ def preflight(params_file: Path, sources: Path, images: Path, model: Path, known
         require_cluster()
         study = read_study(params_file)
         require_possible(study)
+        if storage_address():
+            require_in_study(study.embed.model, study.embed.pretrained)
         named = {
             "fetch": sources_of_fetch(study.fetch),
             "pretrain": sources_of_pretrain(study.pretrain, model),

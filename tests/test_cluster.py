@@ -626,7 +626,8 @@ def test_a_worker_that_differs_is_told_how_to_be_fixed(
     versions = dict(cluster.versions())
     if "versions" in change:
         versions |= [change["versions"]]
-    setup = cluster.Setup(change.get("code", cluster.CODE), tuple(versions.items()), tmp_path, mark)
+    shared = cluster.SharedFolder(tmp_path, mark)
+    setup = cluster.Setup(change.get("code", cluster.CODE), tuple(versions.items()), shared)
     if "loaded" in change:
         monkeypatch.setattr(cluster, "CODE", change["loaded"])
     fault = cluster.fault_of_worker(setup, FakeWorker(change.get("threads", 1)))

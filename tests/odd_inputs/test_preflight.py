@@ -244,6 +244,17 @@ def test_weights_within_the_model_that_is_about_to_be_replaced(tmp_path: Path) -
     assert message.endswith("which is about to be replaced; copy it elsewhere")
 
 
+def test_a_model_that_workers_of_a_storage_would_not_find(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stages.preflight.require_cluster", lambda: None)
+    monkeypatch.setenv("STUDY_CLUSTER", "tcp://127.0.0.1:1")
+    monkeypatch.setenv("STUDY_SHARED", "memory://study")
+    message = refused(params_file(tmp_path, embed__model="/models/own"))
+    assert message.startswith("embed.model: '/models/own' may lie outside of the study's folder")
+    assert message.endswith("copy it into the folder, and name it relative to that")
+
+
 def test_a_source_that_overlaps_the_images(tmp_path: Path) -> None:
     data_set(tmp_path / "images", {"a": 12, "b": 12})
     message = refused(params_file(tmp_path, fetch__source=tmp_path / "images"))

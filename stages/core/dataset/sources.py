@@ -45,7 +45,7 @@ from stages.core.dataset.selection import choose, source_folder
 from stages.core.dataset.summary import Seen, digest_of
 from stages.core.painter import ATTRIBUTES, paint
 from stages.core.runtime.errors import StudyError, printable
-from stages.core.runtime.parallel import parallel_map
+from stages.core.runtime.parallel import Files, parallel_map
 from stages.core.runtime.randomness import generator_for
 from stages.settings.checks import require_two_classes
 from stages.settings.fetch import NAMED_SOURCES, FetchParams
@@ -145,7 +145,12 @@ def generate_textures(
     ids = [f"{name}/{name}_{i:04d}.jpg" for name in classes for i in range(1, count + 1)]
     make_class_folders(folder, classes)
     generate_some = partial(_generate_some, folder, params.seed, params.image_size)
-    digests = _merged(parallel_map(generate_some, _chunks(ids), "generate", workers))
+
+    def files(some: Sequence[str]) -> Files:
+        return Files(writes=[folder / name for name in some])
+
+    chunks = _chunks(ids)
+    digests = _merged(parallel_map(generate_some, chunks, "generate", workers, files=files))
     layout = Layout(stratified_splits(ids, params.seed), {name: [class_of(name)] for name in ids})
     return layout, Seen(params.image_size, params.image_size, Counter(), digests)
 
@@ -187,7 +192,7 @@ def copy_chosen(
     pieces = pieces_of(files, notes_of(source, places.known))
     copy_some = partial(copy_piece, source / "images", places.copies, code_digest())
     copied = Copied()
-    for piece in parallel_map(copy_some, pieces, "check and copy", workers):
+    for piece in parallel_map(copy_some, pieces, "check and copy", workers, in_place=True):
         copied.add(piece)
     faults = [f"{name} ({why})" for name, why in copied.unreadable.items()]
     try:

@@ -8,6 +8,7 @@ paths       paths that a user wrote
 wording     numbers in sentences
 parallel    processes and threads
 cluster     maps on the workers of a Dask cluster
+storage     files of such a map, for workers that do not see the study's folder
 pickles     what such a map needs, in one file
 progress    progress bars, and the time that is left
 interruption  Ctrl-C and kills

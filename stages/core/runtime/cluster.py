@@ -1,10 +1,11 @@
 """Maps on the workers of a Dask cluster, for where one machine is too slow.
 
 A task is a few items of a map. What it needs lies in a file of a folder that this machine and the
-workers share; the scheduler passes on where in that file, and the results. A worker computes a task
-at a time, on one thread, in the folder that the study runs in, so that every result is that of a
-run without a cluster: of the same code and packages, which is checked, on the same kind of
-processor, which is not.
+workers share, or of a storage that both reach; the scheduler passes on where in that file, and the
+results. A worker computes a task at a time, on one thread, in the folder that the study runs in or
+in one with the files of the study that the task reads, so that every result is that of a run
+without a cluster: of the same code and packages, which is checked, on the same kind of processor,
+which is not.
 
 Imported by `parallel_map` alone, and only where it is to use a cluster.
 """
@@ -20,7 +21,7 @@ import uuid
 import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -32,13 +33,16 @@ from threadpoolctl import threadpool_limits
 import stages
 from stages.core.runtime.checksums import digest_of_files
 from stages.core.runtime.errors import StudyError, one_line, quoted
-from stages.core.runtime.pickles import Address, load_pickle, write_pickles
+from stages.core.runtime.parallel import Files, storage_address
+from stages.core.runtime.pickles import Address, Reducers, load_pickle, write_pickles
 from stages.core.runtime.progress import counted
 from stages.core.runtime.wording import count
 
 try:
     import cloudpickle
     from distributed import Client, Future, KilledWorker, Worker, get_worker
+
+    from stages.core.runtime.storage import Storage
 except ImportError as error:
     raise StudyError(
         f"STUDY_CLUSTER is set, and {error.name or 'dask'} is not installed; run "
@@ -77,20 +81,81 @@ CODE = code_digest()  # when this process loaded it
 
 
 @dataclass(frozen=True)
+class SharedFolder:
+    """The folder that the study runs in, at the same path here and on workers. mark: a file in it.
+
+    What `Storage` is for workers that do not see it.
+    """
+
+    folder: Path
+    mark: Path
+
+    # On the machine of the study.
+
+    def open(self) -> None:
+        """Let workers find the folder by the mark."""
+        self.mark.touch()
+
+    def close(self) -> None:
+        """Remove the mark."""
+        self.mark.unlink(missing_ok=True)
+
+    def given(
+        self,
+        function: Callable[[Any], Any],
+        items: Sequence[Any],
+        files: Callable[[Any], Files] | None,
+    ) -> tuple[Callable[[Any], Any], Sequence[Any]]:
+        """What a worker calls, and with what: the function of a map and its items."""
+        return function, items
+
+    def reducers(self) -> Reducers:
+        """How some types are pickled: as ever."""
+        return {}
+
+    def send(self, file: Path) -> Path:
+        """A file in the folder, which workers see."""
+        return file
+
+    def receive(self, result: Any) -> Any:
+        """The result of an item, of what a worker returns."""
+        return result
+
+    # On a worker.
+
+    def fault(self) -> str | None:
+        """Why this worker cannot work there; None where it can."""
+        with suppress(OSError):
+            if self.mark.is_file():
+                return None
+        return (
+            f"does not see {self.mark.parent}, or not what others write there; put the study on a "
+            "folder that all machines share at the same path, or set STUDY_SHARED"
+        )
+
+    def enter(self) -> None:
+        """Work in the folder."""
+        os.chdir(self.folder)
+
+    def received(self, sent: Path) -> Path:
+        """The file that was sent."""
+        return sent
+
+
+@dataclass(frozen=True)
 class Setup:
     """What a worker needs to have for the same results as on the machine of the study."""
 
     code: str
     versions: tuple[tuple[str, str], ...]
-    folder: Path  # that the study runs in
-    mark: Path  # a file in what is shared
+    shared: SharedFolder | Storage
 
 
 @dataclass(frozen=True)
 class Task:
     """Some items of a map: a file, where in it the function lies, and where the items do."""
 
-    file: Path
+    file: Any  # as `send` gave it
     function: Address
     items: tuple[Address, ...]
 
@@ -122,18 +187,7 @@ def fault_of_worker(setup: Setup, dask_worker: Worker) -> str | None:
             )
     if (threads := dask_worker.state.nthreads) != 1:
         return f"computes {threads} tasks at once in one process; start it with --nthreads 1"
-    if not _is_there(setup.mark):
-        return (
-            f"does not see {setup.mark.parent}, or not what others write there; put the study on a "
-            "folder that all machines share at the same path"
-        )
-    return None
-
-
-def _is_there(file: Path) -> bool:
-    with suppress(OSError):
-        return file.is_file()
-    return False
+    return setup.shared.fault()
 
 
 @lru_cache(maxsize=8)
@@ -151,12 +205,13 @@ def compute(task: Task, setup: Setup) -> list[bytes]:
     would those of arrays that lie at odd addresses, as arrays do that Dask takes out of a message.
     """
     _require_fit(setup)
-    # What the study names by relative paths lies in its folder. There is one task at a time.
-    os.chdir(setup.folder)
+    # What the study names by relative paths lies in this folder. There is one task at a time.
+    setup.shared.enter()
+    file = setup.shared.received(task.file)
     os.environ.pop("STUDY_CLUSTER", None)  # a map within a task is its own
     with threadpool_limits(1):
-        function = _function(task.file, task.function)
-        return [cloudpickle.dumps(function(load_pickle(task.file, item))) for item in task.items]
+        function = _function(file, task.function)
+        return [cloudpickle.dumps(function(load_pickle(file, item))) for item in task.items]
 
 
 _function = lru_cache(maxsize=2)(load_pickle)
@@ -245,14 +300,16 @@ def _no_worker(address: str) -> str:
 @contextmanager
 def _setup() -> Iterator[Setup]:
     """What workers need to have, with the mark that they have to see meanwhile."""
-    folder = Path.cwd()
-    mark = folder / SHARED / f"mark-{uuid.uuid4().hex}"
-    mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.touch()
+    folder, name = Path.cwd(), uuid.uuid4().hex
+    (folder / SHARED).mkdir(parents=True, exist_ok=True)
+    shared: SharedFolder | Storage = SharedFolder(folder, folder / SHARED / f"mark-{name}")
+    if address := storage_address():
+        shared = Storage(address, name)
+    shared.open()
     try:
-        yield Setup(CODE, versions(), folder, mark)
+        yield Setup(CODE, versions(), shared)
     finally:
-        mark.unlink(missing_ok=True)
+        shared.close()
 
 
 def workers_of(address: str) -> int:
@@ -273,20 +330,25 @@ def map_on_cluster(
     items: Sequence[Any],
     description: str,
     at_once: int | None = None,
+    files: Callable[[Any], Files] | None = None,
 ) -> list[Any]:
     """[function(item) for item in items], in that order, on the workers of a scheduler.
 
     at_once: how many items are computed at once at the most; None: as many as there are workers.
+    files: those of an item, for workers that do not see them.
     What a worker was at when it ended is computed by another one. Raises StudyError as `connected`
     does, where the scheduler or all workers are gone for long, and for an item that ended every
     worker that was at it; and what `function` raises.
     """
     connected(address)
-    with _setup() as setup, counted(description, len(items)) as bar:
-        file = setup.mark.with_name(f"map-{uuid.uuid4().hex}")
+    with ExitStack() as stack:
+        setup = stack.enter_context(_setup())
+        work, jobs = setup.shared.given(function, items, files)
+        bar = stack.enter_context(counted(description, len(items)))
+        file = Path.cwd() / SHARED / f"map-{uuid.uuid4().hex}"
         try:
-            of_function, *of_items = write_pickles(file, [function, *items])
-            share = partial(Task, file, of_function)
+            of_function, *of_items = write_pickles(file, [work, *jobs], setup.shared.reducers())
+            share = partial(Task, setup.shared.send(file), of_function)
             size = -(-len(items) // MOST_TASKS)
             starts = range(0, len(items), size)
             tasks = [share(tuple(of_items[start : start + size])) for start in starts]
@@ -342,7 +404,8 @@ class _Run:
                     if outcome is None:
                         waiting.appendleft(number)
                     elif not isinstance(outcome, KilledWorker):
-                        results[number] = [cloudpickle.loads(each) for each in outcome]
+                        receive = self._setup.shared.receive
+                        results[number] = [receive(cloudpickle.loads(each)) for each in outcome]
                         self._bar.update(len(outcome))
                 if client.status != "running" or client.scheduler_comm is not connection:
                     # Dask cancels what was at work, and loses what was just being submitted.

@@ -3,7 +3,8 @@
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import TypeVar
+from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -17,6 +18,13 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+class Files(NamedTuple):
+    """What an item of a map reads and writes; a folder that is read stands for all files in it."""
+
+    reads: Sequence[Path] = ()
+    writes: Sequence[Path] = ()
+
+
 def available_cores() -> int:
     """The number of cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -27,6 +35,14 @@ def available_cores() -> int:
 def cluster_address() -> str | None:
     """The address of the Dask scheduler whose workers compute, where STUDY_CLUSTER names one."""
     return os.environ.get("STUDY_CLUSTER") or None
+
+
+def storage_address() -> str | None:
+    """The address of the storage of a cluster whose workers do not see the study's folder.
+
+    None where STUDY_SHARED gives none, or there is no cluster.
+    """
+    return (os.environ.get("STUDY_SHARED") or None) if cluster_address() else None
 
 
 def available_workers() -> int:
@@ -44,6 +60,8 @@ def parallel_map(
     description: str,
     workers: int | None = None,
     costs: Sequence[float] | None = None,
+    files: Callable[[Item], Files] | None = None,
+    in_place: bool = False,
 ) -> list[Result]:
     """[function(item) for item in items], in that order, on `workers` processes.
 
@@ -54,13 +72,18 @@ def parallel_map(
     many seconds each item takes, where that is known. Raises StudyError where a worker is killed
     from outside, and as `map_on_cluster` does.
 
+    files: those of an item, where it has any: what a cluster's workers need to be given that do not
+    see the study's folder, and what they give back (docs/cluster.md). in_place: whether an item is
+    about files of this machine as such, as their links, so that such workers are of no use.
+
     What is killed on a cluster is computed again: where `function` writes files, it may find what
     it has begun to write before.
     """
-    if (address := cluster_address()) and items:
+    address = None if in_place and storage_address() else cluster_address()
+    if address and items:
         from stages.core.runtime.cluster import map_on_cluster  # without one Dask is not needed
 
-        return map_on_cluster(address, function, items, description, workers)
+        return map_on_cluster(address, function, items, description, workers, files)
     workers = min(workers or available_cores(), max(len(items), 1))
     with watched(function, items, description, workers, costs) as (call, jobs):
         if workers == 1:

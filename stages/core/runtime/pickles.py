@@ -1,13 +1,15 @@
 """Pickles in one file, of which other processes load single ones, large arrays by memory map."""
 
+import io
 import mmap
 import pickle
 import time
-from collections.abc import Iterable, Iterator
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import cloudpickle
 import numpy as np
@@ -39,16 +41,25 @@ class Address:
     arrays: tuple[Extent, ...]
 
 
-def write_pickles(file: Path, objects: Iterable[object]) -> list[Address]:
+Reducers = Mapping[type, Callable[[Any], tuple]]
+
+
+def write_pickles(
+    file: Path, objects: Iterable[object], reducers: Reducers | None = None
+) -> list[Address]:
     """Write each object into `file`; return their addresses, in order.
 
-    Functions that no module has, such as closures, are pickled by what they do.
+    Functions that no module has, such as closures, are pickled by what they do. reducers: how
+    objects of some types are pickled, as `copyreg` has it.
     """
     with whole_file(file) as unfinished, unfinished.open("wb") as stream:
-        return list(_written(stream, objects))
+        return list(_written(stream, objects, reducers or {}))
 
 
-def _written(stream: BinaryIO, objects: Iterable[object]) -> Iterator[Address]:
+def _written(stream: BinaryIO, objects: Iterable[object], reducers: Reducers) -> Iterator[Address]:
+    class Pickler(cloudpickle.Pickler):
+        dispatch_table: ClassVar = ChainMap(dict(reducers), cloudpickle.Pickler.dispatch_table)
+
     known: dict[tuple[int, int], Extent] = {}
     # An array that is made for the pickle alone is kept, or another might take its place in memory
     # and be thought to be the same.
@@ -67,8 +78,9 @@ def _written(stream: BinaryIO, objects: Iterable[object]) -> Iterator[Address]:
             arrays.append(known[place])
             return False
 
-        content = cloudpickle.dumps(each, protocol=5, buffer_callback=set_aside)
-        yield Address(_append(stream, content), tuple(arrays))
+        content = io.BytesIO()
+        Pickler(content, protocol=5, buffer_callback=set_aside).dump(each)
+        yield Address(_append(stream, content.getbuffer()), tuple(arrays))
 
 
 def _append(stream: BinaryIO, content: bytes | memoryview) -> Extent:

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 
 from stages.core.artifacts.diagrams import ALL, HALF_A, HALF_B, WHOLE, CloudKey
 from stages.core.artifacts.embeddings import Embeddings, array_name
-from stages.core.runtime.parallel import parallel_map
+from stages.core.runtime.parallel import Files, parallel_map
 from stages.core.runtime.randomness import generator_for, stratified_sample
 from stages.core.topology.rips import distance_matrix, persistence_diagrams
 from stages.settings.checks import require_no_class_named_all
@@ -26,6 +27,11 @@ class Cloud:
     def points(self) -> np.ndarray:
         """(n, d) float32, read from the file."""
         return np.load(self.file, mmap_mode="r")[self.rows]
+
+    @property
+    def files(self) -> Files:
+        """What `points` reads."""
+        return Files([self.file])
 
 
 def choose_images(
@@ -118,7 +124,7 @@ def diagrams_of(
     seconds: about how long each takes.
     """
     compute = partial(_diagrams, max_dim, engine)
-    found = parallel_map(compute, clouds, "diagrams", workers, seconds)
+    found = parallel_map(compute, clouds, "diagrams", workers, seconds, files=attrgetter("files"))
     return dict(zip((cloud.key for cloud in clouds), found, strict=True))
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 
 import numpy as np
 
@@ -83,7 +84,8 @@ def estimate_cost(
 
 def estimate_costs(clouds: Sequence[Cloud], max_dim: int, engine: str) -> list[Cost]:
     """`estimate_cost` of each cloud."""
-    return parallel_map(partial(_estimate, max_dim, engine), clouds, "estimating")
+    estimate = partial(_estimate, max_dim, engine)
+    return parallel_map(estimate, clouds, "estimating", files=attrgetter("files"))
 
 
 def _estimate(max_dim: int, engine: str, cloud: Cloud) -> Cost:

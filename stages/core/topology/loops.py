@@ -12,7 +12,7 @@ from scipy.spatial.distance import cdist
 from stages.core.artifacts.diagrams import ALL
 from stages.core.artifacts.embeddings import Embeddings, array_name
 from stages.core.artifacts.tables import Schema, name, number, whole
-from stages.core.runtime.parallel import parallel_map
+from stages.core.runtime.parallel import Files, parallel_map
 from stages.core.runtime.randomness import generator_for
 from stages.core.topology.clouds import landmarks
 from stages.core.topology.cycles import LEAST_POINTS, Loop, longest_loops
@@ -91,7 +91,9 @@ def loops_table(
     ]
     for level in artifact.levels:
         artifact.array(level)  # which checks it
-    tables = parallel_map(partial(_loops_of, seed), groups, "loops")
+    tables = parallel_map(
+        partial(_loops_of, seed), groups, "loops", files=lambda group: Files([group.file])
+    )
     return pd.concat(tables, ignore_index=True) if tables else no_loops()
 
 

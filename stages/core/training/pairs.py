@@ -11,7 +11,7 @@ from stages.core.dataset.images import read_image
 from stages.core.dataset.layout import read_annotations, read_index
 from stages.core.painter import ATTRIBUTES, name_colours, paint
 from stages.core.runtime.errors import StudyError
-from stages.core.runtime.parallel import parallel_map
+from stages.core.runtime.parallel import Files, parallel_map
 from stages.core.runtime.randomness import generator_for
 from stages.core.training.captions import Facts
 
@@ -95,7 +95,9 @@ def fetched_pairs(
             raise StudyError(f"{index}: no image in the {split} split; run 'dvc repro fetch'")
         order = generator_for(seed, *key).permutation(len(ids))[:count]
         jobs = [(images / "images" / ids[i], side, annotations[ids[i]]) for i in order]
-        loaded = parallel_map(_load_image, jobs, f"reading {split} images")
+        loaded = parallel_map(
+            _load_image, jobs, f"reading {split} images", files=lambda job: Files([job[0]])
+        )
         return Pairs(np.stack([pixels for pixels, _ in loaded]), [facts for _, facts in loaded])
 
     def pairs_of_round(number: int) -> Pairs:

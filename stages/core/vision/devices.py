@@ -5,16 +5,24 @@ import struct
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
 
 from stages.core.runtime.errors import StudyError
-from stages.core.runtime.parallel import available_cores, cluster_address, parallel_map
+from stages.core.runtime.parallel import (
+    Files,
+    available_cores,
+    cluster_address,
+    parallel_map,
+    storage_address,
+)
 from stages.core.runtime.progress import progress, report
 from stages.core.vision.encoder import Encoder
+from stages.core.vision.inputs import image_file
 from stages.core.vision.loading import load_encoder
+from stages.core.vision.model_files import files_of_model, require_in_study
 from stages.core.vision.shards import Shard, embed_shards, weights_digest
 from stages.core.vision.sweep import Sweep
 
@@ -32,6 +40,12 @@ class EncoderSource:
     seed: int
     precision: str
     weights: str
+
+    def files(self) -> list[Path]:
+        """What it is loaded from; raises StudyError where workers in storage would not find it."""
+        if storage_address():
+            require_in_study(self.model, self.pretrained)
+        return files_of_model(self.model, self.pretrained, self.model_folder)
 
 
 @dataclass(frozen=True)
@@ -57,6 +71,12 @@ def embed_shard(task: ShardTask) -> int:
     return sum(embed_shards(encoder, task.sweep, [task.shard], task.workers))
 
 
+def _files(model: Sequence[Path], task: ShardTask) -> Files:
+    """What a task reads and writes; model: what its encoder is loaded from."""
+    images = [image_file(task.sweep.folder, name) for name in task.shard.ids]
+    return Files([*model, *images], [task.shard.file])
+
+
 def embed_on(
     devices: Sequence[torch.device],
     encoder: Encoder,
@@ -74,7 +94,7 @@ def embed_on(
     if cluster_address() and shards:
         threads = 1 if devices[0].type == "cpu" else None  # a worker for each core
         tasks = [ShardTask(source, str(devices[0]), sweep, shard, threads) for shard in shards]
-        parallel_map(embed_shard, tasks, "embed")
+        parallel_map(embed_shard, tasks, "embed", files=partial(_files, source.files()))
         return
     if len(devices) > 1 and len(shards) > 1:
         _embed_in_processes(devices, source, sweep, shards)

@@ -37,9 +37,14 @@ def prepared(encoder: Encoder, folder: Path, name: str) -> np.ndarray:
     return read_prepared(encoder, folder, name)[1]
 
 
+def image_file(folder: Path, name: str) -> Path:
+    """Where an image of a data set lies, by its id."""
+    return folder / "images" / name
+
+
 def read_prepared(encoder: Encoder, folder: Path, name: str) -> tuple[bytes, np.ndarray]:
     """(the hash of `image_digest`, what `prepared` gives) of an image that is read once."""
-    file = folder / "images" / name
+    file = image_file(folder, name)
     data = read_image_file(file)
     image = image_in(data, file)
     try:
@@ -50,7 +55,7 @@ def read_prepared(encoder: Encoder, folder: Path, name: str) -> tuple[bytes, np.
 
 def image_digest(folder: Path, name: str) -> bytes:
     """A hash of an image's id and of the bytes of its file, by which a changed one is known."""
-    return _digest(name, read_image_file(folder / "images" / name))
+    return _digest(name, read_image_file(image_file(folder, name)))
 
 
 def _digest(name: str, data: bytes) -> bytes:

@@ -50,6 +50,41 @@ def own_file(text: str, key: str) -> OwnFile | None:
     return OwnFile(user_path(file, key), function)
 
 
+def files_of_model(model: str, pretrained: str | None, model_folder: Path) -> list[Path]:
+    """The files and folders that an encoder is loaded from; none that a library downloads.
+
+    As `load_encoder` takes them. Of a user's own file with what it may import beside it.
+    """
+    found = []
+    if own := own_file(model, EMBED_KEYS.model):
+        found = sorted(own.file.parent.glob("[!.]*.py"))
+    elif model == SHIPPED_MODEL:
+        found = [model_folder]
+    else:
+        found = [user_path(model.removeprefix(f"{TIMM}{LOCAL}"), EMBED_KEYS.model)]
+    if pretrained is not None:
+        file = user_path(pretrained, EMBED_KEYS.pretrained)
+        found += [file, file.parent / CONFIG_FILE]
+    return [path for path in found if path.exists()]
+
+
+def require_in_study(model: str, pretrained: str | None) -> None:
+    """Raise StudyError where a setting leads out of the study's folder, or may do so.
+
+    Workers that do not see the folder find there what the setting names, by the same words.
+    """
+    for key, text in ((EMBED_KEYS.model, model), (EMBED_KEYS.pretrained, pretrained)):
+        if text is None:
+            continue
+        own = own_file(text, key)
+        path = own.file if own else user_path(text.removeprefix(f"{TIMM}{LOCAL}"), key)
+        if path.is_absolute() or ".." in path.parts:
+            raise StudyError(
+                f"{key}: {quoted(text)} may lie outside of the study's folder, which the workers "
+                "of STUDY_SHARED do not see; copy it into the folder, and name it relative to that"
+            )
+
+
 @dataclass(frozen=True)
 class Keys:
     """What params.yaml calls the settings of an encoder, for messages."""
