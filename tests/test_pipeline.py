@@ -149,6 +149,12 @@ def test_the_shipped_model_is_that_of_the_code_and_the_settings(tmp_path: Path) 
     clone = copy_of_the_working_tree(tmp_path / "study")
     assert json.loads(dvc(clone, "status", "--json", "pretrain")) == {}
 
+    # Python leaves its bytecode in folders that are dependencies as a whole.
+    for folder in (clone / "stages").rglob("*/"):
+        (folder / "__pycache__").mkdir()
+        (folder / "__pycache__" / "any.pyc").write_bytes(b"bytecode")
+    assert json.loads(dvc(clone, "status", "--json", "pretrain")) == {}
+
 
 def test_the_pipeline_end_to_end(tiny_study: Path) -> None:
     first = metrics(tiny_study)

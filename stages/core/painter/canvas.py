@@ -7,6 +7,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+# A picture is so small that to share it out among cores takes longer than it saves.
+cv2.setNumThreads(1)
+
 Real = float | np.floating  # a number of Python or of NumPy
 
 # sRGB in [0, 1], spread so that a person would give each the name it has here.
