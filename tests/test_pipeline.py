@@ -150,7 +150,7 @@ def test_the_shipped_model_is_that_of_the_code_and_the_settings(tmp_path: Path) 
     assert json.loads(dvc(clone, "status", "--json", "pretrain")) == {}
 
     # Python leaves its bytecode in folders that are dependencies as a whole.
-    for folder in (clone / "stages").rglob("*/"):
+    for folder in [*(clone / "stages").rglob("*/")]:
         (folder / "__pycache__").mkdir()
         (folder / "__pycache__" / "any.pyc").write_bytes(b"bytecode")
     assert json.loads(dvc(clone, "status", "--json", "pretrain")) == {}
