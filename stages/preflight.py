@@ -34,9 +34,9 @@ from stages.core.runtime.checksums import (
 from stages.core.runtime.command import params_option, path_option, refusing
 from stages.core.runtime.errors import StudyError, printable, quoted
 from stages.core.runtime.files import read_json, write_json
-from stages.core.runtime.parallel import storage_address
 from stages.core.runtime.params import read_yaml, validated
 from stages.core.runtime.paths import user_path
+from stages.core.runtime.remote import storage_address
 from stages.core.runtime.wording import classes_of, count
 from stages.core.vision.model_files import (
     CONFIG_FILE,

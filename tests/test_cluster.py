@@ -489,7 +489,9 @@ def test_a_cluster_without_workers_is_one_line(
         with pytest.raises(StudyError, match=said):
             parallel_map(abs, [1], "counting")
         dask.work(address)
-        wait_for_workers(address, 1)
+        with monkeypatch.context() as patient:
+            patient.setattr(cluster, "NO_WORKER_S", PATIENCE_S)
+            wait_for_workers(address, 1)
         timer = threading.Timer(1.0, dask.kill, [1])
         timer.start()
         with pytest.raises(StudyError, match=said):

@@ -21,8 +21,9 @@ pytest.importorskip("distributed")
 from stages.core.dataset.sources import generate_textures
 from stages.core.runtime import cluster, storage
 from stages.core.runtime.errors import StudyError
-from stages.core.runtime.parallel import Files, parallel_map
+from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.pickles import load_pickle, write_pickles
+from stages.core.runtime.remote import Files
 from stages.core.runtime.storage import Storage, blob_of, name_of, path_of
 from stages.core.vision import shards
 from stages.core.vision.model_files import files_of_model, require_in_study

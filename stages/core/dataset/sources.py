@@ -45,8 +45,9 @@ from stages.core.dataset.selection import choose, source_folder
 from stages.core.dataset.summary import Seen, digest_of
 from stages.core.painter import ATTRIBUTES, paint
 from stages.core.runtime.errors import StudyError, printable
-from stages.core.runtime.parallel import Files, parallel_map
+from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
+from stages.core.runtime.remote import Files
 from stages.settings.checks import require_two_classes
 from stages.settings.fetch import NAMED_SOURCES, FetchParams
 

@@ -7,6 +7,7 @@ files       files and folders that appear whole or not at all
 paths       paths that a user wrote
 wording     numbers in sentences
 parallel    processes and threads
+remote      where maps compute if not on this machine, and with which files
 cluster     maps on the workers of a Dask cluster
 storage     files of such a map, for workers that do not see the study's folder
 pickles     what such a map needs, in one file

@@ -33,9 +33,9 @@ from threadpoolctl import threadpool_limits
 import stages
 from stages.core.runtime.checksums import digest_of_files
 from stages.core.runtime.errors import StudyError, one_line, quoted
-from stages.core.runtime.parallel import Files, storage_address
 from stages.core.runtime.pickles import Address, Reducers, load_pickle, write_pickles
 from stages.core.runtime.progress import counted
+from stages.core.runtime.remote import Files, storage_address
 from stages.core.runtime.wording import count
 
 try:

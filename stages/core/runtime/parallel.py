@@ -3,8 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -13,16 +12,10 @@ from threadpoolctl import threadpool_limits
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.interruption import deaf_children, end_with
 from stages.core.runtime.progress import watched
+from stages.core.runtime.remote import Files, cluster_address, storage_address
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-class Files(NamedTuple):
-    """What an item of a map reads and writes; a folder that is read stands for all files in it."""
-
-    reads: Sequence[Path] = ()
-    writes: Sequence[Path] = ()
 
 
 def available_cores() -> int:
@@ -30,19 +23,6 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def cluster_address() -> str | None:
-    """The address of the Dask scheduler whose workers compute, where STUDY_CLUSTER names one."""
-    return os.environ.get("STUDY_CLUSTER") or None
-
-
-def storage_address() -> str | None:
-    """The address of the storage of a cluster whose workers do not see the study's folder.
-
-    None where STUDY_SHARED gives none, or there is no cluster.
-    """
-    return (os.environ.get("STUDY_SHARED") or None) if cluster_address() else None
 
 
 def available_workers() -> int:

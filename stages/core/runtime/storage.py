@@ -32,9 +32,9 @@ from fsspec.registry import known_implementations
 
 from stages.core.runtime.checksums import is_settled, state_of
 from stages.core.runtime.errors import StudyError, one_line, quoted
-from stages.core.runtime.parallel import Files
 from stages.core.runtime.pickles import Reducers
 from stages.core.runtime.progress import progress
+from stages.core.runtime.remote import Files
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

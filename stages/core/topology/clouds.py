@@ -10,8 +10,9 @@ import numpy as np
 
 from stages.core.artifacts.diagrams import ALL, HALF_A, HALF_B, WHOLE, CloudKey
 from stages.core.artifacts.embeddings import Embeddings, array_name
-from stages.core.runtime.parallel import Files, parallel_map
+from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for, stratified_sample
+from stages.core.runtime.remote import Files
 from stages.core.topology.rips import distance_matrix, persistence_diagrams
 from stages.settings.checks import require_no_class_named_all
 

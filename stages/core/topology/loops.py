@@ -12,8 +12,9 @@ from scipy.spatial.distance import cdist
 from stages.core.artifacts.diagrams import ALL
 from stages.core.artifacts.embeddings import Embeddings, array_name
 from stages.core.artifacts.tables import Schema, name, number, whole
-from stages.core.runtime.parallel import Files, parallel_map
+from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
+from stages.core.runtime.remote import Files
 from stages.core.topology.clouds import landmarks
 from stages.core.topology.cycles import LEAST_POINTS, Loop, longest_loops
 from stages.core.topology.null_models import rotated_clouds

@@ -11,8 +11,9 @@ from stages.core.dataset.images import read_image
 from stages.core.dataset.layout import read_annotations, read_index
 from stages.core.painter import ATTRIBUTES, name_colours, paint
 from stages.core.runtime.errors import StudyError
-from stages.core.runtime.parallel import Files, parallel_map
+from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
+from stages.core.runtime.remote import Files
 from stages.core.training.captions import Facts
 
 # Images are held larger than the model's input by this, so that a crop keeps its detail.

@@ -11,14 +11,9 @@ from pathlib import Path
 import torch
 
 from stages.core.runtime.errors import StudyError
-from stages.core.runtime.parallel import (
-    Files,
-    available_cores,
-    cluster_address,
-    parallel_map,
-    storage_address,
-)
+from stages.core.runtime.parallel import available_cores, parallel_map
 from stages.core.runtime.progress import progress, report
+from stages.core.runtime.remote import Files, cluster_address, storage_address
 from stages.core.vision.encoder import Encoder
 from stages.core.vision.inputs import image_file
 from stages.core.vision.loading import load_encoder
