@@ -126,7 +126,7 @@ class Embeddings:
     draws: int
     run: str
     manifest: Manifest = field(repr=False)
-    _read: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+    _checked: set[str] = field(default_factory=set, repr=False)
 
     def array(self, level: float, draw: int = 0) -> np.ndarray:
         """(n, d) float32, unit rows, in the order of `images`; read-only and memory-mapped.
@@ -135,10 +135,11 @@ class Embeddings:
         not of unit length, and then names the image. A file is checked once.
         """
         file = array_name(level, draw)
-        if file not in self._read:
-            written = self.manifest.files[file]
-            self._read[file] = _read_rows(self.folder / file, written, self.images["id"])
-        return self._read[file]
+        if file not in self._checked:
+            _read_rows(self.folder / file, self.manifest.files[file], self.images["id"])
+            self._checked.add(file)
+        # Mapped anew: what has been read of it counts as memory for as long as it is mapped.
+        return np.load(self.folder / file, mmap_mode="r", allow_pickle=False)
 
     @cached_property
     def labels(self) -> np.ndarray:
