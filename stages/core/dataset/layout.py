@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-import scipy.io
+import scipy  # which loads its io when that is used, a sixth of a second
 
 from stages.core.artifacts.tables import IMAGES, read_csv
 from stages.core.dataset.reading import (
@@ -553,7 +553,10 @@ def balanced_choice(split: pd.Series, per_class: int) -> list[str]:
     their ids, and at least one; a smaller choice is part of a larger one.
     """
     split = split.sort_index()
-    order = pd.DataFrame({"class": split.index.map(class_of), "split": split.map(SPLITS.index)})
+    classes = split.index.map(class_of)
+    if classes.value_counts().max() <= per_class:
+        return split.index.tolist()
+    order = pd.DataFrame({"class": classes, "split": split.map(SPLITS.index)})
     of_split = order.groupby(["class", "split"])["split"]
     rank, size = of_split.cumcount(), of_split.transform("size")
     # Place of the image in its split, from 0 to 1; the first of each split comes before all.

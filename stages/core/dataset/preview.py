@@ -4,7 +4,6 @@ from pathlib import Path
 
 from stages.core.dataset.classes import chosen_classes
 from stages.core.dataset.feature_files import holds_features
-from stages.core.painter import ATTRIBUTES
 from stages.settings.fetch import NAMED_SOURCES, FetchParams
 
 Counts = dict[str, tuple[int, int, int]]
@@ -22,6 +21,9 @@ def expected_counts(params: FetchParams, images: Path) -> Counts:
     count = params.images_per_class or source.images_per_class
     if source.at_most:
         count = min(count, source.images_per_class)
+    # Here, since the painter takes a fifth of a second that folders need not wait for.
+    from stages.core.painter import ATTRIBUTES
+
     # The classes of DTD are also those that are generated.
     return dict.fromkeys(chosen_classes(params.classes, ATTRIBUTES), thirds(count))
 
