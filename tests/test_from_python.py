@@ -117,7 +117,7 @@ def test_the_package_is_stages_and_nothing_else(tmp_path: Path) -> None:
     wanted = {
         str(file.relative_to(tree))
         for file in (tree / "stages").rglob("*")
-        if file.is_file() and "__pycache__" not in file.parts
+        if file.is_file() and "__pycache__" not in file.parts and not file.name.startswith(".")
     }
     assert any(name.endswith(".json") for name in wanted)
     with zipfile.ZipFile(build("wheel", tree, tmp_path / "wheel")) as wheel:
