@@ -108,6 +108,13 @@ def started(folder: Path) -> Iterator[Dask]:
         dask.close()
 
 
+def disconnect() -> None:
+    """Close what this process has open to schedulers."""
+    for client in cluster._clients.values():
+        client.close()
+    cluster._clients.clear()
+
+
 @pytest.fixture(scope="module")
 def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a scheduler with three workers, which come back where they are killed."""
@@ -115,9 +122,7 @@ def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         address = dask.schedule()
         dask.work(address, workers=WORKERS)
         yield address
-        for client in cluster._clients.values():
-            client.close()
-        cluster._clients.clear()
+        disconnect()
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ from tests.study import dvc, metrics
 from tests.test_cluster import (
     a_worker_killed,
     diagrams,
+    disconnect,
     embeddings,  # noqa: F401 (a fixture)
     started,
     use,
@@ -342,9 +343,7 @@ def apart(studies: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         address = dask.schedule()
         dask.work(address, workers=WORKERS, before=hiding(studies))
         yield address
-        for client in cluster._clients.values():
-            client.close()
-        cluster._clients.clear()
+        disconnect()
 
 
 @pytest.fixture
