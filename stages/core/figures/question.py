@@ -45,7 +45,7 @@ def correlations(table: pd.DataFrame, confidence: str, verdicts: Mapping[str, st
         axes.set_title(f"{title}: {verdict}" if verdict else title)
         axes.set_xlabel("Spearman's rho over classes")
         axes.set(xlim=(-1, 1), xticks=np.linspace(-1, 1, 5))
-    grid[0].set_yticks(range(len(measures)), [_label(each) for each in measures])
+    grid[0].set_yticks(range(len(measures)), [measure_label(each) for each in measures])
     grid[0].set_ylim(len(measures) - 0.5, -0.5)
     figure.legend(*grid[0].get_legend_handles_labels(), loc="outside right upper")
     title = (
@@ -82,6 +82,7 @@ def _draw(axes: Axes, table: pd.DataFrame, measures: list[str]) -> None:
     axes.grid(False, axis="y")
 
 
-def _label(measure: str) -> str:
+def measure_label(measure: str) -> str:
+    """A measure's name with its homology group as pictures write it."""
     name, _, dim = name_of(measure).rpartition(", H")
     return f"{name}, {homology_group(int(dim))}" if name else name_of(measure)

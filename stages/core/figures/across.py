@@ -1,0 +1,157 @@
+"""Pictures of many runs: their verdicts side by side, and what they say together."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from stages.core.claims.finding import SIGNIFICANCE
+from stages.core.evaluation.statistics import percent
+from stages.core.evaluation.verdicts import FAILS, HOLDS, NOT_APPLICABLE, UNDECIDED
+from stages.core.figures.heatmaps import CELL_INCHES, LABEL_POINTS, MOST_NAMES
+from stages.core.figures.question import PANELS, measure_label
+from stages.core.figures.style import COLOURS, GREY, REFERENCE, new_figure, room_for, wrapped
+from stages.core.runtime.wording import classes_of, count
+
+# {verdict: (colour, sign)}; the sign tells it with any colour vision, and on paper.
+VERDICTS = {
+    HOLDS: ("#0072B2", "+"),
+    FAILS: ("#D55E00", "\N{MINUS SIGN}"),
+    UNDECIDED: ("#f0e0a0", "?"),
+    NOT_APPLICABLE: ("#e8e8e8", ""),
+}
+LONGEST_STATEMENT = 92  # characters; the end of a longer one is left out
+KINDS = {"topological": COLOURS[0], "rival": COLOURS[1]}
+
+
+def verdicts(table: pd.DataFrame, runs: Sequence[str]) -> Figure:
+    """A cell per claim and run, coloured by its verdict.
+
+    table: run, number, claim, statement, verdict; a run without a claim leaves its cell white.
+    runs: their names in the order of the columns, of which the first MOST_NAMES are shown.
+    """
+    shown = list(runs)[:MOST_NAMES]
+    claims = table.drop_duplicates("claim").sort_values("number", kind="stable")
+    wide = table.pivot_table(index="claim", columns="run", values="verdict", aggfunc="first")
+    wide = wide.reindex(index=claims["claim"], columns=shown)
+    names = [
+        f"{row.number}  {_cut(row.statement)}" for row in claims[["number", "statement"]].itertuples()
+    ]
+    left, below = room_for(names, LABEL_POINTS), room_for(shown, LABEL_POINTS)
+    width = left + 0.4 + CELL_INCHES * max(len(shown), 12)
+    height = below + 1.1 + CELL_INCHES * len(names)
+    figure, axes = new_figure(width, height)
+    codes = wide.replace({verdict: i for i, verdict in enumerate(VERDICTS)})
+    colours = ListedColormap([colour for colour, _ in VERDICTS.values()])
+    cells = np.ma.masked_invalid(codes.to_numpy(dtype=np.float64, na_value=np.nan))
+    norm = BoundaryNorm(np.arange(len(VERDICTS) + 1) - 0.5, len(VERDICTS))
+    axes.pcolormesh(cells, cmap=colours, norm=norm, edgecolors="white", linewidth=1)
+    for (row, column), verdict in np.ndenumerate(wide.to_numpy()):
+        _, sign = VERDICTS.get(verdict, ("", ""))
+        axes.text(
+            column + 0.5,
+            row + 0.5,
+            sign,
+            ha="center",
+            va="center",
+            fontsize=LABEL_POINTS,
+            color="black" if verdict == UNDECIDED else "white",
+        )
+    axes.set_xticks(np.arange(len(shown)) + 0.5, shown, rotation=90, fontsize=LABEL_POINTS)
+    axes.set_yticks(np.arange(len(names)) + 0.5, names, fontsize=LABEL_POINTS)
+    axes.invert_yaxis()
+    axes.tick_params(length=0)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    numbers = claims["number"].to_numpy()
+    for place in np.flatnonzero(np.diff(numbers)) + 1:  # between two claims
+        axes.axhline(place, color=GREY, linewidth=1)
+    handles = [
+        Patch(facecolor=colour, label=f"{verdict} {sign}".strip())
+        for verdict, (colour, sign) in VERDICTS.items()
+    ]
+    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), frameon=False)
+    if len(shown) < len(runs):
+        axes.set_title(f"the first {len(shown)} of {len(runs)} runs", loc="left")
+    return figure
+
+
+def _cut(statement: str) -> str:
+    if len(statement) <= LONGEST_STATEMENT:
+        return statement
+    return f"{statement[: LONGEST_STATEMENT - 1]}…"
+
+
+def question(effects: pd.DataFrame, pooled: pd.DataFrame, confidence: str) -> Figure:
+    """Each measure's rank correlation with the loss of accuracy: in every run, and pooled.
+
+    effects: a row per run, measure and whether the plain measures are controlled for; pooled: the
+    same of all runs together, with its intervals. Rivals stand below the topological measures.
+    """
+    kinds = pooled.drop_duplicates("measure").set_index("measure")["kind"]
+    measures = [each for kind in KINDS for each in sorted(kinds.index[kinds == kind])]
+    topological = int((kinds.reindex(measures) == "topological").sum())
+    width = 12.0
+    figure, grid = new_figure(width, 2.6 + 0.36 * len(measures), 1, len(PANELS), sharey=True)
+    for axes, (controlled, (title, _)) in zip(grid, PANELS.items(), strict=True):
+        _draw_effects(axes, effects[effects["controlled"] == controlled], measures)
+        for kind, colour in KINDS.items():
+            rows = pooled[(pooled["controlled"] == controlled) & (pooled["kind"] == kind)]
+            _draw_pooled(axes, rows.set_index("measure").reindex(measures), kind, colour)
+        axes.axvline(0, color=REFERENCE, linestyle="--", linewidth=1)
+        for place in range(1, len(measures)):
+            between = place == topological
+            axes.axhline(
+                place - 0.5,
+                color=GREY if between else plt.rcParams["grid.color"],
+                linewidth=1.2 if between else 0.8,
+            )
+        axes.grid(False, axis="y")
+        axes.set_title(title)
+        axes.set_xlabel("Spearman's rho over classes, mean over noise levels")
+        axes.set(xlim=(-1, 1), xticks=np.linspace(-1, 1, 5))
+    grid[0].set_yticks(range(len(measures)), [measure_label(each) for each in measures])
+    grid[0].set_ylim(len(measures) - 0.5, -0.5)
+    handles, labels = grid[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    title = (
+        f"Does topological change follow the loss of accuracy? {count(int(pooled['runs'].max()), 'run')}"
+        f", {classes_of(int(pooled['classes'].max()))}; thick: {confidence} interval over classes, "
+        f"thin: over classes and runs; filled: p at most {percent(SIGNIFICANCE)} after Holm's "
+        "correction, classes permuted in all runs together"
+    )
+    figure.suptitle(wrapped(title, width - 0.5, 11), fontsize=11)
+    return figure
+
+
+def _draw_effects(axes: Axes, effects: pd.DataFrame, measures: list[str]) -> None:
+    """A faint dot for each run."""
+    places = {measure: place for place, measure in enumerate(measures)}
+    rows = effects[effects["measure"].isin(places)]
+    heights = rows["measure"].map(places) + 0.22
+    axes.plot(rows["rho"], heights, "|", color=GREY, alpha=0.6, markersize=6, label="a run")
+
+
+def _draw_pooled(axes: Axes, rows: pd.DataFrame, kind: str, colour: str) -> None:
+    places = np.arange(len(rows)) - 0.12
+    axes.hlines(places, rows["low_runs"], rows["high_runs"], color=colour, linewidth=1)
+    axes.hlines(places, rows["low"], rows["high"], color=colour, linewidth=3)
+    significant = (rows["p_holm"] <= SIGNIFICANCE).to_numpy()
+    for filled, face in ((False, "white"), (True, colour)):
+        here = significant == filled
+        axes.plot(
+            rows["rho"].to_numpy()[here],
+            places[here],
+            "o",
+            color=colour,
+            markerfacecolor=face,
+            label=f"pooled, {KIND_NAMES[kind]}" if filled else None,
+        )
+
+
+KIND_NAMES = {"topological": "topological measures", "rival": "simpler label-free scores"}
