@@ -31,16 +31,26 @@ import yaml
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.scm import RevError, SCMError, resolve_rev
+from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
+from stages.core.across.learned import Learned, learn, parts, said
+from stages.core.across.page import page
 from stages.core.across.runs import Run, flat
-from stages.core.artifacts.tables import Schema, read_parquet
+from stages.core.across.tables import LEGEND, as_latex, as_markdown, as_text
+from stages.core.artifacts.tables import read_parquet
 from stages.core.claims.question import TABLES
 from stages.core.evaluation.classification import CLASSIFIERS
+from stages.core.evaluation.statistics import percent
+from stages.core.figures import across as figures
+from stages.core.figures.style import save_figure
 from stages.core.runtime.command import refusing
 from stages.core.runtime.errors import StudyError, one_line
-from stages.core.runtime.files import whole_folder
+from stages.core.runtime.files import whole_folder, write_csv
+from stages.core.runtime.params import read_params
 from stages.core.runtime.progress import progress
+from stages.core.runtime.wording import count
+from stages.settings.claims import ClaimsParams
 
 FOLDER = Path("across")
 CLAIMS = "plots/claims/claims.csv"
@@ -183,7 +193,9 @@ def read_run(revision: Revision) -> Run:
         read_claims(revision.text(CLAIMS)),
     )
     if not run.classifiers:
-        raise StudyError(f"{revision.name}: metrics/classify.json holds no accuracy on clean images")
+        raise StudyError(
+            f"{revision.name}: metrics/classify.json holds no accuracy on clean images"
+        )
     if run.levels == [0.0]:
         return replace(run, why="no noise level above 0")
     tables = {}
@@ -225,19 +237,42 @@ def read_claims(text: str | None) -> pd.DataFrame | None:
 
 def write(runs: list[Run], unread: list[str], classifier: str | None) -> None:
     """Write all of across/, and print the table of runs and what they say together."""
-    found = learn(runs, classifier)
-    remarks = [*unread, *found.pool.left_out]
+    params = read_params(ClaimsParams, Path(PARAMS))
+    found = learn(runs, classifier, params)
     for line in found.pool.left_out:
         click.echo(f"not pooled: {line}", err=True)
     with whole_folder(FOLDER, "across") as folder:
-        write_tables(found, folder)
-        draw(found, folder)
-        (folder / "page.html").write_text(page(found, remarks, folder), encoding="utf-8")
-    click.echo(as_text(found.table))
+        for name, table in found.tables.items():
+            write_csv(folder / f"{name}.csv", table)
+        (folder / "runs.md").write_text(as_markdown(found.tables["runs"]), encoding="utf-8")
+        (folder / "runs.tex").write_text(as_latex(found.tables["runs"]), encoding="utf-8")
+        pictures = draw(found, params.confidence, folder)
+        title = f"{count(len(runs), 'run')} of the study"
+        told = parts(found, [*unread, *found.pool.left_out], pictures)
+        text = page(title, [said(finding) for finding in found.findings], told)
+        (folder / "page.html").write_text(text, encoding="utf-8")
+    click.echo(as_text(found.tables["runs"]))
     click.echo(LEGEND)
-    for sentence in found.answers:
-        click.echo(sentence)
+    for finding in found.findings:
+        click.echo(said(finding).replace("**", ""))
     click.echo(f"{FOLDER}: {count(len(runs), 'run')}; open {FOLDER}/page.html")
+
+
+def draw(found: Learned, confidence: float, folder: Path) -> dict[str, bytes]:
+    """Draw what there is to draw into the folder; {name: PNG}."""
+    level = percent(confidence)
+    drawn: dict[str, Figure] = {}
+    verdicts = found.tables["verdicts"]
+    if len(verdicts):
+        drawn["verdicts"] = figures.verdicts(verdicts, [run.name for run in found.runs])
+    if "pooled" in found.tables:
+        effects, pooled = found.tables["effects"], found.tables["pooled"]
+        if pooled["rho"].notna().any():
+            drawn["question"] = figures.question(effects, pooled, level)
+        drawn["prediction"] = figures.prediction(found.tables["predictions"], level)
+    for name, figure in drawn.items():
+        save_figure(figure, folder / f"{name}.png")
+    return {name: (folder / f"{name}.png").read_bytes() for name in drawn}
 
 
 if __name__ == "__main__":

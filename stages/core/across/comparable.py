@@ -1,13 +1,14 @@
 """Which runs can be pooled, and why others cannot."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from stages.core.across.runs import Run, common_classifier, short
+from stages.core.claims.question import CONTROLS
 
 
 @dataclass(frozen=True)
@@ -121,3 +122,8 @@ def data_names(runs: Sequence[Run]) -> dict[str, str]:
             number += 1
         names[run.images] = told
     return names
+
+
+def kinds_of(measures: Iterable[str]) -> dict[str, str]:
+    """{measure: 'plain', 'rival' or 'topological'}."""
+    return {each: "plain" if each in CONTROLS else "topological" for each in measures}

@@ -40,7 +40,8 @@ def verdicts(table: pd.DataFrame, runs: Sequence[str]) -> Figure:
     wide = table.pivot_table(index="claim", columns="run", values="verdict", aggfunc="first")
     wide = wide.reindex(index=claims["claim"], columns=shown)
     names = [
-        f"{row.number}  {_cut(row.statement)}" for row in claims[["number", "statement"]].itertuples()
+        f"{row.number}  {_cut(row.statement)}"
+        for row in claims[["number", "statement"]].itertuples()
     ]
     left, below = room_for(names, LABEL_POINTS), room_for(shown, LABEL_POINTS)
     width = left + 0.4 + CELL_INCHES * max(len(shown), 12)
@@ -119,9 +120,11 @@ def question(effects: pd.DataFrame, pooled: pd.DataFrame, confidence: str) -> Fi
     grid[0].set_ylim(len(measures) - 0.5, -0.5)
     handles, labels = grid[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    runs = count(int(pooled["runs"].max()), "run")
+    classes = classes_of(int(pooled["classes"].max()))
     title = (
-        f"Does topological change follow the loss of accuracy? {count(int(pooled['runs'].max()), 'run')}"
-        f", {classes_of(int(pooled['classes'].max()))}; thick: {confidence} interval over classes, "
+        f"Does topological change follow the loss of accuracy? {runs}, {classes}; "
+        f"thick: {confidence} interval over classes, "
         f"thin: over classes and runs; filled: p at most {percent(SIGNIFICANCE)} after Holm's "
         "correction, classes permuted in all runs together"
     )

@@ -1,0 +1,144 @@
+"""What many runs say together: the tables, the findings, and the parts of the page."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from stages.core.across import levels, pooled, prediction
+from stages.core.across.comparable import Pool, kinds_of, pool, pooled_drops, pooled_measures
+from stages.core.across.page import Part
+from stages.core.across.runs import Run
+from stages.core.across.tables import as_markdown, benchmark_table, runs_table
+from stages.core.claims.finding import Finding, findings_table
+from stages.core.claims.question import name_of
+from stages.core.evaluation.classification import CLASSIFIERS
+from stages.core.report.markdown import plain, table
+from stages.core.runtime.wording import count
+from stages.settings.claims import ClaimsParams
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What is known of several runs.
+
+    pool: the runs that are pooled. tables: {name: what across/ keeps as CSV}. findings: the answers
+    of all runs together, each with its verdict.
+    """
+
+    runs: list[Run]
+    pool: Pool
+    tables: Mapping[str, pd.DataFrame]
+    findings: list[Finding]
+
+
+def learn(runs: Sequence[Run], classifier: str | None, params: ClaimsParams) -> Learned:
+    """All tables and findings of several runs.
+
+    classifier: whose loss of accuracy is asked about; None for the first that all runs have.
+    params: the resamples, the confidence and the seed of the statistics.
+    """
+    found = pool(runs, classifier)
+    tables = {
+        "runs": runs_table(runs, found.classifier),
+        "clip_benchmark": benchmark_table(runs),
+        "verdicts": verdicts_table(runs),
+    }
+    findings: list[Finding] = []
+    if found.runs:
+        measures, drops = pooled_measures(found), pooled_drops(found)
+        kinds = kinds_of(measures["measure"].unique())
+        settings = (params.bootstrap_replicates, params.confidence, params.seed)
+        tables |= pooled.pooled_effects(measures, drops, kinds, *settings)
+        findings += pooled.findings(tables["pooled"])
+        tables |= levels.levels_tables(measures, drops, kinds, *settings)
+        findings += levels.findings(tables["levels"])
+        tables |= prediction.prediction_tables(measures, drops, kinds, *settings)
+        findings += prediction.findings(tables["predictions"])
+    tables["answers"] = findings_table(findings)
+    return Learned(list(runs), found, tables, findings)
+
+
+def verdicts_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """The verdict on every claim in every run: run, number, claim, statement, verdict."""
+    columns = ["run", "number", "claim", "statement", "verdict"]
+    parts = [run.claims.assign(run=run.name) for run in runs if run.claims is not None]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def said(finding: Finding) -> str:
+    """A finding in a sentence or two of Markdown."""
+    told = f"**{finding.statement[0].upper()}{finding.statement[1:]}: {finding.verdict}.**"
+    if finding.effect is not None:
+        told += f" {finding.effect_is[0].upper()}{finding.effect_is[1:]}: {finding.effect:.2g}"
+        if finding.low is not None and finding.high is not None:
+            told += f" ({finding.low:.2g} to {finding.high:.2g})"
+        if finding.p_value is not None:
+            told += f", p {finding.p_value:.2g} after correction"
+        told += f"; {finding.units}."
+    return f"{told} {finding.detail[:1].upper()}{finding.detail[1:]}." if finding.detail else told
+
+
+def parts(found: Learned, remarks: Sequence[str], pictures: Mapping[str, bytes]) -> list[Part]:
+    """The parts of the page; remarks: a line for each run that is left out; pictures: {name: PNG}."""
+    about = f"{count(len(found.runs), 'run')}."
+    if found.pool.classifier:
+        about += (
+            f" Accuracy, where a run has several classifiers, is that of "
+            f"{CLASSIFIERS[found.pool.classifier].label}."
+        )
+    given = [
+        Part("Runs", f"{about}\n\n{as_markdown(found.tables['runs'])}"),
+        Part("Claims and runs", "", shown(pictures, "verdicts", "Verdicts on claims in all runs")),
+    ]
+    if "pooled" in found.tables:
+        given += [
+            Part(
+                "The question, pooled",
+                "Each measure of change against the loss of accuracy, classes being the subjects: "
+                "in every run, and the mean over runs. Classes are permuted and resampled in all "
+                "runs together, since runs on the same classes are not independent.",
+                shown(pictures, "question", "Effects of every measure in every run and pooled"),
+                rounded_table(found.tables["pooled"]),
+            ),
+            Part(
+                "At equal noise",
+                "Runs as subjects: at the same kind, space and level of noise, does a model whose "
+                "diagrams change more lose more accuracy? Models are permuted in all kinds of "
+                "noise together.",
+                after=rounded_table(found.tables["levels"]),
+            ),
+            Part(
+                "Prediction",
+                "The loss of accuracy of each class in a run that was left out, predicted from the "
+                "others; the error is the mean absolute one, in points of accuracy.",
+                shown(pictures, "prediction", "Errors of prediction by what it was made from"),
+                rounded_table(found.tables["predictions"]),
+            ),
+        ]
+    if remarks:
+        given.append(Part("Left out", "\n".join(f"- {plain(line)}" for line in remarks)))
+    return given
+
+
+def shown(pictures: Mapping[str, bytes], name: str, what: str) -> list[tuple[str, bytes]]:
+    return [(what, pictures[name])] if name in pictures else []
+
+
+def rounded_table(rows: pd.DataFrame) -> str:
+    """A table in Markdown, numbers to three digits and measures by their names."""
+
+    def cell(column: str, value: object) -> str:
+        if column == "measure":
+            return plain(name_of(str(value)))
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if isinstance(value, float):
+            return "" if pd.isna(value) else f"{value:.3g}"
+        return plain(str(value))
+
+    lines = (
+        [cell(str(column), value) for column, value in row.items()]
+        for row in rows.to_dict("records")
+    )
+    return table([str(name).replace("_", " ") for name in rows], lines)
