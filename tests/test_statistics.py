@@ -441,4 +441,4 @@ def test_the_smooth_surface_is_that_of_scikit_learn(count: int) -> None:
         noise = fitted.kernel_.k2.noise_level
         within = fitted.kernel_(z)
         left = left - (within - noise * np.eye(count)) @ np.linalg.solve(within, left)
-    np.testing.assert_allclose(statistics._smooth_residual(y, controls), left, atol=1e-4)
+    np.testing.assert_allclose(statistics.smooth_residual(y, controls), left, atol=1e-4)

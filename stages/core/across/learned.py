@@ -80,7 +80,10 @@ def said(finding: Finding) -> str:
 
 
 def parts(found: Learned, remarks: Sequence[str], pictures: Mapping[str, bytes]) -> list[Part]:
-    """The parts of the page; remarks: a line for each run that is left out; pictures: {name: PNG}."""
+    """The parts of the page.
+
+    remarks: a line for each run that is left out; pictures: {name: PNG}.
+    """
     about = f"{count(len(found.runs), 'run')}."
     if found.pool.classifier:
         about += (

@@ -35,7 +35,8 @@ def page(title: str, answers: Sequence[str], parts: Sequence[Part]) -> str:
     links = "".join(
         f'<li><a href="#{slug(part.title)}">{html.escape(part.title)}</a></li>' for part in parts
     )
-    body = [f'<section id="answers">{render("\n\n".join(answers))}</section>']
+    told = render("\n\n".join(answers))
+    body = [f'<section id="answers">{told}</section>']
     for part in parts:
         pictures = "".join(
             f'<img src="{embedded(png)}" alt="{html.escape(shows)}">'

@@ -1,4 +1,4 @@
-"""The table of runs: for a terminal, as Markdown, LaTeX and CSV, and with CLIP_benchmark's names."""
+"""The table of runs: for a terminal, in Markdown, LaTeX and CSV, and by CLIP_benchmark's names."""
 
 import re
 import textwrap
@@ -47,8 +47,8 @@ def runs_table(runs: Sequence[Run], classifier: str | None) -> pd.DataFrame:
     """A row per run: what differs first, then accuracy, drift, distances and verdicts.
 
     Columns: run; those of `differing`; classifier; for the k-th noise level (0 is clean) level_k,
-    accuracy_k with its ends low_k and high_k, and from the first noisy one on drift_k, 1 - cosine of
-    noisy and clean embeddings, and distance_k, that of clean and noisy diagrams over its baseline;
+    accuracy_k with its ends low_k and high_k, and of noisy ones drift_k, 1 - cosine of noisy and
+    clean embeddings, and distance_k, that of clean and noisy diagrams over its baseline;
     distance, which one that is, and over which baseline; follows and adds. classifier: None for the
     first that all runs have.
     """
@@ -98,7 +98,7 @@ def accuracy_columns(found: pd.DataFrame) -> list[int]:
 
 
 def as_text(found: pd.DataFrame) -> str:
-    """The table for a terminal, at most WIDTH wide: a run takes two lines, the second for intervals.
+    """The table for a terminal, at most WIDTH wide; the second line of a run is for intervals.
 
     Accuracy in percent, clean and at the first, a middle and the last noise level; drift and
     distance at the last one. What differs is cut where the names are too long.

@@ -318,7 +318,7 @@ def _permutation_test(
     generator: np.random.Generator,
 ) -> float:
     """The one-sided p-value of rho where what (n, k) controls leave of one side is permuted."""
-    residual = _smooth_residual(permuted, controls)
+    residual = smooth_residual(permuted, controls)
     shuffled = generator.permuted(np.broadcast_to(residual, (replicates, len(kept))), axis=1)
     null = spearman(kept, permuted - residual + shuffled, controls)
     # Where the ranks of a control leave nothing, a permutation tells nothing: it counts as a tie.
@@ -342,7 +342,7 @@ def share_interval(count: int, of: int, confidence: float) -> Interval:
     return Interval(count / of, float(found.low), float(found.high))
 
 
-def _smooth_residual(y: np.ndarray, controls: np.ndarray) -> np.ndarray:
+def smooth_residual(y: np.ndarray, controls: np.ndarray) -> np.ndarray:
     """(n,) what a smooth function of (n, k) controls leaves of y: a Gaussian process regression.
 
     Its kernel is that of a plane plus that of a smooth surface, so that curves, interactions and
@@ -359,7 +359,7 @@ def _smooth_residual(y: np.ndarray, controls: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _left_by_surface(y_bytes: bytes, control_bytes: bytes, count: int) -> np.ndarray:
-    """`_smooth_residual` of float64 arrays; kept, as many correlations share a side."""
+    """`smooth_residual` of float64 arrays; kept, as many correlations share a side."""
     y, controls = np.frombuffer(y_bytes), np.frombuffer(control_bytes).reshape(count, -1)
     varies = controls.std(axis=0) > 0
     residual = y - y.mean()

@@ -1,0 +1,130 @@
+"""Permutations and resamples of subjects that several correlations share.
+
+Runs on the same classes are not independent, and how alike they are is not known. One permutation
+of the classes for all of them keeps what they share (Winkler et al., "Permutation inference for
+the general linear model", NeuroImage 92, 2014), and so does one resample. Rank correlations of
+many resamples come from matrix products: a subject's rank is how many lie below it, each as often
+as it was drawn.
+"""
+
+import numpy as np
+from scipy import stats
+
+from stages.core.evaluation.statistics import smooth_residual
+
+# A variance of ranks below this share of n^3 is that of a constant, but for rounding errors.
+NOTHING = 1e-10
+
+
+def permutations(count: int, replicates: int, generator: np.random.Generator) -> np.ndarray:
+    """(R, n) int: random orders of n subjects."""
+    return generator.permuted(np.tile(np.arange(count), (replicates, 1)), axis=1)
+
+
+def resampled_counts(count: int, replicates: int, generator: np.random.Generator) -> np.ndarray:
+    """(R, n) float64: how often each of n subjects is drawn in n draws with replacement."""
+    return generator.multinomial(count, np.full(count, 1 / count), replicates).astype(np.float64)
+
+
+def resampled_correlations(
+    x: np.ndarray, y: np.ndarray, controls: np.ndarray, counts: np.ndarray
+) -> np.ndarray:
+    """(R, m): Spearman's rho of each of (n, m) x with (n,) y in resamples of the n subjects.
+
+    controls: (n, k), taken out of both sides' ranks, k = 0 or more. counts: (R, n), how often each
+    subject is in a resample; all ones give the correlation itself. As `spearman` of
+    `stages.core.evaluation.statistics`, within rounding errors; NaN where a side is constant.
+    """
+    sides = np.column_stack([controls, x, y])  # (n, p)
+    n, k = controls.shape
+    # Half of (how many lie below less how many lie above): the rank less the mean rank.
+    order = np.sign(sides[None, :, :] - sides[:, None, :]) / 2  # (n other, n, p)
+    ranks = (counts @ order.reshape(n, -1)).reshape(len(counts), n, -1)  # (R, n, p)
+    products = np.matmul((ranks * counts[:, :, None]).swapaxes(1, 2), ranks)  # (R, p, p)
+    scale = counts.sum(axis=1)[:, None] ** 3
+    products /= scale[..., None]
+    given, across, within = products[:, :k, :k], products[:, :k, k:], products[:, k:, k:]
+    variances = np.diagonal(within, axis1=1, axis2=2).copy()
+    covariances = within[:, :-1, -1].copy()
+    if k:
+        # A control that is constant, or a copy of another, takes out nothing of its own.
+        given = given + NOTHING * np.eye(k)
+        explained = np.linalg.solve(given, across)
+        variances -= (across * explained).sum(axis=1)
+        covariances -= np.einsum("rkm,rk->rm", across[:, :, :-1], explained[:, :, -1])
+    lengths = variances[:, :-1] * variances[:, -1:]
+    varies = np.minimum(variances[:, :-1], variances[:, -1:]) > 10 * NOTHING
+    nowhere = np.full(covariances.shape, np.nan)
+    return np.divide(covariances, np.sqrt(np.maximum(lengths, 0)), out=nowhere, where=varies)
+
+
+def permuted_correlations(x: np.ndarray, y: np.ndarray, orders: np.ndarray) -> np.ndarray:
+    """(R, m): Spearman's rho of (n, m) x with y[order], for each of (R, n) orders.
+
+    NaN where a side is constant.
+    """
+    return _unit_ranks(y)[orders] @ _unit_ranks(x)
+
+
+def permuted_partial_correlations(
+    x: np.ndarray, y: np.ndarray, controls: np.ndarray, orders: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """((R, m), (R, m)): partial rho of (n, m) x and (n,) y, what controls leave of one permuted.
+
+    controls: (n, k). First y is the permuted side, then each x (Freedman and Lane, "A nonstochastic
+    interpretation of reported significance levels", J. Bus. Econ. Stat. 1, 1983): a side is fitted
+    by a smooth function of the controls, what it leaves is permuted and added to the fit, and the
+    sums are ranked anew, as in `rank_correlation` of `stages.core.evaluation.statistics`.
+    """
+    centred = stats.rankdata(controls, axis=0) - (len(x) + 1) / 2
+    basis = _orthonormal(centred)
+    fixed_x, fixed_y = (_unit(_without(_ranks(side.T), basis)) for side in (x, y[:, None]))
+    moved = _moved(y, controls, orders)
+    of_y = _unit(_without(moved, basis)) @ fixed_x.T
+    of_x = np.empty_like(of_y)
+    for which, column in enumerate(x.T):
+        of_x[:, which] = _unit(_without(_moved(column, controls, orders), basis)) @ fixed_y[0]
+    return of_y, of_x
+
+
+def _moved(side: np.ndarray, controls: np.ndarray, orders: np.ndarray) -> np.ndarray:
+    """(R, n) ranks of a side (n,) whose residuals are permuted."""
+    residual = smooth_residual(side, controls)
+    return _ranks(side - residual + residual[orders])
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks along the last of (R, n), ties by their mean, less the mean rank."""
+    order = np.argsort(values, axis=1)
+    ranks = np.empty(values.shape)
+    places = np.arange(values.shape[1], dtype=np.float64)[None]
+    np.put_along_axis(ranks, order, places, axis=1)
+    sorted_values = np.take_along_axis(values, order, axis=1)
+    tied = (sorted_values[:, 1:] == sorted_values[:, :-1]).any(axis=1)
+    if tied.any():
+        ranks[tied] = stats.rankdata(values[tied], axis=1) - 1
+    return ranks - places.mean()
+
+
+def _unit_ranks(values: np.ndarray) -> np.ndarray:
+    """Centred ranks of (n,) or of the columns of (n, m), scaled to length one; NaN if constant."""
+    return _unit(_ranks(np.atleast_2d(values.T))).T.reshape(values.shape)
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    """(..., n) rows of length one; NaN where there is nothing but rounding errors."""
+    squares = (rows**2).sum(axis=-1, keepdims=True)
+    nowhere = np.full(rows.shape, np.nan)
+    varies = squares > 10 * NOTHING * rows.shape[-1] ** 3
+    return np.divide(rows, np.sqrt(squares), out=nowhere, where=varies)
+
+
+def _orthonormal(centred: np.ndarray) -> np.ndarray:
+    """(n, q) orthonormal columns that span (n, k) centred ones."""
+    left, values, _ = np.linalg.svd(centred, full_matrices=False)
+    return left[:, values**2 > 10 * NOTHING * len(centred) ** 3]
+
+
+def _without(rows: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """What of (R, n) centred rows lies outside the span of orthonormal columns (n, q)."""
+    return rows - (rows @ basis) @ basis.T
