@@ -25,7 +25,7 @@ DROPS = ("run", "data", "class", "noise", "drop")
 class Run:
     """One run: of each class at each level above 0 its measures and its loss of accuracy.
 
-    values: (levels, n, m) float64, NaN throughout for a measure that the run lacks; drops:
+    measures: (levels, n, m) float64, NaN throughout for a measure that the run lacks; drops:
     (levels, n). model: of what encoder; data: the group of runs with the same classes and split.
     """
 
@@ -34,7 +34,7 @@ class Run:
     model: str
     levels: tuple[float, ...]
     classes: tuple[str, ...]
-    values: np.ndarray
+    measures: np.ndarray
     drops: np.ndarray
 
     @property
@@ -47,7 +47,7 @@ class Run:
         return replace(
             self,
             classes=tuple(classes),
-            values=self.values[:, places],
+            measures=self.measures[:, places],
             drops=self.drops[:, places],
         )
 
@@ -68,7 +68,7 @@ def of_kind(kinds: Mapping[str, str], *wanted: str) -> list[str]:
 
 
 def runs_of(
-    measures: pd.DataFrame, drops: pd.DataFrame, wanted: Sequence[str], by_run: bool = False
+    measures: pd.DataFrame, drops: pd.DataFrame, wanted: Sequence[str], least: int = LEAST_CLASSES
 ) -> list[Run]:
     """The runs in the order of their names, each with the classes that all of its group have.
 
@@ -77,26 +77,24 @@ def runs_of(
     class counts in a run where it has, at all of the run's levels, a drop and every measure that
     the run has at all; a measure that no class has at some level is one that the run lacks.
 
-    A run with fewer than LEAST_CLASSES such classes keeps them and is `enough` no more: it takes
-    no classes from the others of its group. by_run: every run keeps its own classes.
+    A run with fewer than `least` such classes keeps them, and takes no classes from the others of
+    its group.
 
     Raises StudyError for a table without one of its columns.
     """
     require_columns(measures, MEASURES, "measures")
     require_columns(drops, DROPS, "drops")
-    noisy = {name: rows for name, rows in measures[measures["noise"] > 0].groupby("run")}
+    noisy = dict(iter(measures[measures["noise"] > 0].groupby("run")))
     found = [
         _run(str(name), noisy[name], lost, wanted)
         for name, lost in drops[drops["noise"] > 0].groupby("run")
         if name in noisy
     ]
-    if by_run:
-        return found
     common: dict[str, set[str]] = {}
     for run in found:
-        if run.enough:
+        if len(run.classes) >= least:
             common[run.data] = common.get(run.data, set(run.classes)) & set(run.classes)
-    return [run.of(sorted(common[run.data])) if run.enough else run for run in found]
+    return [run.of(sorted(common[run.data])) if len(run.classes) >= least else run for run in found]
 
 
 def _run(name: str, measures: pd.DataFrame, drops: pd.DataFrame, wanted: Sequence[str]) -> Run:

@@ -29,7 +29,7 @@ from stages.core.across.resampling import (
 from stages.core.artifacts.tables import Schema, flag, name, number, whole
 from stages.core.claims.finding import CORRELATED, SIGNIFICANCE, Finding
 from stages.core.claims.question import LEAST_CLASSES, RESOLUTION, TOO_FEW, name_of
-from stages.core.evaluation.statistics import holm, percentile_interval, permutation_p_value
+from stages.core.evaluation.statistics import Interval, bca_interval, holm, permutation_p_value
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
 from stages.core.runtime.wording import classes_of, count
@@ -138,7 +138,7 @@ def pooled_effects(
             pooled.append(of | _pooled(counted, place, enough, confidence, seed))
     tables = {
         "effects": pd.DataFrame(effects, columns=TABLES["effects"].names),
-        "pooled": pd.DataFrame(pooled, columns=[c for c in TABLES["pooled"].names]),
+        "pooled": pd.DataFrame(pooled, columns=TABLES["pooled"].names),
     }
     return tables | {"pooled": with_holm(tables["pooled"])}
 
@@ -155,12 +155,12 @@ def with_holm(tested: pd.DataFrame) -> pd.DataFrame:
 
 def _effects_of(plain: np.ndarray, replicates: int, seed: int, run: Run) -> tuple[_Effect, _Effect]:
     """The effects of a run, alone and controlled. plain: (M,) which measures are controlled for."""
-    levels, n, count_of = run.values.shape
+    levels, n, count_of = run.measures.shape
     # The same for all runs of a data group, by its name alone.
     draws = generator_for(seed, "resamples of classes", run.data)
     counts = np.vstack([np.ones(n), resampled_counts(n, replicates, draws)])
     orders = permutations(n, replicates, generator_for(seed, "orders of classes", run.data))
-    has = np.isfinite(run.values).all(axis=(0, 1)) & (n >= 3)
+    has = np.isfinite(run.measures).all(axis=(0, 1)) & (n >= 3)
     # Fewer classes than controls leave nothing of either side.
     with_controls = plain.any() and has[plain].all() and n >= plain.sum() + 3
     effects = []
@@ -168,8 +168,8 @@ def _effects_of(plain: np.ndarray, replicates: int, seed: int, run: Run) -> tupl
         resampled = np.full((levels, replicates + 1, count_of), np.nan)
         null = np.full((levels, 1 + controlled, replicates if run.enough else 0, count_of), np.nan)
         for level in range(levels if which.any() else 0):
-            x, y = run.values[level][:, which], run.drops[level]
-            controls = run.values[level][:, plain & controlled]
+            x, y = run.measures[level][:, which], run.drops[level]
+            controls = run.measures[level][:, plain & controlled]
             resampled[level][:, which] = resampled_correlations(x, y, controls, counts)
             if run.enough and controlled:
                 sides = permuted_partial_correlations(x, y, controls, orders)
@@ -204,7 +204,7 @@ def _over_levels(resampled: np.ndarray, null: np.ndarray) -> _Effect:
 def _row(run: Run, of: dict, rho: float, resampled: np.ndarray, confidence: float) -> dict:
     low, high = np.nan, np.nan
     if np.isfinite(rho):
-        _, low, high = percentile_interval(rho, resampled, confidence)
+        _, low, high = _interval(rho, resampled, confidence)
     about = {"run": run.name, "data": run.data, "pooled": run.enough, "classes": len(run.classes)}
     return about | of | {"rho": rho, "low": low, "high": high}
 
@@ -221,16 +221,22 @@ def _pooled(
     rho = np.mean([effect.rho[place] for _, effect in counted])
     resampled = np.stack([effect.resampled[:, place] for _, effect in counted], axis=1)
     null = np.mean([effect.null[..., place] for _, effect in counted], axis=0)  # (sides, R)
-    interval = percentile_interval(rho, resampled.mean(axis=1), confidence)
+    interval = _interval(rho, resampled.mean(axis=1), confidence)
     weights = run_weights([run.model for run, _ in counted], replicates, seed)
     low_runs, high_runs = np.nan, np.nan
     if weights is not None:
-        _, low_runs, high_runs = percentile_interval(
-            rho, (resampled * weights).sum(axis=1), confidence
-        )
+        _, low_runs, high_runs = _interval(rho, (resampled * weights).sum(axis=1), confidence)
     values = (*interval, low_runs, high_runs)
     p_value = max(permutation_p_value(rho, side) for side in null)
     return row | dict(zip(numbers, values, strict=True)) | {"p_value": p_value}
+
+
+def _interval(rho: float, resampled: np.ndarray, confidence: float) -> Interval:
+    """Percentiles corrected for bias (Efron 1981): ties in a resample take rho towards 0.
+
+    In one run that is little beside the interval; in many runs together it is not.
+    """
+    return bca_interval(rho, resampled, confidence, acceleration=0.0)
 
 
 def run_weights(models: list[str], replicates: int, seed: int) -> np.ndarray | None:
@@ -262,8 +268,7 @@ def findings(pooled: pd.DataFrame) -> list[Finding]:
         for controlled in (False, True):
             beyond = ", beyond what plain measures explain" if controlled else ""
             subject = "topological change" if kind == TOPOLOGICAL else "a simpler score"
-            follows = "follow" if controlled is None else ("adds" if controlled else "follows")
-            key = f"{of}_{follows}_across_runs"
+            key = f"{of}_{'adds' if controlled else 'follows'}_across_runs"
             statement = f"in all runs together, {subject} follows the loss of accuracy{beyond}"
             effect_is = f"mean over runs of Spearman's rho{' (partial)' if controlled else ''}"
             rows = pooled[

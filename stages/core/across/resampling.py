@@ -41,7 +41,7 @@ def resampled_correlations(
     order = np.sign(sides[None, :, :] - sides[:, None, :]) / 2  # (n other, n, p)
     ranks = (counts @ order.reshape(n, -1)).reshape(len(counts), n, -1)  # (R, n, p)
     products = np.matmul((ranks * counts[:, :, None]).swapaxes(1, 2), ranks)  # (R, p, p)
-    scale = counts.sum(axis=1)[:, None] ** 3
+    scale = np.maximum(counts.sum(axis=1), 1)[:, None] ** 3
     products /= scale[..., None]
     given, across, within = products[:, :k, :k], products[:, :k, k:], products[:, k:, k:]
     variances = np.diagonal(within, axis1=1, axis2=2).copy()
