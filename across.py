@@ -269,7 +269,9 @@ def draw(found: Learned, confidence: float, folder: Path) -> dict[str, bytes]:
         effects, pooled = found.tables["effects"], found.tables["pooled"]
         if pooled["rho"].notna().any():
             drawn["question"] = figures.question(effects, pooled, level)
-        drawn["prediction"] = figures.prediction(found.tables["predictions"], level)
+        if len(found.tables["gains"]):
+            errors, gains = found.tables["errors"], found.tables["gains"]
+            drawn["prediction"] = figures.prediction(errors, gains, level)
     for name, figure in drawn.items():
         save_figure(figure, folder / f"{name}.png")
     return {name: (folder / f"{name}.png").read_bytes() for name in drawn}

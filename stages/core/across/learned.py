@@ -51,10 +51,13 @@ def learn(runs: Sequence[Run], classifier: str | None, params: ClaimsParams) -> 
         settings = (params.bootstrap_replicates, params.confidence, params.seed)
         tables |= pooled.pooled_effects(measures, drops, kinds, *settings)
         findings += pooled.findings(tables["pooled"])
-        tables |= levels.levels_tables(measures, drops, kinds, *settings)
+        tables |= levels.across_models(measures, drops, kinds, *settings)
         findings += levels.findings(tables["levels"])
-        tables |= prediction.prediction_tables(measures, drops, kinds, *settings)
-        findings += prediction.findings(tables["predictions"])
+        for left_out in prediction.LEFT_OUT:
+            found_of = prediction.prediction(measures, drops, kinds, *settings, left_out)
+            for name, rows in found_of.items():
+                tables[name] = pd.concat([tables[name], rows]) if name in tables else rows
+        findings += prediction.findings(tables["gains"])
     tables["answers"] = findings_table(findings)
     return Learned(list(runs), found, tables, findings)
 
@@ -62,8 +65,13 @@ def learn(runs: Sequence[Run], classifier: str | None, params: ClaimsParams) -> 
 def verdicts_table(runs: Sequence[Run]) -> pd.DataFrame:
     """The verdict on every claim in every run: run, number, claim, statement, verdict."""
     columns = ["run", "number", "claim", "statement", "verdict"]
-    parts = [run.claims.assign(run=run.name) for run in runs if run.claims is not None]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+    tables = [run.claims.assign(run=run.name) for run in runs if run.claims is not None]
+    if not tables:
+        return pd.DataFrame(columns=columns)
+    found = pd.concat(tables, ignore_index=True)[columns]
+    return found.assign(
+        number=pd.to_numeric(found["number"], errors="coerce").fillna(0).astype(int)
+    )
 
 
 def said(finding: Finding) -> str:
@@ -113,10 +121,10 @@ def parts(found: Learned, remarks: Sequence[str], pictures: Mapping[str, bytes])
             ),
             Part(
                 "Prediction",
-                "The loss of accuracy of each class in a run that was left out, predicted from the "
-                "others; the error is the mean absolute one, in points of accuracy.",
+                "The loss of accuracy of each class and level in a run that was left out, predicted "
+                "by what was learned from other runs and other classes, with no label of the run.",
                 shown(pictures, "prediction", "Errors of prediction by what it was made from"),
-                rounded_table(found.tables["predictions"]),
+                rounded_table(found.tables["gains"]),
             ),
         ]
     if remarks:

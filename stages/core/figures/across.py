@@ -102,6 +102,8 @@ def question(effects: pd.DataFrame, pooled: pd.DataFrame, confidence: str) -> Fi
     for axes, (controlled, (title, _)) in zip(grid, PANELS.items(), strict=True):
         _draw_effects(axes, effects[effects["controlled"] == controlled], measures)
         for kind, colour in KINDS.items():
+            if kind not in set(kinds):
+                continue
             rows = pooled[(pooled["controlled"] == controlled) & (pooled["kind"] == kind)]
             _draw_pooled(axes, rows.set_index("measure").reindex(measures), kind, colour)
         axes.axvline(0, color=REFERENCE, linestyle="--", linewidth=1)
@@ -158,3 +160,43 @@ def _draw_pooled(axes: Axes, rows: pd.DataFrame, kind: str, colour: str) -> None
 
 
 KIND_NAMES = {"topological": "topological measures", "rival": "simpler label-free scores"}
+
+
+def prediction(errors: pd.DataFrame, gains: pd.DataFrame, confidence: str) -> Figure:
+    """Errors of prediction by what it was made from, and what topology takes off them.
+
+    errors: a row per run, what was left out and set of measures; gains: a row per what was left out
+    and set of measures that topology is added to.
+    """
+    sets = list(dict.fromkeys(errors["features"]))
+    width = 12.0
+    figure, (left, right) = new_figure(width, 2.2 + 0.45 * len(sets), 1, 2)
+    ways = list(dict.fromkeys(errors["left_out"]))
+    for way, offset, colour in zip(ways, (-0.15, 0.15), COLOURS, strict=False):
+        of_way = errors[errors["left_out"] == way]
+        places = of_way["features"].map({each: place for place, each in enumerate(sets)}) + offset
+        left.plot(100 * of_way["mae"], places, "|", color=colour, alpha=0.5, markersize=7)
+        means = 100 * of_way.groupby("features")["mae"].mean().reindex(sets)
+        label = f"a {way} left out: mean over runs"
+        left.plot(means, np.arange(len(sets)) + offset, "o", color=colour, label=label)
+    left.set_yticks(range(len(sets)), sets)
+    left.set_ylim(len(sets) - 0.5, -0.5)
+    left.set_xlim(left=0)
+    left.set_xlabel("mean absolute error of the predicted loss, points of accuracy")
+    left.set_title("error, by the measures that it is predicted from")
+    left.grid(False, axis="y")
+    names = [f"{row.without}, a {row.left_out} left out" for row in gains.itertuples()]
+    places = np.arange(len(names))
+    colours = [COLOURS[ways.index(way)] for way in gains["left_out"]]
+    right.hlines(places, 100 * gains["low"], 100 * gains["high"], color=colours, linewidth=3)
+    for place, (gain, colour) in enumerate(zip(gains["gain"], colours, strict=True)):
+        right.plot(100 * gain, place, "o", color=colour)
+    right.axvline(0, color=REFERENCE, linestyle="--", linewidth=1)
+    right.set_yticks(places, names)
+    right.set_ylim(len(names) - 0.5, -0.5)
+    right.set_xlabel("error without topology less that with it, points of accuracy")
+    right.set_title(f"what topology adds to: right of 0 it helps ({confidence} interval)")
+    right.grid(False, axis="y")
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    return figure
