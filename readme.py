@@ -50,7 +50,7 @@ SUBJECTS = {
     5: "under noise loops clump together and die sooner",
     6: "distances of clean and noisy diagrams grow with noise",
     7: "accuracy falls from every noise level to the next",
-    8: "topological change follows the loss of accuracy; and adds to plain measures",
+    8: "topology follows the loss of accuracy, adds to plain measures, beats simpler scores",
 }
 TITLES = {
     DEFAULT: "generated textures, texture-clip",

@@ -361,3 +361,43 @@ def test_the_question() -> None:
             (f"topology_adds_{classifier}", "topology", "plain"),
         ):
             assert_tells(key, lambda s, e=effect: found[e][s], lambda s, n=null: found[n][s])
+
+
+def lead_findings(of_topology: float, of_rivals: tuple[float, ...], seed: int) -> list[Finding]:
+    """40 classes whose drops correlate so with three topological measures and with each rival."""
+    generator = np.random.default_rng(seed)
+    rhos = {f"topology {i}": of_topology for i in range(3)}
+    rhos |= {f"rival {i}": rho for i, rho in enumerate(of_rivals)}
+    classes = [f"class {i}" for i in range(40)]
+    measures, drops = [], []
+    for level in (0.5, 1.0):
+        truth = generator.standard_normal(40)
+        for measure, rho in rhos.items():
+            value = rho * truth + np.sqrt(1 - rho**2) * generator.standard_normal(40)
+            of = {"class": classes, "noise": level, "measure": measure, "value": value}
+            measures.append(pd.DataFrame(of))
+        for classifier in CLASSIFIERS:
+            drop = truth + 0.1 * generator.standard_normal(40)
+            of = {"class": classes, "noise": level, "classifier": classifier, "drop": drop}
+            drops.append(pd.DataFrame(of))
+    rivals = [each for each in rhos if each.startswith("rival")]
+    asked = (pd.concat(measures), pd.concat(drops), 499, CONFIDENCE, seed)
+    return question.lead_findings(question.leads_table(*asked, rivals, ()), list(CLASSIFIERS))
+
+
+# The least favourable null is that of one rival that is as good, among others that are not.
+NO_LEAD = {
+    "all as good": (0.8, (0.8, 0.8, 0.8, 0.8)),
+    "one as good": (0.8, (0.8, 0.0, 0.0, 0.0)),
+    "rivals better": (0.4, (0.8, 0.6, 0.6, 0.0)),
+    "nothing follows": (0.0, (0.0, 0.0, 0.0, 0.0)),
+}
+
+
+def test_the_rivals() -> None:
+    leading = [lead_findings(0.8, (0.0, 0.0, 0.0, 0.0), seed) for seed in range(REPEATS)]
+    for of_topology, of_rivals in NO_LEAD.values():
+        not_leading = [lead_findings(of_topology, of_rivals, seed) for seed in range(REPEATS)]
+        for classifier in CLASSIFIERS:
+            key = f"topology_beats_rivals_{classifier}"
+            assert_tells(key, lambda s: leading[s], lambda s, n=not_leading: n[s])

@@ -444,32 +444,56 @@ def test_the_steps_of_accuracy_name_the_classifiers_that_there_are_and_keep_thei
 
 
 def question_table(classifiers: tuple[str, ...]) -> pd.DataFrame:
-    """As `claims` writes it: a topological measure that follows, another that does not."""
+    """As `claims` writes it: a topological measure that follows, another that does not, a rival."""
     rows = []
     for classifier in classifiers:
         for level in (0.5, 1.0):
-            for measure, rho in (("wasserstein_h1", 0.6), ("divergence", 0.1)):
+            for measure, kind, rho in (
+                ("wasserstein_h1", "topological", 0.6),
+                ("divergence", "topological", 0.1),
+                ("doubt", "rival", 0.9),
+            ):
                 for controlled in (False, True):
                     found = rho / 2 if controlled else rho
                     tested = {"p_value": 0.01, "p_holm": 0.02 if found > 0.5 else 1.0}
-                    about = (classifier, level, measure, True, controlled, 47)
+                    about = (classifier, level, measure, kind, controlled, 47)
                     rows.append((*about, found, found - 0.2, found + 0.2, *tested.values()))
-            plain = (classifier, level, "displacement", False, False, 47, 0.7, 0.5, 0.9)
+            plain = (classifier, level, "displacement", "plain", False, 47, 0.7, 0.5, 0.9)
             rows.append((*plain, 0.001, np.nan))
     return pd.DataFrame(rows, columns=TABLES["correlations"].names)
 
 
 def test_the_question_is_drawn_with_its_verdicts_and_without_plain_measures():
     verdicts = {"topology_follows_zero_shot": "holds", "topology_adds_zero_shot": "undecided"}
+    verdicts["topology_beats_rivals_zero_shot"] = "fails"
     figure = correlations(question_table(("zero_shot", "probe")), "95%", verdicts)
     alone, controlled = figure.axes
     assert alone.get_title() == "alone: holds"
     assert controlled.get_title() == "with the plain measures controlled for: undecided"
     names = [label.get_text() for label in alone.get_yticklabels()]
-    assert names == ["representation topology divergence", "1-Wasserstein distance, H₁"]
+    assert names == [
+        "representation topology divergence",
+        "1-Wasserstein distance, H₁",
+        "1 - average confidence",
+    ]
+    assert "topology ahead of all: fails" in {text.get_text() for text in alone.texts}
     filled = [line for line in alone.lines if line.get_markerfacecolor() != "white"]
     drawn = [x for line in filled if line.get_marker() != "None" for x in line.get_xdata()]
-    assert drawn == [0.6, 0.6]
+    assert sorted(drawn) == [0.6, 0.6, 0.9, 0.9]
+    heading = next(text for text in alone.texts if text.get_text() == "simpler label-free scores:")
+    assert alone.get_yticks().tolist() == [0, 1, 3]
+    assert heading.get_position()[1] == 2
+
+
+def test_without_rivals_the_question_is_drawn_of_topology_alone():
+    table = question_table(("probe",))
+    figure = correlations(table[table["kind"] != "rival"], "95%", {})
+    assert figure.axes[0].get_yticks().tolist() == [0, 1]
+    assert not figure.axes[0].texts
+
+
+def test_the_title_of_the_question_names_the_classifier():
+    figure = correlations(question_table(("zero_shot", "probe")), "95%", {})
     assert "zero-shot accuracy" in " ".join(figure.get_suptitle().split())
 
 

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from nbclient import NotebookClient
+from pandas.testing import assert_frame_equal
 
-from stages.core.claims.question import correlations_table, name_of
+from stages.core.claims.question import correlations_table, leads_table, name_of
 from stages.core.geometry.subspaces import class_bases
 from stages.core.runtime.errors import StudyError
 from stages.core.topology.distances import diagram_distance, wasserstein
@@ -175,12 +176,55 @@ def test_the_question_takes_controls_of_one_s_own() -> None:
         ("moved", False),
         ("size", False),
     ]
-    assert found["topological"].to_dict() == {key: key[0] == "loops" for key in found.index}
+    kinds = {"loops": "topological", "moved": "plain", "size": "plain"}
+    assert found["kind"].to_dict() == {key: kinds[key[0]] for key in found.index}
     assert found["rho"]["loops"].to_list() == pytest.approx([1, 1])
     without = _asked(*_tables(), controls=())
     assert not without["controlled"].any()
     assert without["p_holm"].notna().all()
     assert name_of("loops") == "loops"
+
+
+def test_rivals_of_one_s_own_change_nothing_of_the_topological_tests() -> None:
+    """Not even one that lacks classes: it counts where it is known, and the others everywhere."""
+    measures, drops = _tables()
+    size = measures["measure"] == "size"
+    lacking = size & measures["class"].isin([f"class {i}" for i in range(5)])
+    measures = measures.assign(value=measures["value"].mask(lacking))
+    found = correlations_table(measures, drops, 100, 0.95, 0, ["moved"], ["size"])
+    without = correlations_table(measures[~size], drops, 100, 0.95, 0, ["moved"])
+    is_rival = found["kind"] == "rival"
+    assert_frame_equal(found[~is_rival].reset_index(drop=True), without)
+    assert found.loc[is_rival, "controlled"].to_list() == [False, True]
+    assert found.loc[is_rival, "classes"].eq(15).all()
+    assert found.loc[is_rival, "p_holm"].to_list() == found.loc[is_rival, "p_value"].to_list()
+
+
+def test_the_lead_of_a_measure_over_its_rivals() -> None:
+    """`loops` is the truth: it leads both others, by 1 less the rho of the better one."""
+    measures, drops = _tables()
+    found = leads_table(measures, drops, 500, 0.95, 0, ["moved", "size"], [])
+    (row,) = found.to_dict("records")
+    alone = _asked(measures, drops).set_index(["measure", "controlled"])["rho"]
+    best = max(("moved", "size"), key=lambda name: alone[name, False])
+    assert (row["measure"], row["best_rival"], row["classes"]) == ("loops", best, 20)
+    assert row["lead"] == pytest.approx(1 - alone[best, False])
+    assert 0 < row["low"] < row["lead"] < row["high"]
+    assert row["p_value"] == row["p_holm"] == 1 / 501
+    (behind,) = leads_table(measures, drops, 500, 0.95, 0, ["loops"], ["size"]).to_dict("records")
+    assert behind["measure"] == "moved"
+    assert behind["high"] < 0
+    assert behind["p_holm"] == 1
+
+
+def test_a_rival_that_no_class_has_is_none() -> None:
+    measures, drops = _tables()
+    measures["value"] = measures["value"].mask(measures["measure"] == "size")
+    (row,) = leads_table(measures, drops, 100, 0.95, 0, ["moved", "size"], []).to_dict("records")
+    assert (row["best_rival"], row["classes"]) == ("moved", 20)
+    (row,) = leads_table(measures, drops, 100, 0.95, 0, ["size"], ["moved"]).to_dict("records")
+    assert row["best_rival"] is None
+    assert (np.isnan(row["lead"]), row["p_holm"]) == (True, 1)
 
 
 def test_nothing_is_controlled_for_by_a_measure_without_values() -> None:
@@ -208,6 +252,14 @@ def test_nothing_is_controlled_for_by_a_measure_without_values() -> None:
         (
             lambda measures, drops: _asked(measures, drops, ("spread",)),
             "controls: spread is no measure; give some of loops, moved, size",
+        ),
+        (
+            lambda measures, drops: leads_table(measures, drops, 9, 0.95, 0, ["lops"], ["size"]),
+            "rivals: lops is no measure; give some of loops, moved, size",
+        ),
+        (
+            lambda measures, drops: leads_table(measures, drops, 9, 0.95, 0, ["size"], ["size"]),
+            "rivals: size is among the controls; name it in one of them",
         ),
         (
             lambda measures, drops: _asked(measures, drops.assign(**{"class": "other"})),

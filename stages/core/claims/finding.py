@@ -77,6 +77,8 @@ AMONG_THE_CLOSEST = Rule(
 CORRELATED = Rule(
     Condition("p_value", "<=", SIGNIFICANCE), Condition("largest_high", "<", WEAK_RHO)
 )
+# Some measure correlates more than each of its rivals by such a test; or some rival of each more.
+LEADING = Rule(Condition("p_value", "<=", SIGNIFICANCE), Condition("largest_high", "<", 0.0))
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,12 @@ accuracy? Spearman's rho, with a bootstrap interval over classes and a permutati
 corrected for the number of tests (Holm). Then the same controlled for the plain measures that a
 sceptic would name, so that topology is credited only with what they do not explain: where the
 correlation disappears once displacement is controlled for, topology adds nothing to it.
+
+And do simpler label-free scores do as well? The rivals of topology go through the same tests, as a
+family of their own, and topology has to follow the loss of accuracy more closely than any of them.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -17,16 +20,18 @@ from stages.core.artifacts.tables import Schema, flag, name, number, whole
 from stages.core.claims.accuracy_steps import correct_by_level
 from stages.core.claims.finding import (
     CORRELATED,
+    LEADING,
     NO_NOISE,
     NO_TEXT,
     SIGNIFICANCE,
     Decision,
     Finding,
 )
+from stages.core.claims.rivals import RIVALS, judge_of, neighbour_measures, score_measures
 from stages.core.claims.sources import Sources
 from stages.core.evaluation.accuracy import classifiers_of
 from stages.core.evaluation.classification import CLASSIFIERS
-from stages.core.evaluation.statistics import holm, rank_correlation
+from stages.core.evaluation.statistics import holm, leads, rank_correlation
 from stages.core.geometry.drift import displacements, spread
 from stages.core.geometry.similarity import linear_cka
 from stages.core.runtime.errors import StudyError
@@ -49,6 +54,7 @@ TOPOLOGICAL = {
     "entropy": "change of persistent entropy",
     **{metric: distance.label for metric, distance in DIAGRAM_DISTANCES.items()},
 }
+PLAIN, RIVAL, TOPOLOGY = KINDS = ("plain", "rival", "topological")  # of measures
 LEAST_CLASSES = 10  # with fewer, nothing is tested
 TOO_FEW = f"fewer than {LEAST_CLASSES} classes decide nothing"
 RESOLUTION = 2  # the least p-value possible, times the tests, is SIGNIFICANCE over this or less
@@ -79,7 +85,7 @@ TABLES = {
             name("classifier", *CLASSIFIERS),
             number("noise", low=0),
             name("measure"),
-            flag("topological"),
+            name("kind", *KINDS),
             flag("controlled"),
             whole("classes", low=0),
             number("rho", missing=True),
@@ -91,30 +97,67 @@ TABLES = {
         key=("classifier", "noise", "measure", "controlled"),
         may_be_empty=True,
     ),
+    "leads": Schema(
+        (
+            name("classifier", *CLASSIFIERS),
+            number("noise", low=0),
+            name("measure"),
+            name("best_rival", missing=True),
+            whole("classes", low=0),
+            number("lead", missing=True),
+            number("low", missing=True),
+            number("high", missing=True),
+            number("p_value", 0, 1),
+            number("p_holm", 0, 1),
+        ),
+        key=("classifier", "noise", "measure"),
+        may_be_empty=True,
+    ),
 }
 
 
 def decide(sources: Sources, params: ClaimsParams) -> Decision:
-    """The claim, of every classifier, with and without controls."""
+    """The claim, of every classifier, with and without controls, and against the rivals."""
     applicable = classifiers_of(sources.predictions)
     if not sources.noisy:
         nothing = {name: pd.DataFrame(columns=schema.names) for name, schema in TABLES.items()}
-        return nothing, findings(nothing["correlations"], applicable)
+        found = findings(nothing["correlations"], applicable)
+        return nothing, found + lead_findings(nothing["leads"], applicable)
+    rivals = rival_measures(sources)
     measures = pd.concat(
         [
             cloud_measures(sources.clouds, params.divergence_points, params.seed),
             distance_measures(sources.distances),
-            entropy_measures(sources.summaries),
+            summary_measures(sources.summaries, "entropy"),
             margin_measures(sources.predictions),
+            rivals,
         ],
         ignore_index=True,
     )
     drops = accuracy_drops(sources.predictions)
-    correlations = correlations_table(
-        measures, drops, params.bootstrap_replicates, params.confidence, params.seed
+    asked = (measures, drops, params.bootstrap_replicates, params.confidence, params.seed)
+    names = list(rivals["measure"].unique())
+    correlations = correlations_table(*asked, rivals=names)
+    ahead = leads_table(*asked, rivals=names)
+    tables = {"measures": measures, "drops": drops, "correlations": correlations, "leads": ahead}
+    return tables, findings(correlations, applicable) + lead_findings(ahead, applicable)
+
+
+def rival_measures(sources: Sources) -> pd.DataFrame:
+    """The label-free scores of RIVALS: as `cloud_measures`."""
+    tests = {
+        of: {level: cloud[rows] for level, cloud in sources.clouds[of].items()}
+        for of, rows in sources.tested.items()
+        if len(rows)
+    }
+    return pd.concat(
+        [
+            score_measures(tests, judge_of(sources.known, sources.logit_scale)),
+            summary_measures(sources.summaries, "total_persistence"),
+            neighbour_measures(sources.clouds),
+        ],
+        ignore_index=True,
     )
-    tables = {"measures": measures, "drops": drops, "correlations": correlations}
-    return tables, findings(correlations, applicable)
 
 
 def cloud_measures(
@@ -161,14 +204,14 @@ def distance_measures(distances: pd.DataFrame) -> pd.DataFrame:
     return moved[TABLES["measures"].names]
 
 
-def entropy_measures(summaries: pd.DataFrame) -> pd.DataFrame:
-    """Changes of persistent entropy, draw 0: as `cloud_measures`, of the table of `persistence`."""
+def summary_measures(summaries: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Absolute changes of a column of the table of `persistence`, draw 0: as `cloud_measures`."""
     by_level = summaries[summaries["draw"] == 0].pivot_table(
-        index=["group", "dim"], columns="noise", values="entropy"
+        index=["group", "dim"], columns="noise", values=column
     )
     changed = _against_clean(by_level).abs().melt(ignore_index=False, var_name="noise")
     changed = changed.reset_index().rename(columns={"group": "class"})
-    changed["measure"] = "entropy_h" + changed["dim"].astype(str)
+    changed["measure"] = f"{column}_h" + changed["dim"].astype(str)
     return changed[TABLES["measures"].names]
 
 
@@ -209,9 +252,8 @@ def name_of(measure: str) -> str:
     One that the study does not have keeps its name.
     """
     stem, _, dim = measure.rpartition("_h")
-    if stem in TOPOLOGICAL:
-        return f"{TOPOLOGICAL[stem]}, H{dim}"
-    return (TOPOLOGICAL | CONTROLS).get(measure, measure)
+    known = TOPOLOGICAL | RIVALS | CONTROLS
+    return f"{known[stem]}, H{dim}" if stem in known else known.get(measure, measure)
 
 
 def correlations_table(
@@ -221,54 +263,120 @@ def correlations_table(
     confidence: float,
     seed: int,
     controls: Collection[str] = tuple(CONTROLS),
+    rivals: Collection[str] = (),
 ) -> pd.DataFrame:
     """One row per classifier, level, measure and whether the plain measures are controlled for.
 
     measures: class, noise, measure, value; drops: class, noise, classifier, drop; a row of either
     is a class at a level. controls: the plain measures among `measures`, here those of the study;
-    all others are topological. Only these are also correlated while the plain ones are
-    controlled for. A class counts at a level where it has every measure and a drop; where none
-    does, rho is NaN.
+    rivals: simpler scores among them; all others are topological. Rivals and topological measures
+    are also correlated while the plain ones are controlled for. A class counts at a level where it
+    has a drop and every measure but the rivals, and for a rival where it has that one too; where
+    none does, rho is NaN.
 
-    Columns: classifier, noise, measure, topological, controlled, classes, rho, low, high,
-    p_value (one-sided: of so large a rho), p_holm: corrected within the topological tests, plain
-    and controlled ones apart; NaN for the plain measures, which are no tests of the question.
-    There are `replicates` resamples, or as many as a significant p-value needs after Holm.
+    Columns: classifier, noise, measure, kind (one of KINDS), controlled, classes, rho, low, high,
+    p_value (one-sided: of so large a rho), p_holm: corrected within the tests of the same kind,
+    plain and controlled ones apart; NaN for the plain measures, which are no tests of the
+    question. There are `replicates` resamples, or as many as a significant p-value needs after
+    Holm.
 
-    Raises StudyError for a table without one of its columns, a control that is no measure, and
-    tables that have no class in common.
+    Raises StudyError for a table without one of its columns, a control or a rival that is no
+    measure, a measure that is both, and tables that have no class in common.
     """
+    kinds = _kinds(measures, drops, controls, rivals)
+    jobs = []
+    for classifier, noise, table in _by_level(measures, drops):
+        kept = table.drop(columns=[each for each in rivals if each in table]).dropna()
+        for measure in table.columns.drop("drop"):
+            kind, of_measure = kinds[measure], kept
+            if kind == RIVAL:
+                of_measure = kept.assign(**{measure: table[measure]}).dropna()
+            for controlled in (False, True) if controls and kind != PLAIN else (False,):
+                jobs.append((classifier, noise, measure, kind, controlled, of_measure))
+    alone = [kind for _, _, _, kind, controlled, _ in jobs if not controlled]
+    # As many for plain measures as for topological ones, whose family is not that of the rivals.
+    tests = {kind: alone.count(RIVAL if kind == RIVAL else TOPOLOGY) for kind in KINDS}
+    enough = {kind: max(replicates, _for_significance(of)) for kind, of in tests.items()}
+    correlate = partial(_correlate, enough, confidence, seed, list(controls))
+    found = pd.DataFrame(parallel_map(correlate, jobs, "correlations"))
+    found["p_holm"] = np.nan
+    for kind in (RIVAL, TOPOLOGY):
+        for controlled in (False, True):
+            family = (found["kind"] == kind) & (found["controlled"] == controlled)
+            found.loc[family, "p_holm"] = holm(found.loc[family, "p_value"].to_numpy())
+    return found
+
+
+def leads_table(
+    measures: pd.DataFrame,
+    drops: pd.DataFrame,
+    replicates: int,
+    confidence: float,
+    seed: int,
+    rivals: Collection[str],
+    controls: Collection[str] = tuple(CONTROLS),
+) -> pd.DataFrame:
+    """One row per classifier, level and topological measure: by how much it leads its rivals.
+
+    As `correlations_table`, but that a class counts where it has a drop, every topological
+    measure and every rival. A rival that no class has at a level is no rival there.
+
+    Columns: classifier, noise, measure, best_rival (that of the largest rho), classes, lead (of
+    rho over that of the best rival), low, high, p_value (see `statistics.leads`), p_holm:
+    corrected for all rows.
+    """
+    kinds = _kinds(measures, drops, controls, rivals)
+    jobs = []
+    for classifier, noise, table in _by_level(measures, drops):
+        topological = [each for each in table if kinds.get(each) == TOPOLOGY]
+        there = [each for each in table if kinds.get(each) == RIVAL and table[each].notna().any()]
+        kept = table[[*topological, *there, "drop"]].dropna()
+        jobs.append((classifier, noise, topological, there, kept))
+    tests = sum(len(topological) for _, _, topological, _, _ in jobs)
+    lead = partial(_lead, max(replicates, _for_significance(tests)), confidence, seed)
+    found = pd.concat(parallel_map(lead, jobs, "leads over rivals"), ignore_index=True)
+    return found.assign(p_holm=holm(found["p_value"].to_numpy()))[TABLES["leads"].names]
+
+
+def _kinds(
+    measures: pd.DataFrame,
+    drops: pd.DataFrame,
+    controls: Collection[str],
+    rivals: Collection[str],
+) -> dict[str, str]:
+    """{measure: its kind}, by name; raises StudyError for what cannot be asked of the tables."""
     _require_columns(measures, "measures")
     _require_columns(drops, "drops")
-    unknown = [each for each in controls if each not in set(measures["measure"])]
-    if unknown:
-        raise StudyError(
-            f"controls: {unknown[0]} is no measure; give some of "
-            f"{', '.join(sorted(measures['measure'].unique()))}"
-        )
+    known = sorted(measures["measure"].unique())
+    for what, names in (("controls", controls), ("rivals", rivals)):
+        unknown = [each for each in names if each not in known]
+        if unknown:
+            raise StudyError(f"{what}: {unknown[0]} is no measure; give some of {', '.join(known)}")
+    both = [each for each in rivals if each in controls]
+    if both:
+        raise StudyError(f"rivals: {both[0]} is among the controls; name it in one of them")
     if not set(measures["class"]) & set(drops["class"]):
         raise StudyError("drops: no class of measures is in it; use the same names in both")
-    jobs = []
+    of = dict.fromkeys(controls, PLAIN) | dict.fromkeys(rivals, RIVAL)
+    return {each: of.get(each, TOPOLOGY) for each in known}
+
+
+def _by_level(
+    measures: pd.DataFrame, drops: pd.DataFrame
+) -> Iterator[tuple[str, float, pd.DataFrame]]:
+    """Each classifier and level with its table: a row per class, a column per measure, `drop`."""
     for noise in sorted(measures["noise"].unique()):
         wide = measures[measures["noise"] == noise].pivot_table(
             index="class", columns="measure", values="value", dropna=False
         )
         for classifier in drops["classifier"].unique():
             of_level = drops[(drops["noise"] == noise) & (drops["classifier"] == classifier)]
-            table = wide.join(of_level.set_index("class")["drop"], how="inner").dropna()
-            for measure in wide.columns:
-                also_controlled = bool(controls) and measure not in controls
-                for controlled in (False, True) if also_controlled else (False,):
-                    jobs.append((classifier, noise, measure, controlled, table))
-    tests = sum(measure not in controls and not controlled for _, _, measure, controlled, _ in jobs)
-    enough = max(replicates, round(RESOLUTION * tests / SIGNIFICANCE))
-    correlate = partial(_correlate, enough, confidence, seed, list(controls))
-    found = pd.DataFrame(parallel_map(correlate, jobs, "correlations"))
-    found["p_holm"] = np.nan
-    for controlled in (False, True):
-        family = found["topological"] & (found["controlled"] == controlled)
-        found.loc[family, "p_holm"] = holm(found.loc[family, "p_value"].to_numpy())
-    return found
+            yield classifier, noise, wide.join(of_level.set_index("class")["drop"], how="inner")
+
+
+def _for_significance(tests: int) -> int:
+    """Replicates enough that the least p-value is significant after Holm."""
+    return round(RESOLUTION * tests / SIGNIFICANCE)
 
 
 def _require_columns(table: pd.DataFrame, of: str) -> None:
@@ -280,20 +388,20 @@ def _require_columns(table: pd.DataFrame, of: str) -> None:
 
 
 def _correlate(
-    replicates: int,
+    replicates: Mapping[str, int],
     confidence: float,
     seed: int,
     plain: list[str],
-    job: tuple[str, float, str, bool, pd.DataFrame],
+    job: tuple[str, float, str, str, bool, pd.DataFrame],
 ) -> dict:
-    classifier, noise, measure, controlled, table = job
+    classifier, noise, measure, kind, controlled, table = job
     controls = table[plain].to_numpy() if controlled else np.empty((len(table), 0))
     generator = generator_for(seed, "correlation", classifier, noise, measure, int(controlled))
     found = rank_correlation(
         table[measure].to_numpy(),
         table["drop"].to_numpy(),
         controls,
-        replicates,
+        replicates[kind],
         confidence,
         generator,
     )
@@ -301,11 +409,36 @@ def _correlate(
         "classifier": classifier,
         "noise": noise,
         "measure": measure,
-        "topological": measure not in plain,
+        "kind": kind,
         "controlled": controlled,
         "classes": len(table),
         **found._asdict(),
     }
+
+
+def _lead(
+    replicates: int,
+    confidence: float,
+    seed: int,
+    job: tuple[str, float, list[str], list[str], pd.DataFrame],
+) -> pd.DataFrame:
+    classifier, noise, topological, rivals, table = job
+    about = {"classifier": classifier, "noise": noise, "classes": len(table)}
+    unknown = {"best_rival": None, "lead": np.nan, "low": np.nan, "high": np.nan, "p_value": 1.0}
+    if table.empty or not rivals:
+        return pd.DataFrame([{**about, "measure": each, **unknown} for each in topological])
+    found = leads(
+        table[topological].to_numpy(),
+        table[rivals].to_numpy(),
+        table["drop"].to_numpy(),
+        replicates,
+        confidence,
+        generator_for(seed, "leads", classifier, noise),
+    )
+    return pd.DataFrame(
+        {**about, "measure": measure, "best_rival": rivals[one.rival], **one._asdict()}
+        for measure, one in zip(topological, found, strict=True)
+    )
 
 
 def _significant(rows: pd.DataFrame) -> str:
@@ -321,8 +454,9 @@ def findings(correlations: pd.DataFrame, applicable: Sequence[str]) -> list[Find
     """
     found = []
     for controlled in (False, True):
+        beyond = ", beyond what plain measures explain" if controlled else ""
+        asked = (correlations["kind"] == TOPOLOGY) & (correlations["controlled"] == controlled)
         for key, classifier in CLASSIFIERS.items():
-            beyond = ", beyond what plain measures explain" if controlled else ""
             make = partial(
                 Finding,
                 8,
@@ -332,33 +466,55 @@ def findings(correlations: pd.DataFrame, applicable: Sequence[str]) -> list[Find
                 f"Spearman's rho{' (partial)' if controlled else ''} of the most certain test",
                 CORRELATED,
             )
-            why_not = NO_TEXT if key not in applicable else NO_NOISE
-            if key not in applicable or correlations.empty:
-                found.append(make(applicable=False, detail=why_not))
-                continue
-            rows = correlations[
-                correlations["topological"]
-                & (correlations["controlled"] == controlled)
-                & (correlations["classifier"] == key)
-                & correlations["rho"].notna()
-            ]
-            if rows.empty:
-                found.append(make(detail="nothing varies between the classes"))
-                continue
-            best = rows.sort_values(["p_holm", "p_value", "rho"], ascending=[True, True, False])
-            best = best.iloc[0]
-            measured = dict(
-                zip(("effect", "low", "high"), best[["rho", "low", "high"]], strict=True)
-            )
-            tested = {"p_value": best["p_holm"], "largest_high": rows["high"].max()}
-            enough = rows["classes"].min() >= LEAST_CLASSES
-            found.append(
-                make(
-                    **measured,
-                    **(tested if enough else {}),
-                    units=classes_of(best["classes"]),
-                    detail=f"{name_of(best['measure'])} at noise {best['noise']:.2f}; "
-                    + (_significant(rows) if enough else TOO_FEW),
-                )
-            )
+            rows = correlations[asked & (correlations["classifier"] == key)]
+            found.append(_finding(make, rows, "rho", _why_not(key, applicable, correlations)))
     return found
+
+
+def lead_findings(ahead: pd.DataFrame, applicable: Sequence[str]) -> list[Finding]:
+    """Whether topology beats its rivals, for each classifier: as `findings`, of `leads_table`."""
+    found = []
+    for key, classifier in CLASSIFIERS.items():
+        make = partial(
+            Finding,
+            8,
+            f"topology_beats_rivals_{key}",
+            f"across classes, topological change follows the loss of {classifier.label} accuracy "
+            "more closely than any simpler label-free score",
+            "lead of Spearman's rho over the best rival's in the most certain test",
+            LEADING,
+        )
+        rows = ahead[ahead["classifier"] == key]
+        found.append(_finding(make, rows, "lead", _why_not(key, applicable, ahead)))
+    return found
+
+
+def _why_not(key: str, applicable: Sequence[str], table: pd.DataFrame) -> str:
+    """Why the question is not asked of a classifier; empty where it is."""
+    if key not in applicable:
+        return NO_TEXT
+    return NO_NOISE if table.empty else ""
+
+
+def _finding(
+    make: Callable[..., Finding], rows: pd.DataFrame, effect: str, why_not: str
+) -> Finding:
+    """That of the most certain of some tests; effect: the column of what is tested."""
+    if why_not:
+        return make(applicable=False, detail=why_not)
+    rows = rows[rows[effect].notna()]
+    if rows.empty:
+        return make(detail="nothing varies between the classes")
+    best = rows.sort_values(["p_holm", "p_value", effect], ascending=[True, True, False]).iloc[0]
+    enough = rows["classes"].min() >= LEAST_CLASSES
+    tested = {"p_value": best["p_holm"], "largest_high": rows["high"].max()}
+    against = f" against {name_of(best['best_rival'])}" if "best_rival" in best else ""
+    return make(
+        effect=best[effect],
+        low=best["low"],
+        high=best["high"],
+        **(tested if enough else {}),
+        units=classes_of(best["classes"]),
+        detail=f"{name_of(best['measure'])} at noise {best['noise']:.2f}{against}; "
+        + (_significant(rows) if enough else TOO_FEW),
+    )

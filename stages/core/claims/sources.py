@@ -22,6 +22,7 @@ from stages.core.artifacts.diagrams import (
 from stages.core.artifacts.embeddings import read_embeddings
 from stages.core.artifacts.tables import read_parquet, require_same
 from stages.core.evaluation.accuracy import PREDICTIONS
+from stages.core.evaluation.classification import Known
 from stages.core.geometry.subspaces import ANGLES
 from stages.core.topology.summaries import SUMMARIES
 from stages.settings.project import ProjectParams
@@ -39,6 +40,8 @@ class Sources:
     predictions: the table of `classify`.
     pairs: the clean rows of the table of `angles`; centred, in_feature_space: its settings.
     projection: the settings of `project`, by which claims about pictures lay theirs out.
+    known: what `classify` learnt from; logit_scale: the model's own, None where it has none.
+    tested: {class: (t,) the rows of its clouds that are test images}.
     """
 
     run: str
@@ -52,6 +55,9 @@ class Sources:
     centred: bool
     in_feature_space: bool
     projection: ProjectParams
+    known: Known
+    logit_scale: float | None
+    tested: dict[str, np.ndarray]
 
     @cached_property
     def clean(self) -> dict[str, np.ndarray]:
@@ -115,6 +121,8 @@ def read_sources(
         if key == CloudKey(key.group, key.noise) and key.group != ALL:
             found.setdefault(key.group, {})[key.noise] = by_dim
     ids = study.images["id"]
+    clean, of_test = study.array(0.0), study.images["split"].to_numpy() == "test"
+    train, val = (study.split_rows(split) for split in ("train", "val"))
     members = members[(members["part"] == WHOLE) & (members["group"] != ALL)]
     return Sources(
         run=study.run,
@@ -134,4 +142,7 @@ def read_sources(
         centred=of_angles["centred"] == "true",
         in_feature_space=of_angles["space"] == "feature",
         projection=projection,
+        known=Known(clean[train], study.labels[train], clean[val], study.labels[val], study.text),
+        logit_scale=study.encoder["logit_scale"],
+        tested={name: np.flatnonzero(of_test[own]) for name, own in rows.items()},
     )

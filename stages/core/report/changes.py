@@ -15,7 +15,7 @@ from stages.core.report.sides import SameTest, Side
 
 RATIO_KEY = re.compile(r"distances\.noise_(\d+\.\d\d)\.h(\d)\.(\w+)\.ratio_to_(\w+)")
 # The questions of the study; their verdicts are told by name.
-QUESTIONS = ("topology_follows_", "topology_adds_")
+QUESTIONS = ("topology_follows_", "topology_adds_", "topology_beats_rivals_")
 
 
 class AccuracyChange(NamedTuple):
