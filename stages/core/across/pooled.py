@@ -25,11 +25,13 @@ from stages.core.across.resampling import (
     permuted_partial_correlations,
     resampled_correlations,
     resampled_counts,
+    run_weights,
+    unbiased_interval,
 )
 from stages.core.artifacts.tables import Schema, flag, name, number, whole
 from stages.core.claims.finding import CORRELATED, SIGNIFICANCE, Finding
 from stages.core.claims.question import LEAST_CLASSES, RESOLUTION, TOO_FEW, name_of
-from stages.core.evaluation.statistics import Interval, bca_interval, holm, permutation_p_value
+from stages.core.evaluation.statistics import holm, permutation_p_value
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
 from stages.core.runtime.wording import classes_of, count
@@ -107,7 +109,7 @@ def pooled_effects(
     p-value of the two sides counts. p_holm: corrected within the measures of a kind, alone and
     controlled ones apart; NaN for the plain ones, which are no tests of the question. low, high:
     classes resampled; low_runs, high_runs: runs too, all of a model at once, NaN for fewer than
-    LEAST_RUNS models. There are `replicates` resamples, or as many as a significant p-value needs
+    LEAST_UNITS models. There are `replicates` resamples, or as many as a significant p-value needs
     after Holm.
 
     A run with fewer than LEAST_CLASSES classes is in `effects` alone. One that lacks a measure, or
@@ -204,7 +206,7 @@ def _over_levels(resampled: np.ndarray, null: np.ndarray) -> _Effect:
 def _row(run: Run, of: dict, rho: float, resampled: np.ndarray, confidence: float) -> dict:
     low, high = np.nan, np.nan
     if np.isfinite(rho):
-        _, low, high = _interval(rho, resampled, confidence)
+        _, low, high = unbiased_interval(rho, resampled, confidence)
     about = {"run": run.name, "data": run.data, "pooled": run.enough, "classes": len(run.classes)}
     return about | of | {"rho": rho, "low": low, "high": high}
 
@@ -221,39 +223,16 @@ def _pooled(
     rho = np.mean([effect.rho[place] for _, effect in counted])
     resampled = np.stack([effect.resampled[:, place] for _, effect in counted], axis=1)
     null = np.mean([effect.null[..., place] for _, effect in counted], axis=0)  # (sides, R)
-    interval = _interval(rho, resampled.mean(axis=1), confidence)
+    interval = unbiased_interval(rho, resampled.mean(axis=1), confidence)
     weights = run_weights([run.model for run, _ in counted], replicates, seed)
     low_runs, high_runs = np.nan, np.nan
     if weights is not None:
-        _, low_runs, high_runs = _interval(rho, (resampled * weights).sum(axis=1), confidence)
+        _, low_runs, high_runs = unbiased_interval(
+            rho, (resampled * weights).sum(axis=1), confidence
+        )
     values = (*interval, low_runs, high_runs)
     p_value = max(permutation_p_value(rho, side) for side in null)
     return row | dict(zip(numbers, values, strict=True)) | {"p_value": p_value}
-
-
-def _interval(rho: float, resampled: np.ndarray, confidence: float) -> Interval:
-    """Percentiles corrected for bias (Efron 1981): ties in a resample take rho towards 0.
-
-    In one run that is little beside the interval; in many runs together it is not.
-    """
-    return bca_interval(rho, resampled, confidence, acceleration=0.0)
-
-
-def run_weights(models: list[str], replicates: int, seed: int) -> np.ndarray | None:
-    """(R, runs): each run's share in resamples of the models, all runs of a model at once.
-
-    Of k models k - 1 are drawn (Rao and Wu 1988), or few of them would vary too little. None for
-    fewer than LEAST_RUNS models.
-    """
-    _, codes = np.unique(models, return_inverse=True)
-    k = codes.max() + 1
-    if k < LEAST_RUNS:
-        return None
-    drawn = generator_for(seed, "resamples of runs").multinomial(
-        k - 1, np.full(k, 1 / k), replicates
-    )
-    weights = drawn[:, codes].astype(np.float64)
-    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def findings(pooled: pd.DataFrame) -> list[Finding]:

@@ -7,10 +7,15 @@ many resamples come from matrix products: a subject's rank is how many lie below
 as it was drawn.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import stats
 
-from stages.core.evaluation.statistics import smooth_residual
+from stages.core.evaluation.statistics import Interval, bca_interval, smooth_residual
+from stages.core.runtime.randomness import generator_for
+
+LEAST_UNITS = 3  # models that are resampled; fewer say nothing of others
 
 # A variance of ranks below this share of n^3 is that of a constant, but for rounding errors.
 NOTHING = 1e-10
@@ -24,6 +29,31 @@ def permutations(count: int, replicates: int, generator: np.random.Generator) ->
 def resampled_counts(count: int, replicates: int, generator: np.random.Generator) -> np.ndarray:
     """(R, n) float64: how often each of n subjects is drawn in n draws with replacement."""
     return generator.multinomial(count, np.full(count, 1 / count), replicates).astype(np.float64)
+
+
+def run_weights(models: Sequence[str], replicates: int, seed: int) -> np.ndarray | None:
+    """(R, runs): each run's share in resamples of the models, all runs of a model at once.
+
+    models: of each run. Of k models k - 1 are drawn (Rao and Wu 1988), or few of them would vary
+    too little. None for fewer than LEAST_UNITS models.
+    """
+    _, codes = np.unique(models, return_inverse=True)
+    k = codes.max() + 1
+    if k < LEAST_UNITS:
+        return None
+    draws = generator_for(seed, "resamples of models")
+    drawn = draws.multinomial(k - 1, np.full(k, 1 / k), replicates)
+    weights = drawn[:, codes].astype(np.float64)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def unbiased_interval(rho: float, resampled: np.ndarray, confidence: float) -> Interval:
+    """Percentiles of (R,) resampled correlations, corrected for bias (Efron 1981).
+
+    Ties in a resample take rho towards 0: little beside the interval of one run, but not beside
+    that of many runs together.
+    """
+    return bca_interval(rho, resampled, confidence, acceleration=0.0)
 
 
 def resampled_correlations(
