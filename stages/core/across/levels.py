@@ -147,14 +147,13 @@ def _across(
         there[[place[model] for model in rows["model"]], column] = True
     orders = _within_blocks(there, replicates, generator_for(seed, "orders of models"))
     draws = generator_for(seed, "resamples of models")
-    counts = resampled_counts(len(models), replicates, draws) if models else np.empty((0, 0))
+    counts = resampled_counts(len(models), replicates, draws)
     counts = np.vstack([np.ones(len(models)), counts])
     rhos, nulls, table = [], [], []
     for key, rows in cells.items():
         members = np.array([place[model] for model in rows["model"]])
         x, y = rows[["value"]].to_numpy(), rows["drop"].to_numpy()
-        none = np.empty((len(rows), 0))
-        resampled = resampled_correlations(x, y, none, counts[:, members])[:, 0]
+        resampled = resampled_correlations(x, y, counts[:, members])[:, 0]
         table.append(dict(zip(CELL, key, strict=True)) | {"models": len(rows), "rho": resampled[0]})
         if np.isfinite(resampled[0]):
             position = np.zeros(len(models), dtype=int)

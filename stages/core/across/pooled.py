@@ -20,10 +20,11 @@ import pandas as pd
 
 from stages.core.across.panel import KINDS, PLAIN, RIVAL, TOPOLOGICAL, Run, of_kind, runs_of
 from stages.core.across.resampling import (
+    correlations,
     permutations,
     permuted_correlations,
     permuted_partial_correlations,
-    resampled_correlations,
+    rank_products,
     resampled_counts,
     run_weights,
     unbiased_interval,
@@ -115,7 +116,7 @@ def pooled_effects(
     A run with fewer than LEAST_CLASSES classes is in `effects` alone. One that lacks a measure, or
     for the controlled effects a plain one, does not count for it: see `runs`.
     """
-    order = of_kind(kinds, *KINDS)
+    order = [measure for kind in KINDS for measure in of_kind(kinds, kind)]  # the plain ones first
     runs = runs_of(measures, drops, order)
     tests = max(sum(kind == one for kind in kinds.values()) for one in (TOPOLOGICAL, RIVAL))
     enough = max(replicates, round(RESOLUTION * tests / SIGNIFICANCE))
@@ -165,21 +166,24 @@ def _effects_of(plain: np.ndarray, replicates: int, seed: int, run: Run) -> tupl
     has = np.isfinite(run.measures).all(axis=(0, 1)) & (n >= 3)
     # Fewer classes than controls leave nothing of either side.
     with_controls = plain.any() and has[plain].all() and n >= plain.sum() + 3
-    effects = []
-    for controlled, which in ((False, has), (True, has & ~plain & with_controls)):
-        resampled = np.full((levels, replicates + 1, count_of), np.nan)
-        null = np.full((levels, 1 + controlled, replicates if run.enough else 0, count_of), np.nan)
-        for level in range(levels if which.any() else 0):
-            x, y = run.measures[level][:, which], run.drops[level]
-            controls = run.measures[level][:, plain & controlled]
-            resampled[level][:, which] = resampled_correlations(x, y, controls, counts)
-            if run.enough and controlled:
-                sides = permuted_partial_correlations(x, y, controls, orders)
-                null[level][..., which] = np.stack(sides)
-            elif run.enough:
-                null[level][0][:, which] = permuted_correlations(x, y, orders)
-        effects.append(_over_levels(resampled, null))
-    return effects[0], effects[1]
+    permuted = replicates if run.enough else 0
+    resampled = np.full((2, levels, replicates + 1, count_of), np.nan)
+    nulls = [np.full((levels, sides, permuted, count_of), np.nan) for sides in (1, 2)]
+    others = has & ~plain & with_controls
+    for level in range(levels if has.any() else 0):
+        x, y = run.measures[level], run.drops[level]
+        controls = x[:, plain & with_controls]
+        products = rank_products(np.column_stack([x[:, has], y]), counts)
+        resampled[0, level][:, has] = correlations(products, 0)
+        if others.any():
+            resampled[1, level][:, others] = correlations(products, controls.shape[1])
+        if run.enough:
+            nulls[0][level][0][:, has] = permuted_correlations(x[:, has], y, orders)
+        if run.enough and others.any():
+            sides = permuted_partial_correlations(x[:, others], y, controls, orders)
+            nulls[1][level][..., others] = np.stack(sides)
+    alone, controlled = map(_over_levels, resampled, nulls)
+    return alone, controlled
 
 
 def _over_levels(resampled: np.ndarray, null: np.ndarray) -> _Effect:

@@ -295,6 +295,8 @@ def findings(gains: pd.DataFrame) -> list[Finding]:
         rivals = " and simpler scores" if "rivals" in row["without"] else ""
         new = "run" if row["left_out"] == RUN else "model"
         enough = row["runs"] >= LEAST_RUNS_TO_PREDICT and np.isfinite(row["low"])
+        too_few = f"fewer than {LEAST_RUNS_TO_PREDICT} runs or {LEAST_UNITS} models decide nothing"
+        errors = f"error {row['mae_without']:.4f} without, {row['mae_with']:.4f} with"
         found.append(
             Finding(
                 8,
@@ -307,9 +309,7 @@ def findings(gains: pd.DataFrame) -> list[Finding]:
                 low=row["low"] if enough else None,
                 high=row["high"] if enough else None,
                 units=f"{count(row['runs'], 'run')}, {classes_of(row['classes'])}",
-                detail=f"error {row['mae_without']:.4f} without, {row['mae_with']:.4f} with"
-                if enough
-                else f"fewer than {LEAST_RUNS_TO_PREDICT} runs, or {LEAST_UNITS} models, decide nothing",
+                detail=errors if enough else too_few,
             )
         )
     return found
