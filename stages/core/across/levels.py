@@ -18,11 +18,12 @@ from stages.core.across.resampling import (
     permuted_correlations,
     resampled_correlations,
     resampled_counts,
+    unbiased_interval,
 )
 from stages.core.artifacts.tables import Schema, name, number, whole
 from stages.core.claims.finding import CORRELATED, SIGNIFICANCE, Finding
 from stages.core.claims.question import RESOLUTION, name_of
-from stages.core.evaluation.statistics import bca_interval, permutation_p_value
+from stages.core.evaluation.statistics import permutation_p_value
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
 from stages.core.runtime.wording import count
@@ -94,14 +95,11 @@ def across_models(
         for measure in order
     ]
     found = parallel_map(partial(_across, enough, confidence, seed), jobs, "models at equal levels")
-    cells = [
-        cell | {"measure": m, "kind": kinds[m]}
-        for m, (each, _) in zip(order, found, strict=True)
-        for cell in each
-    ]
-    levels = [
-        {"measure": m, "kind": kinds[m]} | row for m, (_, row) in zip(order, found, strict=True)
-    ]
+    cells, levels = [], []
+    for measure, (of_cells, over_cells) in zip(order, found, strict=True):
+        about = {"measure": measure, "kind": kinds[measure]}
+        cells += [about | row for row in of_cells]
+        levels.append(about | over_cells)
     tested = pd.DataFrame(levels, columns=TABLES["levels"].names).assign(controlled=False)
     return {
         "cells": pd.DataFrame(cells, columns=TABLES["cells"].names),
@@ -149,14 +147,13 @@ def _across(
         there[[place[model] for model in rows["model"]], column] = True
     orders = _within_blocks(there, replicates, generator_for(seed, "orders of models"))
     draws = generator_for(seed, "resamples of models")
-    counts = resampled_counts(len(models), replicates, draws) if models else np.empty((0, 0))
+    counts = resampled_counts(len(models), replicates, draws)
     counts = np.vstack([np.ones(len(models)), counts])
     rhos, nulls, table = [], [], []
     for key, rows in cells.items():
         members = np.array([place[model] for model in rows["model"]])
         x, y = rows[["value"]].to_numpy(), rows["drop"].to_numpy()
-        none = np.empty((len(rows), 0))
-        resampled = resampled_correlations(x, y, none, counts[:, members])[:, 0]
+        resampled = resampled_correlations(x, y, counts[:, members])[:, 0]
         table.append(dict(zip(CELL, key, strict=True)) | {"models": len(rows), "rho": resampled[0]})
         if np.isfinite(resampled[0]):
             position = np.zeros(len(models), dtype=int)
@@ -170,7 +167,7 @@ def _across(
     resampled = np.array(rhos)[:, 1:]
     # Where a resample leaves nothing to vary in a cell, the other cells speak.
     resampled = resampled[:, np.isfinite(resampled).any(axis=0)]
-    interval = bca_interval(rho, np.nanmean(resampled, axis=0), confidence, acceleration=0.0)
+    interval = unbiased_interval(rho, np.nanmean(resampled, axis=0), confidence)
     row["p_value"] = permutation_p_value(rho, np.mean(nulls, axis=0))
     return table, row | dict(zip(("rho", "low", "high"), interval, strict=True))
 

@@ -20,16 +20,19 @@ import pandas as pd
 
 from stages.core.across.panel import KINDS, PLAIN, RIVAL, TOPOLOGICAL, Run, of_kind, runs_of
 from stages.core.across.resampling import (
+    correlations,
     permutations,
     permuted_correlations,
     permuted_partial_correlations,
-    resampled_correlations,
+    rank_products,
     resampled_counts,
+    run_weights,
+    unbiased_interval,
 )
 from stages.core.artifacts.tables import Schema, flag, name, number, whole
 from stages.core.claims.finding import CORRELATED, SIGNIFICANCE, Finding
 from stages.core.claims.question import LEAST_CLASSES, RESOLUTION, TOO_FEW, name_of
-from stages.core.evaluation.statistics import Interval, bca_interval, holm, permutation_p_value
+from stages.core.evaluation.statistics import holm, permutation_p_value
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
 from stages.core.runtime.wording import classes_of, count
@@ -107,13 +110,13 @@ def pooled_effects(
     p-value of the two sides counts. p_holm: corrected within the measures of a kind, alone and
     controlled ones apart; NaN for the plain ones, which are no tests of the question. low, high:
     classes resampled; low_runs, high_runs: runs too, all of a model at once, NaN for fewer than
-    LEAST_RUNS models. There are `replicates` resamples, or as many as a significant p-value needs
+    LEAST_UNITS models. There are `replicates` resamples, or as many as a significant p-value needs
     after Holm.
 
     A run with fewer than LEAST_CLASSES classes is in `effects` alone. One that lacks a measure, or
     for the controlled effects a plain one, does not count for it: see `runs`.
     """
-    order = of_kind(kinds, *KINDS)
+    order = [measure for kind in KINDS for measure in of_kind(kinds, kind)]  # the plain ones first
     runs = runs_of(measures, drops, order)
     tests = max(sum(kind == one for kind in kinds.values()) for one in (TOPOLOGICAL, RIVAL))
     enough = max(replicates, round(RESOLUTION * tests / SIGNIFICANCE))
@@ -163,21 +166,24 @@ def _effects_of(plain: np.ndarray, replicates: int, seed: int, run: Run) -> tupl
     has = np.isfinite(run.measures).all(axis=(0, 1)) & (n >= 3)
     # Fewer classes than controls leave nothing of either side.
     with_controls = plain.any() and has[plain].all() and n >= plain.sum() + 3
-    effects = []
-    for controlled, which in ((False, has), (True, has & ~plain & with_controls)):
-        resampled = np.full((levels, replicates + 1, count_of), np.nan)
-        null = np.full((levels, 1 + controlled, replicates if run.enough else 0, count_of), np.nan)
-        for level in range(levels if which.any() else 0):
-            x, y = run.measures[level][:, which], run.drops[level]
-            controls = run.measures[level][:, plain & controlled]
-            resampled[level][:, which] = resampled_correlations(x, y, controls, counts)
-            if run.enough and controlled:
-                sides = permuted_partial_correlations(x, y, controls, orders)
-                null[level][..., which] = np.stack(sides)
-            elif run.enough:
-                null[level][0][:, which] = permuted_correlations(x, y, orders)
-        effects.append(_over_levels(resampled, null))
-    return effects[0], effects[1]
+    permuted = replicates if run.enough else 0
+    resampled = np.full((2, levels, replicates + 1, count_of), np.nan)
+    nulls = [np.full((levels, sides, permuted, count_of), np.nan) for sides in (1, 2)]
+    others = has & ~plain & with_controls
+    for level in range(levels if has.any() else 0):
+        x, y = run.measures[level], run.drops[level]
+        controls = x[:, plain & with_controls]
+        products = rank_products(np.column_stack([x[:, has], y]), counts)
+        resampled[0, level][:, has] = correlations(products, 0)
+        if others.any():
+            resampled[1, level][:, others] = correlations(products, controls.shape[1])
+        if run.enough:
+            nulls[0][level][0][:, has] = permuted_correlations(x[:, has], y, orders)
+        if run.enough and others.any():
+            sides = permuted_partial_correlations(x[:, others], y, controls, orders)
+            nulls[1][level][..., others] = np.stack(sides)
+    alone, controlled = map(_over_levels, resampled, nulls)
+    return alone, controlled
 
 
 def _over_levels(resampled: np.ndarray, null: np.ndarray) -> _Effect:
@@ -204,7 +210,7 @@ def _over_levels(resampled: np.ndarray, null: np.ndarray) -> _Effect:
 def _row(run: Run, of: dict, rho: float, resampled: np.ndarray, confidence: float) -> dict:
     low, high = np.nan, np.nan
     if np.isfinite(rho):
-        _, low, high = _interval(rho, resampled, confidence)
+        _, low, high = unbiased_interval(rho, resampled, confidence)
     about = {"run": run.name, "data": run.data, "pooled": run.enough, "classes": len(run.classes)}
     return about | of | {"rho": rho, "low": low, "high": high}
 
@@ -221,39 +227,16 @@ def _pooled(
     rho = np.mean([effect.rho[place] for _, effect in counted])
     resampled = np.stack([effect.resampled[:, place] for _, effect in counted], axis=1)
     null = np.mean([effect.null[..., place] for _, effect in counted], axis=0)  # (sides, R)
-    interval = _interval(rho, resampled.mean(axis=1), confidence)
+    interval = unbiased_interval(rho, resampled.mean(axis=1), confidence)
     weights = run_weights([run.model for run, _ in counted], replicates, seed)
     low_runs, high_runs = np.nan, np.nan
     if weights is not None:
-        _, low_runs, high_runs = _interval(rho, (resampled * weights).sum(axis=1), confidence)
+        _, low_runs, high_runs = unbiased_interval(
+            rho, (resampled * weights).sum(axis=1), confidence
+        )
     values = (*interval, low_runs, high_runs)
     p_value = max(permutation_p_value(rho, side) for side in null)
     return row | dict(zip(numbers, values, strict=True)) | {"p_value": p_value}
-
-
-def _interval(rho: float, resampled: np.ndarray, confidence: float) -> Interval:
-    """Percentiles corrected for bias (Efron 1981): ties in a resample take rho towards 0.
-
-    In one run that is little beside the interval; in many runs together it is not.
-    """
-    return bca_interval(rho, resampled, confidence, acceleration=0.0)
-
-
-def run_weights(models: list[str], replicates: int, seed: int) -> np.ndarray | None:
-    """(R, runs): each run's share in resamples of the models, all runs of a model at once.
-
-    Of k models k - 1 are drawn (Rao and Wu 1988), or few of them would vary too little. None for
-    fewer than LEAST_RUNS models.
-    """
-    _, codes = np.unique(models, return_inverse=True)
-    k = codes.max() + 1
-    if k < LEAST_RUNS:
-        return None
-    drawn = generator_for(seed, "resamples of runs").multinomial(
-        k - 1, np.full(k, 1 / k), replicates
-    )
-    weights = drawn[:, codes].astype(np.float64)
-    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def findings(pooled: pd.DataFrame) -> list[Finding]:

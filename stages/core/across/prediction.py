@@ -19,8 +19,7 @@ import numpy as np
 import pandas as pd
 
 from stages.core.across.panel import PLAIN, RIVAL, TOPOLOGICAL, Run, of_kind, runs_of
-from stages.core.across.pooled import run_weights
-from stages.core.across.resampling import resampled_counts
+from stages.core.across.resampling import LEAST_UNITS, resampled_counts, run_weights
 from stages.core.artifacts.tables import Schema, name, number, whole
 from stages.core.claims.finding import Finding, above
 from stages.core.evaluation.statistics import percentile_interval
@@ -216,12 +215,14 @@ def _predict(rows: Rows, features: list[list[int]], seed: int, unit: int) -> np.
         asked = inside & (rows.fold == fold)
         if not asked.any():
             continue
+        # Pairs of runs and classes to try on, with neither among what is learnt from.
+        held = list(enumerate(np.setdiff1d(np.arange(CLASS_FOLDS), [fold])[:INNER_FOLDS]))
         inner = [
             (
-                known & (unit_fold != i) & (rows.fold != j),
-                known & (unit_fold == i) & (rows.fold == j),
+                known & (unit_fold != units) & (rows.fold != classes),
+                known & (unit_fold == units) & (rows.fold == classes),
             )
-            for i, j in enumerate(np.setdiff1d(np.arange(CLASS_FOLDS), [fold])[:INNER_FOLDS])
+            for units, classes in held
         ]
         for place, chosen in enumerate(features):
             if not chosen:
@@ -294,21 +295,21 @@ def findings(gains: pd.DataFrame) -> list[Finding]:
         rivals = " and simpler scores" if "rivals" in row["without"] else ""
         new = "run" if row["left_out"] == RUN else "model"
         enough = row["runs"] >= LEAST_RUNS_TO_PREDICT and np.isfinite(row["low"])
+        too_few = f"fewer than {LEAST_RUNS_TO_PREDICT} runs or {LEAST_UNITS} models decide nothing"
+        errors = f"error {row['mae_without']:.4f} without, {row['mae_with']:.4f} with"
         found.append(
             Finding(
                 8,
                 f"topology_predicts_a_new_{new}" + ("_beyond_rivals" if rivals else ""),
                 f"on a {new} that was not seen, topology added to plain measures{rivals} predicts "
                 "the loss of accuracy better",
-                "mean absolute error without topology less that with it, of shares of right answers",
+                "mean absolute error without topology less that with it",
                 above(0.0),
                 effect=row["gain"],
                 low=row["low"] if enough else None,
                 high=row["high"] if enough else None,
                 units=f"{count(row['runs'], 'run')}, {classes_of(row['classes'])}",
-                detail=f"error {row['mae_without']:.4f} without, {row['mae_with']:.4f} with"
-                if enough
-                else f"fewer than {LEAST_RUNS_TO_PREDICT} runs, or 3 models, decide nothing",
+                detail=errors if enough else too_few,
             )
         )
     return found

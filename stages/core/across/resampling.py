@@ -7,10 +7,15 @@ many resamples come from matrix products: a subject's rank is how many lie below
 as it was drawn.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import stats
 
-from stages.core.evaluation.statistics import smooth_residual
+from stages.core.evaluation.statistics import Interval, bca_interval, smooth_residual
+from stages.core.runtime.randomness import generator_for
+
+LEAST_UNITS = 3  # models that are resampled; fewer say nothing of others
 
 # A variance of ranks below this share of n^3 is that of a constant, but for rounding errors.
 NOTHING = 1e-10
@@ -23,39 +28,76 @@ def permutations(count: int, replicates: int, generator: np.random.Generator) ->
 
 def resampled_counts(count: int, replicates: int, generator: np.random.Generator) -> np.ndarray:
     """(R, n) float64: how often each of n subjects is drawn in n draws with replacement."""
-    return generator.multinomial(count, np.full(count, 1 / count), replicates).astype(np.float64)
+    if not count:
+        return np.zeros((replicates, 0))
+    chances = np.full(count, 1 / count)
+    return generator.multinomial(count, chances, replicates).astype(np.float64)
 
 
-def resampled_correlations(
-    x: np.ndarray, y: np.ndarray, controls: np.ndarray, counts: np.ndarray
-) -> np.ndarray:
+def run_weights(models: Sequence[str], replicates: int, seed: int) -> np.ndarray | None:
+    """(R, runs): each run's share in resamples of the models, all runs of a model at once.
+
+    models: of each run. Of k models k - 1 are drawn (Rao and Wu 1988), or few of them would vary
+    too little. None for fewer than LEAST_UNITS models.
+    """
+    _, codes = np.unique(models, return_inverse=True)
+    k = codes.max() + 1
+    if k < LEAST_UNITS:
+        return None
+    draws = generator_for(seed, "resamples of models")
+    drawn = draws.multinomial(k - 1, np.full(k, 1 / k), replicates)
+    weights = drawn[:, codes].astype(np.float64)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def unbiased_interval(rho: float, resampled: np.ndarray, confidence: float) -> Interval:
+    """Percentiles of (R,) resampled correlations, corrected for bias (Efron 1981).
+
+    Ties in a resample take rho towards 0: little beside the interval of one run, but not beside
+    that of many runs together.
+    """
+    return bca_interval(rho, resampled, confidence, acceleration=0.0)
+
+
+def resampled_correlations(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """(R, m): Spearman's rho of each of (n, m) x with (n,) y in resamples of the n subjects.
 
-    controls: (n, k), taken out of both sides' ranks, k = 0 or more. counts: (R, n), how often each
-    subject is in a resample; all ones give the correlation itself. As `spearman` of
-    `stages.core.evaluation.statistics`, within rounding errors; NaN where a side is constant.
+    counts: (R, n), how often each subject is in a resample; all ones give the correlation itself,
+    as `spearman` of `stages.core.evaluation.statistics`. NaN where a side is constant.
     """
-    sides = np.column_stack([controls, x, y])  # (n, p)
-    n, k = controls.shape
+    return correlations(rank_products(np.column_stack([x, y]), counts), 0)
+
+
+def rank_products(columns: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """(R, p, p): covariances of the ranks of (n, p) columns in resamples, over n^2 each.
+
+    counts: (R, n), how often each of the n subjects is in a resample.
+    """
+    n, p = columns.shape
     # Half of (how many lie below less how many lie above): the rank less the mean rank.
-    order = np.sign(sides[None, :, :] - sides[:, None, :]) / 2  # (n other, n, p)
-    ranks = (counts @ order.reshape(n, -1)).reshape(len(counts), n, -1)  # (R, n, p)
-    products = np.matmul((ranks * counts[:, :, None]).swapaxes(1, 2), ranks)  # (R, p, p)
-    scale = np.maximum(counts.sum(axis=1), 1)[:, None] ** 3
-    products /= scale[..., None]
+    order = np.sign(columns[None, :, :] - columns[:, None, :]) / 2  # (n other, n, p)
+    ranks = (counts @ order.reshape(n, -1)).reshape(len(counts), n, p)
+    products = np.matmul((ranks * counts[:, :, None]).swapaxes(1, 2), ranks)
+    return products / np.maximum(counts.sum(axis=1), 1)[:, None, None] ** 3
+
+
+def correlations(products: np.ndarray, k: int) -> np.ndarray:
+    """(R, p - k - 1): of `rank_products`, each column with the last, the first k taken out of both.
+
+    NaN where nothing is left of either.
+    """
     given, across, within = products[:, :k, :k], products[:, :k, k:], products[:, k:, k:]
     variances = np.diagonal(within, axis1=1, axis2=2).copy()
     covariances = within[:, :-1, -1].copy()
     if k:
         # A control that is constant, or a copy of another, takes out nothing of its own.
-        given = given + NOTHING * np.eye(k)
-        explained = np.linalg.solve(given, across)
+        explained = np.linalg.solve(given + NOTHING * np.eye(k), across)
         variances -= (across * explained).sum(axis=1)
         covariances -= np.einsum("rkm,rk->rm", across[:, :, :-1], explained[:, :, -1])
-    lengths = variances[:, :-1] * variances[:, -1:]
-    varies = np.minimum(variances[:, :-1], variances[:, -1:]) > 10 * NOTHING
-    nowhere = np.full(covariances.shape, np.nan)
-    return np.divide(covariances, np.sqrt(np.maximum(lengths, 0)), out=nowhere, where=varies)
+    of_x, of_y = variances[:, :-1], variances[:, -1:]
+    varies = np.minimum(of_x, of_y) > 10 * NOTHING
+    lengths = np.sqrt(np.maximum(of_x * of_y, 0))
+    return np.divide(covariances, lengths, out=np.full(lengths.shape, np.nan), where=varies)
 
 
 def permuted_correlations(x: np.ndarray, y: np.ndarray, orders: np.ndarray) -> np.ndarray:
