@@ -1,4 +1,4 @@
-"""What is learned from many runs: of a small pipeline whose runs say what their settings ask for."""
+"""What is learned from many runs, those of a small pipeline that does as its settings say."""
 
 import shutil
 import sys

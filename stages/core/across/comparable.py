@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from stages.core.across.runs import Run, common_classifier, short
-from stages.core.claims.question import CONTROLS
+from stages.core.claims.question import KINDS, kind_of
 
 
 @dataclass(frozen=True)
@@ -125,5 +125,6 @@ def data_names(runs: Sequence[Run]) -> dict[str, str]:
 
 
 def kinds_of(measures: Iterable[str]) -> dict[str, str]:
-    """{measure: 'plain', 'rival' or 'topological'}."""
-    return {each: "plain" if each in CONTROLS else "topological" for each in measures}
+    """{measure: 'plain', 'rival' or 'topological'}, the plain ones first."""
+    kinds = {each: kind_of(each) for each in sorted(measures)}
+    return {each: kind for of in KINDS for each, kind in kinds.items() if kind == of}

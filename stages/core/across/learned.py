@@ -121,8 +121,9 @@ def parts(found: Learned, remarks: Sequence[str], pictures: Mapping[str, bytes])
             ),
             Part(
                 "Prediction",
-                "The loss of accuracy of each class and level in a run that was left out, predicted "
-                "by what was learned from other runs and other classes, with no label of the run.",
+                "The loss of accuracy of each class and level in a run that was left out, "
+                "predicted by what was learned from other runs and other classes, with no label "
+                "of the run.",
                 shown(pictures, "prediction", "Errors of prediction by what it was made from"),
                 rounded_table(found.tables["gains"]),
             ),

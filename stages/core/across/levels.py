@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from stages.core.across.panel import KINDS, RIVAL, TOPOLOGICAL, of_kind, require_columns, runs_of
+from stages.core.across.panel import of_kind, require_columns, runs_of
 from stages.core.across.pooled import EFFECT, with_holm
 from stages.core.across.resampling import (
     permuted_correlations,
@@ -22,7 +22,7 @@ from stages.core.across.resampling import (
 )
 from stages.core.artifacts.tables import Schema, name, number, whole
 from stages.core.claims.finding import CORRELATED, SIGNIFICANCE, Finding
-from stages.core.claims.question import RESOLUTION, name_of
+from stages.core.claims.question import KINDS, RESOLUTION, RIVAL, TOPOLOGY, name_of
 from stages.core.evaluation.statistics import permutation_p_value
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
@@ -88,7 +88,7 @@ def across_models(
     require_columns(drops, ("model", "noise_kind", "noise_space"), "drops")
     order = of_kind(kinds, *KINDS)
     means = run_means(measures, drops, order)
-    tests = max(sum(kind == one for kind in kinds.values()) for one in (TOPOLOGICAL, RIVAL))
+    tests = max(sum(kind == one for kind in kinds.values()) for one in (TOPOLOGY, RIVAL))
     enough = max(replicates, round(RESOLUTION * tests / SIGNIFICANCE))
     jobs = [
         (measure, means[[*CELL, "model", measure, "drop"]].rename(columns={measure: "value"}))
@@ -191,9 +191,9 @@ def _within_blocks(
 def findings(levels: pd.DataFrame) -> list[Finding]:
     """Whether models whose measures are larger lose more: of topological measures and of rivals."""
     found = []
-    for kind, key in ((TOPOLOGICAL, "topology"), (RIVAL, "rivals")):
+    for kind, key in ((TOPOLOGY, "topology"), (RIVAL, "rivals")):
         rows = levels[(levels["kind"] == kind) & levels["rho"].notna()]
-        subject = "diagrams change more" if kind == TOPOLOGICAL else "simpler scores change more"
+        subject = "diagrams change more" if kind == TOPOLOGY else "simpler scores change more"
         about = (
             f"{key}_follows_across_models",
             f"at the same noise level, models whose {subject} lose more accuracy",

@@ -11,11 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from stages.core.claims.question import LEAST_CLASSES
+from stages.core.claims.question import KINDS, LEAST_CLASSES
 from stages.core.runtime.errors import StudyError
-
-PLAIN, RIVAL, TOPOLOGICAL = "plain", "rival", "topological"
-KINDS = (PLAIN, RIVAL, TOPOLOGICAL)
 
 MEASURES = ("run", "data", "class", "noise", "measure", "value")
 DROPS = ("run", "data", "class", "noise", "drop")

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from stages.core.across.panel import KINDS, PLAIN, RIVAL, TOPOLOGICAL, Run, of_kind, runs_of
+from stages.core.across.panel import Run, of_kind, runs_of
 from stages.core.across.resampling import (
     correlations,
     permutations,
@@ -31,7 +31,16 @@ from stages.core.across.resampling import (
 )
 from stages.core.artifacts.tables import Schema, flag, name, number, whole
 from stages.core.claims.finding import CORRELATED, SIGNIFICANCE, Finding
-from stages.core.claims.question import LEAST_CLASSES, RESOLUTION, TOO_FEW, name_of
+from stages.core.claims.question import (
+    KINDS,
+    LEAST_CLASSES,
+    PLAIN,
+    RESOLUTION,
+    RIVAL,
+    TOO_FEW,
+    TOPOLOGY,
+    name_of,
+)
 from stages.core.evaluation.statistics import holm, permutation_p_value
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
@@ -118,7 +127,7 @@ def pooled_effects(
     """
     order = [measure for kind in KINDS for measure in of_kind(kinds, kind)]  # the plain ones first
     runs = runs_of(measures, drops, order)
-    tests = max(sum(kind == one for kind in kinds.values()) for one in (TOPOLOGICAL, RIVAL))
+    tests = max(sum(kind == one for kind in kinds.values()) for one in (TOPOLOGY, RIVAL))
     enough = max(replicates, round(RESOLUTION * tests / SIGNIFICANCE))
     plain = np.array([kinds[measure] == PLAIN for measure in order], dtype=bool)
     found = parallel_map(partial(_effects_of, plain, enough, seed), runs, "effects of runs")
@@ -149,7 +158,7 @@ def pooled_effects(
 def with_holm(tested: pd.DataFrame) -> pd.DataFrame:
     """`p_holm` of topological measures and of rivals, each with and without controls a family."""
     tested = tested.assign(p_holm=np.nan)
-    for kind in (TOPOLOGICAL, RIVAL):
+    for kind in (TOPOLOGY, RIVAL):
         for controlled in (False, True):
             family = (tested["kind"] == kind) & (tested["controlled"] == controlled)
             tested.loc[family, "p_holm"] = holm(tested.loc[family, "p_value"].to_numpy())
@@ -247,10 +256,10 @@ def findings(pooled: pd.DataFrame) -> list[Finding]:
     classes or over classes and runs, is that of a weak correlation.
     """
     found = []
-    for kind, of in ((TOPOLOGICAL, "topology"), (RIVAL, "rivals")):
+    for kind, of in ((TOPOLOGY, "topology"), (RIVAL, "rivals")):
         for controlled in (False, True):
             beyond = ", beyond what plain measures explain" if controlled else ""
-            subject = "topological change" if kind == TOPOLOGICAL else "a simpler score"
+            subject = "topological change" if kind == TOPOLOGY else "a simpler score"
             key = f"{of}_{'adds' if controlled else 'follows'}_across_runs"
             statement = f"in all runs together, {subject} follows the loss of accuracy{beyond}"
             effect_is = f"mean over runs of Spearman's rho{' (partial)' if controlled else ''}"

@@ -18,10 +18,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from stages.core.across.panel import PLAIN, RIVAL, TOPOLOGICAL, Run, of_kind, runs_of
+from stages.core.across.panel import Run, of_kind, runs_of
 from stages.core.across.resampling import LEAST_UNITS, resampled_counts, run_weights
 from stages.core.artifacts.tables import Schema, name, number, whole
 from stages.core.claims.finding import Finding, above
+from stages.core.claims.question import PLAIN, RIVAL, TOPOLOGY
 from stages.core.evaluation.statistics import percentile_interval
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.parallel import parallel_map
@@ -37,10 +38,10 @@ LEFT_OUT = (RUN, MODEL)  # what is left out at once: a run, or all runs of a mod
 FEATURES = {
     "mean loss": (),
     "plain": (PLAIN,),
-    "plain + topology": (PLAIN, TOPOLOGICAL),
+    "plain + topology": (PLAIN, TOPOLOGY),
     "rivals": (RIVAL,),
     "plain + rivals": (PLAIN, RIVAL),
-    "plain + rivals + topology": (PLAIN, RIVAL, TOPOLOGICAL),
+    "plain + rivals + topology": (PLAIN, RIVAL, TOPOLOGY),
 }
 GAINS = (("plain", "plain + topology"), ("plain + rivals", "plain + rivals + topology"))
 
@@ -119,7 +120,7 @@ def prediction(
 
     Raises StudyError for an unknown `left_out` and where its column is missing.
     """
-    order = [each for each in of_kind(kinds, PLAIN, RIVAL, TOPOLOGICAL) if each not in NEEDS_LABELS]
+    order = [each for each in of_kind(kinds, PLAIN, RIVAL, TOPOLOGY) if each not in NEEDS_LABELS]
     all_runs = runs_of(measures, drops, order)
     runs = [run for run in all_runs if run.enough and np.isfinite(run.measures).all()]
     units = units_of(drops, runs, left_out)

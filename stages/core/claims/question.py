@@ -256,6 +256,13 @@ def name_of(measure: str) -> str:
     return f"{known[stem]}, H{dim}" if stem in known else known.get(measure, measure)
 
 
+def kind_of(measure: str) -> str:
+    """Of the study's measures, one of KINDS: 'total_persistence_h1' is a rival."""
+    if measure in CONTROLS:
+        return PLAIN
+    return RIVAL if measure in RIVALS or measure.rpartition("_h")[0] in RIVALS else TOPOLOGY
+
+
 def correlations_table(
     measures: pd.DataFrame,
     drops: pd.DataFrame,

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from stages.core.claims.finding import SIGNIFICANCE
+from stages.core.claims.question import RIVAL, TOPOLOGY
 from stages.core.evaluation.statistics import percent
 from stages.core.evaluation.verdicts import FAILS, HOLDS, NOT_APPLICABLE, UNDECIDED
 from stages.core.figures.heatmaps import CELL_INCHES, LABEL_POINTS, MOST_NAMES
@@ -26,7 +27,11 @@ VERDICTS = {
     NOT_APPLICABLE: ("#e8e8e8", ""),
 }
 LONGEST_STATEMENT = 92  # characters; the end of a longer one is left out
-KINDS = {"topological": COLOURS[0], "rival": COLOURS[1]}
+# {kind of measure: (its colour, its name)}
+SHOWN = {
+    TOPOLOGY: (COLOURS[0], "topological measures"),
+    RIVAL: (COLOURS[1], "simpler label-free scores"),
+}
 
 
 def verdicts(table: pd.DataFrame, runs: Sequence[str]) -> Figure:
@@ -95,17 +100,17 @@ def question(effects: pd.DataFrame, pooled: pd.DataFrame, confidence: str) -> Fi
     same of all runs together, with its intervals. Rivals stand below the topological measures.
     """
     kinds = pooled.drop_duplicates("measure").set_index("measure")["kind"]
-    measures = [each for kind in KINDS for each in sorted(kinds.index[kinds == kind])]
-    topological = int((kinds.reindex(measures) == "topological").sum())
+    measures = [each for kind in SHOWN for each in sorted(kinds.index[kinds == kind])]
+    topological = int((kinds.reindex(measures) == TOPOLOGY).sum())
     width = 12.0
     figure, grid = new_figure(width, 2.6 + 0.36 * len(measures), 1, len(PANELS), sharey=True)
     for axes, (controlled, (title, _)) in zip(grid, PANELS.items(), strict=True):
         _draw_effects(axes, effects[effects["controlled"] == controlled], measures)
-        for kind, colour in KINDS.items():
+        for kind in SHOWN:
             if kind not in set(kinds):
                 continue
             rows = pooled[(pooled["controlled"] == controlled) & (pooled["kind"] == kind)]
-            _draw_pooled(axes, rows.set_index("measure").reindex(measures), kind, colour)
+            _draw_pooled(axes, rows.set_index("measure").reindex(measures), kind)
         axes.axvline(0, color=REFERENCE, linestyle="--", linewidth=1)
         for place in range(1, len(measures)):
             between = place == topological
@@ -142,7 +147,8 @@ def _draw_effects(axes: Axes, effects: pd.DataFrame, measures: list[str]) -> Non
     axes.plot(rows["rho"], heights, "|", color=GREY, alpha=0.6, markersize=6, label="a run")
 
 
-def _draw_pooled(axes: Axes, rows: pd.DataFrame, kind: str, colour: str) -> None:
+def _draw_pooled(axes: Axes, rows: pd.DataFrame, kind: str) -> None:
+    colour, called = SHOWN[kind]
     places = np.arange(len(rows)) - 0.12
     axes.hlines(places, rows["low_runs"], rows["high_runs"], color=colour, linewidth=1)
     axes.hlines(places, rows["low"], rows["high"], color=colour, linewidth=3)
@@ -155,11 +161,8 @@ def _draw_pooled(axes: Axes, rows: pd.DataFrame, kind: str, colour: str) -> None
             "o",
             color=colour,
             markerfacecolor=face,
-            label=f"pooled, {KIND_NAMES[kind]}" if filled else None,
+            label=f"pooled, {called}" if filled else None,
         )
-
-
-KIND_NAMES = {"topological": "topological measures", "rival": "simpler label-free scores"}
 
 
 def prediction(errors: pd.DataFrame, gains: pd.DataFrame, confidence: str) -> Figure:
