@@ -1,6 +1,7 @@
 """The picture of claim 8, the study's question, from the table `correlations` of claims."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -100,7 +101,7 @@ def _draw(axes: Axes, table: pd.DataFrame, measures: Mapping[str, int]) -> None:
 def _head(axes: Axes, place: int, verdict: str | None) -> None:
     """The heading of the rivals and, within the panel, whether topology is ahead of them."""
     beside = axes.get_yaxis_transform()
-    told = {"fontsize": 10, "va": "center", "zorder": 4, "in_layout": False}
+    told: dict[str, Any] = {"fontsize": 10, "va": "center", "zorder": 4, "in_layout": False}
     axes.text(-0.02, place, "simpler label-free scores:", transform=beside, ha="right", **told)
     if verdict:
         axes.text(
