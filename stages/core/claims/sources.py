@@ -20,6 +20,7 @@ from stages.core.artifacts.diagrams import (
     read_members,
 )
 from stages.core.artifacts.embeddings import read_embeddings
+from stages.core.artifacts.ground import Ground
 from stages.core.artifacts.tables import read_parquet, require_same
 from stages.core.evaluation.accuracy import PREDICTIONS
 from stages.core.geometry.subspaces import ANGLES
@@ -39,6 +40,7 @@ class Sources:
     predictions: the table of `classify`.
     pairs: the clean rows of the table of `angles`; centred, in_feature_space: its settings.
     projection: the settings of `project`, by which claims about pictures lay theirs out.
+    ground: the distance between points that diagrams are in.
     """
 
     run: str
@@ -52,6 +54,7 @@ class Sources:
     centred: bool
     in_feature_space: bool
     projection: ProjectParams
+    ground: Ground
 
     @cached_property
     def clean(self) -> dict[str, np.ndarray]:
@@ -134,4 +137,5 @@ def read_sources(
         centred=of_angles["centred"] == "true",
         in_feature_space=of_angles["space"] == "feature",
         projection=projection,
+        ground=drawn.ground,
     )
