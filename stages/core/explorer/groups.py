@@ -20,6 +20,7 @@ from stages.core.artifacts.diagrams import (
     read_diagrams,
 )
 from stages.core.artifacts.embeddings import Embeddings
+from stages.core.artifacts.ground import EUCLIDEAN
 from stages.core.artifacts.tables import Schema, Table, read_parquet, require_same
 from stages.core.claims.bars import TABLES
 from stages.core.evaluation.accuracy import PER_CLASS
@@ -27,6 +28,7 @@ from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.geometry.subspaces import ANGLES
 from stages.core.topology.distances import DIAGRAM_DISTANCES
 from stages.core.topology.loops import LOOPS
+from stages.core.topology.metrics import described, metric_of
 
 NEAREST = 8  # classes by angle, of each class
 
@@ -48,6 +50,14 @@ def diagrams(study: Embeddings, file: Path) -> Groups:
         ]
         for group in groups
     }
+
+
+def scale(file: Path) -> str:
+    """What births and deaths are, in words; empty where there are no diagrams."""
+    if not file.exists():
+        return ""
+    ground = read_diagrams(file).ground
+    return metric_of(ground).unit if ground == EUCLIDEAN else described(ground)
 
 
 def null_bars(study: Embeddings, file: Path) -> Groups:

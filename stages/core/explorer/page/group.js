@@ -163,7 +163,7 @@ function diagramsPart(study, found) {
       charts.diagrams(study.levels, found.bars, found.nulls),
     ),
     quiet(
-      `Distances are chordal. ${study.missing.nulls || (found.nulls ? "Dashed: an H1 point above it has a longer bar than the longest of null clouds, on the median." : "")}`,
+      `Births and deaths: ${study.scale}. ${study.missing.nulls || (found.nulls ? "Dashed: an H1 point above it has a longer bar than the longest of null clouds, on the median." : "")}`,
     ),
   ]);
 }
