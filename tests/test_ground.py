@@ -328,13 +328,14 @@ def test_a_count_that_is_none_is_refused(wrong: str, tmp_path: Path) -> None:
 
 
 def circles(ground: Ground) -> list[bars.ClassClouds]:
-    """Two classes of 40 points on noisy circles about an axis."""
+    """Two classes of 40 points on noisy circles about an axis, the same at two levels."""
     found = []
     for number in range(2):
         cloud = np.column_stack([np.full(40, 1.5), noisy_circle(40, number)[:, :8]])
-        points = {0.0: unit_rows(cloud).astype(np.float64)}
-        diagrams = {0.0: persistence_diagrams(ground_distances(points[0.0], ground), 1)}
-        found.append(bars.ClassClouds(f"class {number}", points, np.arange(40), diagrams))
+        points = unit_rows(cloud).astype(np.float64)
+        diagrams = persistence_diagrams(ground_distances(points, ground), 1)
+        at_levels = [dict.fromkeys((0.0, 1.0), each) for each in (points, diagrams)]
+        found.append(bars.ClassClouds(f"class {number}", at_levels[0], np.arange(40), at_levels[1]))
     return found
 
 
@@ -349,6 +350,16 @@ def test_of_a_distance_without_triangle_inequality_there_is_no_band() -> None:
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
     assert "95% band: none, by effective resistance" in labels
     assert axes.get_ylabel() == "longest bar of H₁ (effective resistance)"
+
+
+def test_walks_that_have_forgotten_where_they_began_leave_no_bar_and_no_nan() -> None:
+    ground = Ground("diffusion", neighbours=15, diffusion_steps=10**9)
+    table = bars.bars_table(circles(ground), 1, 5, 0.95, 0, ground)
+    assert (table["largest_death"] == 0).all()
+    assert (table["longest_bar"] == 0).all()
+    generator = np.random.default_rng(0)
+    for finding in bars.component_findings(table, 5, 0.95, generator):
+        assert finding.effect == 0
 
 
 # From stage to stage

@@ -224,7 +224,7 @@ def component_findings(
     excess = _exceeds(table, "gap", "gap_null")
     share = share_interval(int(excess.sum()), len(excess), confidence)
     deaths = table.groupby("class")["largest_death"]
-    variation = deaths.std(ddof=0) / deaths.mean()
+    variation = (deaths.std(ddof=0) / deaths.mean()).fillna(0.0)  # all deaths 0, at every level
     (mean,) = mean_intervals(
         variation.to_numpy()[:, None], np.zeros(len(variation)), replicates, confidence, generator
     )
