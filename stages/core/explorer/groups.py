@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from stages.core.artifacts.diagrams import (
@@ -26,6 +25,8 @@ from stages.core.claims.bars import TABLES
 from stages.core.evaluation.accuracy import PER_CLASS
 from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.geometry.subspaces import ANGLES
+from stages.core.runtime.files import rounded
+from stages.core.topology.bars import finite_bars
 from stages.core.topology.distances import DIAGRAM_DISTANCES
 from stages.core.topology.loops import LOOPS
 from stages.core.topology.metrics import described, metric_of
@@ -45,7 +46,7 @@ def diagrams(study: Embeddings, file: Path) -> Groups:
     groups = dict.fromkeys(key.group for key in found.bars)
     return {
         group: [
-            [bars[np.isfinite(bars[:, 1])].round(4).tolist() for bars in by_dim]
+            [[list(map(rounded, bar)) for bar in finite_bars(bars)] for bars in by_dim]
             for by_dim in (found.bars.get(CloudKey(group, level), []) for level in study.levels)
         ]
         for group in groups
@@ -143,10 +144,10 @@ def loops(study: Embeddings, file: Path) -> Groups:
                 "level": study.levels.index(noise),
                 "cloud": cloud,
                 "rank": int(rank),
-                "birth": round(float(ring["birth"].iloc[0]), 4),
-                "death": round(float(ring["death"].iloc[0]), 4),
+                "birth": rounded(ring["birth"].iloc[0]),
+                "death": rounded(ring["death"].iloc[0]),
                 "ring": position[ring["id"]].tolist(),
-                "steps": ring["step"].round(4).tolist(),
+                "steps": ring["step"].map(rounded).tolist(),
             }
         )
     return found
@@ -162,7 +163,7 @@ def _rows(study: Embeddings, file: Path, schema: Schema, stage: str) -> pd.DataF
 
 
 def _number(value: float) -> float | None:
-    return None if pd.isna(value) else round(float(value), 4)
+    return None if pd.isna(value) else rounded(value)
 
 
 # What is shown of a group, and the table that it is of.
