@@ -15,14 +15,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
-from scipy.spatial.distance import pdist, squareform
 
 from stages.core.artifacts.ground import EUCLIDEAN, Ground
 from stages.core.runtime.errors import require_known
 from stages.core.runtime.wording import count
 from stages.core.topology.bars import UNIT
-from stages.core.topology.rips import distance_matrix
 
 # Distances on a graph are multiples of the largest one over this. Those that are equal by symmetry
 # would differ in their last bits otherwise, and make bars of that length.
@@ -81,6 +78,8 @@ def ground_distances(points: np.ndarray, ground: Ground = EUCLIDEAN) -> np.ndarr
 
 
 def _euclidean(points: np.ndarray, ground: Ground) -> np.ndarray:
+    from stages.core.topology.rips import distance_matrix  # here, for settings load no SciPy
+
     return distance_matrix(points)
 
 
@@ -95,7 +94,7 @@ def _diffusion(points: np.ndarray, ground: Ground) -> np.ndarray:
 
 def _graph_of(points: np.ndarray, ground: Ground) -> np.ndarray:
     assert ground.neighbours is not None
-    return neighbour_graph(distance_matrix(points), ground.neighbours)
+    return neighbour_graph(_euclidean(points, ground), ground.neighbours)
 
 
 METRICS = {
@@ -137,6 +136,8 @@ def neighbour_graph(distances: np.ndarray, neighbours: int) -> np.ndarray:
     large then, and finite, since all ways lead over a single edge; those within are nearly the same
     as without. (The authors of the method set them to twice the largest of all others.)
     """
+    from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+
     n = len(distances)
     last = np.partition(distances, min(neighbours, n - 1), axis=1)[:, min(neighbours, n - 1)]
     near = distances <= last[:, None]  # (n, n): a point itself is among them
@@ -169,7 +170,7 @@ def effective_resistances(graph: np.ndarray) -> np.ndarray:
     and so does this project; its square root would give the same bars in another scale.
     """
     walk, nodes = _spectrum(graph)
-    return _matrix(pdist(nodes * (walk / np.sqrt(1 - walk)), "sqeuclidean"))
+    return _between(nodes * (walk / np.sqrt(1 - walk)), "sqeuclidean")
 
 
 def diffusion_distances(graph: np.ndarray, steps: int) -> np.ndarray:
@@ -184,7 +185,7 @@ def diffusion_distances(graph: np.ndarray, steps: int) -> np.ndarray:
     eigenvectors of the walk. Two nodes with the same neighbours are at distance 0.
     """
     walk, nodes = _spectrum(graph)
-    return _matrix(np.sqrt(graph.sum()) * pdist(nodes * walk**steps))
+    return _between(np.sqrt(graph.sum()) * nodes * walk**steps, "euclidean")
 
 
 def _spectrum(graph: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -200,9 +201,12 @@ def _spectrum(graph: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return values[:-1], vectors[:, :-1] / roots[:, None]
 
 
-def _matrix(distances: np.ndarray) -> np.ndarray:
-    """(n (n - 1) / 2,) -> (n, n), each a multiple of the largest over RESOLUTION."""
-    if distances.size == 0:
+def _between(places: np.ndarray, metric: str) -> np.ndarray:
+    """The distances between (n, d) -> (n, n), each a multiple of the largest over RESOLUTION."""
+    from scipy.spatial.distance import pdist, squareform
+
+    if len(places) == 1:
         return np.zeros((1, 1))
+    distances = pdist(places, metric)
     step = 2.0 ** np.frexp(distances.max())[1] / RESOLUTION  # a power of 2, so that no bit is lost
     return squareform(np.round(distances / step) * step)
