@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from stages.core.artifacts.embeddings import Embeddings, read_embeddings
-from stages.core.explorer.groups import groups_of
+from stages.core.explorer.groups import groups_of, scale
 from stages.core.explorer.points import answers, drifts, layouts_of_all, places, write_layouts
 from stages.core.explorer.site import about_images, title_of, write_data, write_page
 from stages.core.explorer.thumbnails import SHEETS, why_none, write_thumbnails
@@ -66,6 +66,7 @@ def explore(params_file: Path, data: Path, page: Path, methods: tuple[str, ...])
                 "answers": answered,
                 "sheets": sheets,
                 "missing": missing,
+                "scale": scale(data / "diagrams" / "diagrams.parquet"),
             }
             write_data(folder, "points", shown)
             write_data(folder, "groups", groups)

@@ -66,7 +66,7 @@ def claims(
             tables |= of_claim
             findings += decided
 
-    about = {"run": sources.run, "confidence": str(params.confidence)}
+    about = {"run": sources.run, "confidence": str(params.confidence), **sources.ground.about}
     for name, schema in TABLES.items():
         write_parquet(claims / f"{name}.parquet", tables[name], schema, about)
     with whole_files(plots) as folder:

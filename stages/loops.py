@@ -54,11 +54,14 @@ def loops(
         }
         _state_cost([len(of_group) for of_group in rows.values()], len(artifact.levels))
         with threadpool_limits(1):
-            table = loops_table(artifact, rows, params.per_class, params.overall, params.seed)
+            table = loops_table(
+                artifact, rows, params.per_class, params.overall, params.seed, source.ground
+            )
     else:
         table = no_loops()
 
-    write_parquet(loops, table, LOOPS, {"run": artifact.run, "diagrams": source.content})
+    about = {"run": artifact.run, "diagrams": source.content, **source.ground.about}
+    write_parquet(loops, table, LOOPS, about)
     rings = _rings(table)
     write_json(metrics, _metrics(rings))
     own = rings[rings["cloud"] == OWN]

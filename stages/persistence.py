@@ -26,6 +26,7 @@ from stages.core.runtime.parallel import available_workers
 from stages.core.runtime.wording import at_levels, classes_of, count
 from stages.core.topology.clouds import choose_images, diagrams_of, list_clouds
 from stages.core.topology.cost import estimate_costs, require_affordable
+from stages.core.topology.metrics import chosen_ground, described
 from stages.core.topology.summaries import SUMMARIES, summaries_table
 from stages.settings.persistence import PersistenceParams
 
@@ -41,7 +42,10 @@ def persistence(params: PersistenceParams, embeddings: Path, diagrams: Path, met
     artifact = read_embeddings(embeddings)
     groups = choose_images(artifact, params.points_per_class, params.points_overall, params.seed)
     clouds = list_clouds(artifact, groups)
-    costs = estimate_costs(clouds, params.max_dim, params.engine)
+    ground = chosen_ground(
+        params.metric, neighbours=params.neighbours, diffusion_steps=params.diffusion_steps
+    )
+    costs = estimate_costs(clouds, params.max_dim, params.engine, ground)
     workers = require_affordable(
         clouds, costs, params.max_dim, params.memory_gib, params.minutes, available_workers()
     )
@@ -54,10 +58,10 @@ def persistence(params: PersistenceParams, embeddings: Path, diagrams: Path, met
         "lower persistence.memory_gib",
         workers,
     )
-    found = diagrams_of(clouds, params.max_dim, params.engine, workers, seconds)
+    found = diagrams_of(clouds, params.max_dim, params.engine, workers, seconds, ground)
     summaries = summaries_table(found)
 
-    content = write_diagrams(diagrams / "diagrams.parquet", found, artifact.run)
+    content = write_diagrams(diagrams / "diagrams.parquet", found, artifact.run, ground)
     ids = artifact.images["id"].to_numpy()
     members = {
         group: {part: ids[rows].tolist() for part, rows in parts.items()}
@@ -66,18 +70,19 @@ def persistence(params: PersistenceParams, embeddings: Path, diagrams: Path, met
     write_members(diagrams / "clouds.parquet", members, content)
     about = {"run": artifact.run, "diagrams": content}
     write_parquet(diagrams / "summaries.parquet", summaries, SUMMARIES, about)
-    write_json(metrics, _metrics(summaries, len(groups[ALL][WHOLE])))
+    write_json(metrics, _metrics(summaries, len(groups[ALL][WHOLE]), ground.metric))
 
     highest = f" to H{params.max_dim}" if params.max_dim else ""
     bars = sum(len(bars) for by_dim in found.values() for bars in by_dim)
     click.echo(
-        f"{count(len(found), 'cloud')} in H0{highest}: {count(bars, 'bar')}; "
+        f"{count(len(found), 'cloud')} in H0{highest}: {count(bars, 'bar')} "
+        f"by {described(ground)}; "
         f"{classes_of(len(groups) - 1)} and {count(len(groups[ALL][WHOLE]), 'image')} across all, "
         f"{at_levels(artifact.levels)}"
     )
 
 
-def _metrics(summaries: pd.DataFrame, points_overall: int) -> dict:
+def _metrics(summaries: pd.DataFrame, points_overall: int, metric: str) -> dict:
     """For each level, the mean of each summary over the classes, and that of `all`.
 
     Of draw 0. A quantity that no diagram has is left out.
@@ -86,6 +91,7 @@ def _metrics(summaries: pd.DataFrame, points_overall: int) -> dict:
     result: dict = {
         "classes": summaries["group"].nunique() - 1,
         "points_overall": points_overall,
+        "metric": metric,
         "essential_bars_at_most": {f"h{dim}": int(count) for dim, count in essential.items()},
     }
     first = summaries[summaries["draw"] == 0]

@@ -45,11 +45,11 @@ def write_fetch_params(folder: Path, **given: object) -> None:
     (folder / "params.yaml").write_text(json.dumps({"fetch": FETCH | given}))
 
 
-def run_computing_stages(folder: Path) -> None:
+def run_computing_stages(folder: Path, *of_persistence: str) -> None:
     """Compute from small embeddings in `folder` all that the claims read."""
     for command, *options in (
         (angles, "--rank", "2"),
-        (persistence, "--points-overall", "12"),
+        (persistence, "--points-overall", "12", *of_persistence),
         (distances,),
         (classify, "--knn-neighbours", "3"),
     ):

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stages.core.artifacts.ground import EUCLIDEAN, Ground
 from stages.core.claims import (
     accuracy_steps,
     bars,
@@ -26,6 +27,7 @@ from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.geometry.subspaces import class_bases, pair_table, principal_angles
 from stages.core.runtime.params import read_params
 from stages.core.topology.bars import NO_BARS
+from stages.core.topology.metrics import chosen_ground, ground_distances
 from stages.core.topology.null_models import persistence_band
 from stages.core.topology.rips import distance_matrix, persistence_diagrams
 from stages.settings.claims import ClaimsParams
@@ -131,7 +133,9 @@ def test_closest_pairs(pair: str) -> None:
 # Claims 3 and 4: components and loops
 
 
-def shaped_classes(shape: str, seed: int, images: int, dimension: int) -> list[bars.ClassClouds]:
+def shaped_classes(
+    shape: str, seed: int, images: int, dimension: int, ground: Ground = EUCLIDEAN
+) -> list[bars.ClassClouds]:
     """47 classes at 2 levels: a Gaussian, two clusters, or a circle, about an axis."""
     classes = []
     for number in range(47):
@@ -147,7 +151,7 @@ def shaped_classes(shape: str, seed: int, images: int, dimension: int) -> list[b
                 cloud[: images // 2, 1] += 0.8
             points[level] = unit_rows(cloud).astype(np.float64)
         diagrams = {
-            level: persistence_diagrams(distance_matrix(cloud), 1)
+            level: persistence_diagrams(ground_distances(cloud, ground), 1)
             for level, cloud in points.items()
         }
         classes.append(bars.ClassClouds(f"class {number}", points, np.arange(images), diagrams))
@@ -168,6 +172,22 @@ def test_components_and_loops_against_null_clouds() -> None:
         assert_tells(
             key, lambda seed: found["gaussian"][seed], lambda seed, s=structured: found[s][seed]
         )
+
+
+@pytest.mark.parametrize("metric", ["diffusion", "effective_resistance"])
+def test_loops_against_null_clouds_on_the_graph(metric: str) -> None:
+    ground = chosen_ground(metric, neighbours=8, diffusion_steps=8)
+
+    def simulate(shape: str, seed: int) -> list[Finding]:
+        classes = shaped_classes(shape, seed, 40, 8, ground)
+        table = bars.bars_table(classes, 19, 1, CONFIDENCE, seed, ground)
+        return bars.loop_findings(table, CONFIDENCE)
+
+    assert_tells(
+        "no_loop_beyond_null",
+        lambda seed: simulate("gaussian", seed),
+        lambda seed: simulate("circle", seed),
+    )
 
 
 def test_loops_beyond_the_band() -> None:

@@ -1,10 +1,11 @@
 """Settings of persistence."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stages.core.runtime.params import LARGEST, Number, Section, Seed
+from stages.core.runtime.params import LARGEST, Count, Number, OneOf, Section, Seed
+from stages.core.topology.metrics import METRICS
 
 
 class PersistenceParams(Section):
@@ -12,6 +13,15 @@ class PersistenceParams(Section):
     engine: Literal["gudhi", "ripser"] = Field(
         description="library that computes the persistence diagrams"
     )
+    metric: Annotated[str, OneOf(tuple(METRICS))] = Field(
+        description="distance between points; "
+        + "; ".join(f"{name}: {metric.help}" for name, metric in METRICS.items())
+    )
+    neighbours: Count = Field(
+        description="nearest neighbours of a point in the graph of diffusion and "
+        "effective_resistance; more than there are make it complete"
+    )
+    diffusion_steps: Count = Field(description="steps of the random walks of diffusion")
     max_dim: int = Field(ge=0, le=2, description="highest homology dimension")
     points_per_class: int | None = Field(
         ge=4,

@@ -81,6 +81,9 @@ def refused(file: Path) -> str:
         ({"project__sampled_classes": 4}, "project.sampled_classes: 4, but 5 classes of the data"),
         ({"headline__dim": 2}, "headline.dim: 2, but persistence.max_dim is 1; lower the one or"),
         ({"persistence__max_dim": 0}, "headline.dim: 1, but persistence.max_dim is 0; lower the"),
+        ({"persistence__neighbours": 0}, "persistence.neighbours: 0: input should be greater than"),
+        ({"persistence__diffusion_steps": 0}, "persistence.diffusion_steps: 0: input should be"),
+        ({"persistence__metric": "geodesic"}, "persistence.metric: 'geodesic': input should be"),
         ({"embed__noise_kind": "blur"}, "embed.noise_space: 'normalised' has no meaning for blur"),
         (
             {"embed__noise_kind": "blur", "embed__noise_space": "pixel"},

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from stages.core.artifacts.ground import EUCLIDEAN, Ground, read_ground
 from stages.core.artifacts.tables import (
     Schema,
     name,
@@ -134,14 +135,21 @@ class Diagrams:
 
     bars: {cloud: its diagrams, (m, 2) by dimension}, in the order of the file.
     run: of the embeddings that they were computed from; content: the id of the table.
+    ground: the distance between points that births and deaths are in.
     """
 
     bars: dict[CloudKey, list[np.ndarray]]
     run: str
     content: str
+    ground: Ground = EUCLIDEAN
 
 
-def write_diagrams(file: Path, diagrams: Mapping[CloudKey, Sequence[np.ndarray]], run: str) -> str:
+def write_diagrams(
+    file: Path,
+    diagrams: Mapping[CloudKey, Sequence[np.ndarray]],
+    run: str,
+    ground: Ground = EUCLIDEAN,
+) -> str:
     """Write the diagrams of clouds, (m, 2) by dimension, in the order given; return their id.
 
     The same diagrams give the same bytes.
@@ -163,7 +171,8 @@ def write_diagrams(file: Path, diagrams: Mapping[CloudKey, Sequence[np.ndarray]]
         }
     )
     max_dim = max(dim for _, dim, _ in pieces)
-    return write_parquet(file, table, DIAGRAMS, {"run": run, "max_dim": str(max_dim)})
+    about = {"run": run, "max_dim": str(max_dim), **ground.about}
+    return write_parquet(file, table, DIAGRAMS, about)
 
 
 def read_diagrams(file: Path) -> Diagrams:
@@ -186,7 +195,8 @@ def read_diagrams(file: Path) -> Diagrams:
         key = CloudKey(group, float(noise), int(draw), part)
         by_dim = bars.setdefault(key, [np.empty((0, 2))] * (int(about["max_dim"]) + 1))
         by_dim[dim] = rows[["birth", "death"]].to_numpy()
-    return Diagrams(bars, about["run"], about["content"])
+    ground = read_ground(about, file, "persistence")
+    return Diagrams(bars, about["run"], about["content"], ground)
 
 
 def write_members(file: Path, members: dict[str, dict[str, list[str]]], content: str) -> None:

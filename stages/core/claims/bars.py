@@ -16,8 +16,9 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from stages.core.artifacts.ground import EUCLIDEAN, Ground
 from stages.core.artifacts.tables import Schema, name, number, whole
-from stages.core.claims.finding import NO_NOISE, Decision, Finding, below
+from stages.core.claims.finding import NO_NOISE, Decision, Finding, below, by_ground
 from stages.core.claims.sources import Sources
 from stages.core.evaluation.statistics import mean_intervals, percent, share_interval
 from stages.core.runtime.parallel import parallel_map
@@ -26,8 +27,9 @@ from stages.core.runtime.randomness import generator_for
 from stages.core.runtime.wording import classes_of
 from stages.core.topology.bars import finite_bars
 from stages.core.topology.clouds import landmarks
+from stages.core.topology.metrics import ground_distances, metric_of
 from stages.core.topology.null_models import persistence_band, rotated_clouds
-from stages.core.topology.rips import distance_matrix, persistence_diagrams
+from stages.core.topology.rips import persistence_diagrams
 from stages.settings.claims import ClaimsParams
 
 # With fewer points a gap or a loop would have to be very large to be seen.
@@ -36,6 +38,7 @@ LEAST_POINTS = 20
 # with 95% confidence. A claim about all classes holds if no more of them than that disagree.
 TOLERATED_SHARE = 0.25
 SLIGHT_VARIATION = 0.1
+NO_BAND = "the band rests on the triangle inequality, which this distance need not keep"
 
 
 _of_h1 = partial(number, low=0, missing=True)  # missing where it was not computed
@@ -84,14 +87,22 @@ def decide(sources: Sources, params: ClaimsParams) -> Decision:
         for of, by_level in sources.diagrams.items()
     ]
     replicates, confidence = params.bootstrap_replicates, params.confidence
-    table = bars_table(classes, params.null_clouds, replicates, confidence, params.seed)
+    table = bars_table(
+        classes, params.null_clouds, replicates, confidence, params.seed, sources.ground
+    )
     generator = generator_for(params.seed, "claims", "components")
     components = component_findings(table, replicates, confidence, generator)
-    return {"bars": table}, [*components, *loop_findings(table, confidence)]
+    found = [*components, *loop_findings(table, confidence)]
+    return {"bars": table}, by_ground(found, sources.ground)
 
 
 def bars_table(
-    classes: list[ClassClouds], null_clouds: int, replicates: int, confidence: float, seed: int
+    classes: list[ClassClouds],
+    null_clouds: int,
+    replicates: int,
+    confidence: float,
+    seed: int,
+    ground: Ground = EUCLIDEAN,
 ) -> pd.DataFrame:
     """One row per class and level, of the classes with enough points.
 
@@ -99,10 +110,12 @@ def bars_table(
     difference over the second) and gap_null (the largest of the null clouds'); of H1 longest_bar,
     longest_null (the median of the null clouds'), the longest_bar and the longest of all null
     clouds relative to the median of the level (relative_bar, relative_null), band, and diameter
-    (the longest distance). The columns of H1 are NaN where it was not computed.
+    (the longest distance). The columns of H1 are NaN where it was not computed, and band where
+    `ground`, the distance of the diagrams and of those of null clouds, need not keep the triangle
+    inequality.
     """
     enough = [one for one in classes if len(one.rows) >= LEAST_POINTS]
-    measure = partial(_measure, null_clouds, replicates, confidence, seed)
+    measure = partial(_measure, null_clouds, replicates, confidence, seed, ground)
     tables = parallel_map(measure, enough, "null clouds")
     if not tables:
         return pd.DataFrame(columns=TABLES["bars"].names)
@@ -110,52 +123,65 @@ def bars_table(
 
 
 def _measure(
-    null_clouds: int, replicates: int, confidence: float, seed: int, one: ClassClouds
+    null_clouds: int,
+    replicates: int,
+    confidence: float,
+    seed: int,
+    ground: Ground,
+    one: ClassClouds,
 ) -> pd.DataFrame:
     rows = []
     for level, by_dim in in_parts(list(one.diagrams.items())):
         points, max_dim = one.points[level], min(len(by_dim) - 1, 1)
         drawing = generator_for(seed, "null", one.name, level)
         null = [
-            _diagrams(cloud[landmarks(cloud, len(one.rows), drawing)], max_dim)
+            _diagrams(cloud[landmarks(cloud, len(one.rows), drawing)], max_dim, ground)
             for cloud in rotated_clouds(points, null_clouds, drawing)
         ]
-        deaths = np.sort(finite_bars(by_dim[0])[:, 1])
+        second, largest = _last_deaths(by_dim[0])
         row = {
             "class": one.name,
             "noise": level,
             "points": len(one.rows),
-            "essential": len(by_dim[0]) - len(deaths),
-            "largest_death": deaths[-1],
-            "second_death": deaths[-2],
+            "essential": len(by_dim[0]) - len(finite_bars(by_dim[0])),
+            "largest_death": largest,
+            "second_death": second,
             "gap": _gap(by_dim[0]),
             "gap_null": max(_gap(diagrams[0]) for diagrams in null),
         }
         if max_dim:
             own, of_null = longest_bar(by_dim[1]), [longest_bar(diagrams[1]) for diagrams in null]
             unit = np.median([own, *of_null]) or 1.0
-            distances = distance_matrix(points[one.rows])
+            distances = ground_distances(points[one.rows], ground)
             generator = generator_for(seed, "band", one.name, level)
             row |= {
                 "longest_bar": own,
                 "longest_null": np.median(of_null),
                 "relative_bar": own / unit,
                 "relative_null": max(of_null) / unit,
-                "band": persistence_band(distances, confidence, replicates, generator),
+                "band": persistence_band(distances, confidence, replicates, generator)
+                if metric_of(ground).triangle
+                else np.nan,
                 "diameter": distances.max(),
             }
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _diagrams(cloud: np.ndarray, max_dim: int) -> list[np.ndarray]:
-    return persistence_diagrams(distance_matrix(cloud), max_dim)
+def _diagrams(cloud: np.ndarray, max_dim: int, ground: Ground) -> list[np.ndarray]:
+    return persistence_diagrams(ground_distances(cloud, ground), max_dim)
+
+
+def _last_deaths(diagram: np.ndarray) -> tuple[float, float]:
+    """The last two deaths; 0 where points coincide, whose bars have no length."""
+    second, largest = np.sort(np.append([0.0, 0.0], finite_bars(diagram)[:, 1]))[-2:]
+    return second, largest
 
 
 def _gap(diagram: np.ndarray) -> float:
-    """How far the last component outlives the one before it, relative to that."""
-    second, largest = np.sort(finite_bars(diagram)[:, 1])[-2:]
-    return (largest - second) / second
+    """How far the last component outlives the one before it, relative to that; or 0 for none."""
+    second, largest = _last_deaths(diagram)
+    return (largest - second) / second if second else 0.0
 
 
 def longest_bar(diagram: np.ndarray) -> float:
@@ -198,7 +224,7 @@ def component_findings(
     excess = _exceeds(table, "gap", "gap_null")
     share = share_interval(int(excess.sum()), len(excess), confidence)
     deaths = table.groupby("class")["largest_death"]
-    variation = deaths.std(ddof=0) / deaths.mean()
+    variation = (deaths.std(ddof=0) / deaths.mean()).fillna(0.0)  # all deaths 0, at every level
     (mean,) = mean_intervals(
         variation.to_numpy()[:, None], np.zeros(len(variation)), replicates, confidence, generator
     )
@@ -239,10 +265,13 @@ def loop_findings(table: pd.DataFrame, confidence: float) -> list[Finding]:
     if table.empty:
         few = f"no class has {LEAST_POINTS} images"
         return [band(detail=few), null(detail=few)]
-    if table["band"].isna().all():
+    if table["longest_bar"].isna().all():
         no_loops = "persistence.max_dim is 0"
         return [make(applicable=False, detail=no_loops) for make in (band, null)]
-    return [_band_finding(band, table, confidence), _null_finding(null, table, confidence)]
+    of_null = _null_finding(null, table, confidence)
+    if table["band"].isna().all():
+        return [band(applicable=False, detail=NO_BAND), of_null]
+    return [_band_finding(band, table, confidence), of_null]
 
 
 def _band_finding(make: Callable[..., Finding], table: pd.DataFrame, confidence: float) -> Finding:

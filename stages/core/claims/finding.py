@@ -7,13 +7,16 @@ undecided otherwise: with few classes or images intervals are wide, and nothing 
 """
 
 import operator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from stages.core.artifacts.ground import EUCLIDEAN, Ground
 from stages.core.evaluation.verdicts import FAILS, HOLDS, NOT_APPLICABLE, UNDECIDED
 from stages.core.runtime.files import rounded
+from stages.core.topology.metrics import metric_of
 
 # Why a claim is not applicable.
 NO_NOISE = "there is no noise level above 0"
@@ -137,6 +140,16 @@ class Finding:
 
 # What a claim comes to: {name of a table: the table}, and the findings that follow from them.
 Decision = tuple[dict[str, pd.DataFrame], list[Finding]]
+
+
+def by_ground(findings: Sequence[Finding], ground: Ground) -> list[Finding]:
+    """Findings about diagrams, whose statements say the distance of points where it is another
+    than the Euclidean one.
+    """
+    if ground == EUCLIDEAN:
+        return list(findings)
+    by = f", by {metric_of(ground).label}"
+    return [replace(one, statement=f"{one.statement}{by}") for one in findings]
 
 
 def findings_table(findings: list[Finding]) -> pd.DataFrame:

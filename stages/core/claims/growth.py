@@ -12,7 +12,7 @@ import pandas as pd
 
 from stages.core.artifacts.diagrams import BASELINES, COMPARISONS, MOST_DIM
 from stages.core.artifacts.tables import Schema, name, number, whole
-from stages.core.claims.finding import NO_NOISE, Decision, Finding, above
+from stages.core.claims.finding import NO_NOISE, Decision, Finding, above, by_ground
 from stages.core.claims.sources import Sources
 from stages.core.evaluation.statistics import Interval, share_interval
 from stages.core.runtime.wording import classes_of
@@ -43,7 +43,8 @@ TABLES = {
 def decide(sources: Sources, params: ClaimsParams) -> Decision:
     """The claim, of every distance and dimension."""
     table = growth_table(sources.distances)
-    return {"growth": table}, findings(sources.distances, table, params.confidence)
+    found = findings(sources.distances, table, params.confidence)
+    return {"growth": table}, by_ground(found, sources.ground)
 
 
 def growth_table(distances: pd.DataFrame) -> pd.DataFrame:

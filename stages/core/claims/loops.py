@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from stages.core.artifacts.tables import Schema, name, number, whole
-from stages.core.claims.finding import NO_NOISE, Decision, Finding, above
+from stages.core.claims.finding import NO_NOISE, Decision, Finding, above, by_ground
 from stages.core.claims.sources import Sources
 from stages.core.evaluation.statistics import share_interval, spearman
 from stages.core.geometry.drift import spread
@@ -58,7 +58,8 @@ def decide(sources: Sources, params: ClaimsParams) -> Decision:
     table = loops_table(of_h1, sources.diagrams)
     if not sources.noisy:
         table = table.iloc[:0]  # one level has no trend to show
-    return {"loops": table}, findings(table, has_loops, sources.noisy, params.confidence)
+    found = findings(table, has_loops, sources.noisy, params.confidence)
+    return {"loops": table}, by_ground(found, sources.ground)
 
 
 def loops_table(

@@ -16,6 +16,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from stages.core.artifacts.ground import EUCLIDEAN, Ground
 from stages.core.artifacts.tables import Schema, flag, name, number, whole
 from stages.core.claims.accuracy_steps import correct_by_level
 from stages.core.claims.finding import (
@@ -26,6 +27,7 @@ from stages.core.claims.finding import (
     SIGNIFICANCE,
     Decision,
     Finding,
+    by_ground,
 )
 from stages.core.claims.rivals import RIVALS, judge_of, neighbour_measures, score_measures
 from stages.core.claims.sources import Sources
@@ -122,11 +124,12 @@ def decide(sources: Sources, params: ClaimsParams) -> Decision:
     if not sources.noisy:
         nothing = {name: pd.DataFrame(columns=schema.names) for name, schema in TABLES.items()}
         found = findings(nothing["correlations"], applicable)
-        return nothing, found + lead_findings(nothing["leads"], applicable)
+        found += lead_findings(nothing["leads"], applicable)
+        return nothing, by_ground(found, sources.ground)
     rivals = rival_measures(sources)
     measures = pd.concat(
         [
-            cloud_measures(sources.clouds, params.divergence_points, params.seed),
+            cloud_measures(sources.clouds, params.divergence_points, params.seed, sources.ground),
             distance_measures(sources.distances),
             summary_measures(sources.summaries, "entropy"),
             margin_measures(sources.predictions),
@@ -140,7 +143,8 @@ def decide(sources: Sources, params: ClaimsParams) -> Decision:
     correlations = correlations_table(*asked, rivals=names)
     ahead = leads_table(*asked, rivals=names)
     tables = {"measures": measures, "drops": drops, "correlations": correlations, "leads": ahead}
-    return tables, findings(correlations, applicable) + lead_findings(ahead, applicable)
+    found = findings(correlations, applicable) + lead_findings(ahead, applicable)
+    return tables, by_ground(found, sources.ground)
 
 
 def rival_measures(sources: Sources) -> pd.DataFrame:
@@ -161,12 +165,16 @@ def rival_measures(sources: Sources) -> pd.DataFrame:
 
 
 def cloud_measures(
-    clouds: Mapping[str, Mapping[float, np.ndarray]], most_points: int, seed: int
+    clouds: Mapping[str, Mapping[float, np.ndarray]],
+    most_points: int,
+    seed: int,
+    ground: Ground = EUCLIDEAN,
 ) -> pd.DataFrame:
     """Measures of each class's noisy cloud against its clean one: class, noise, measure, value.
 
     clouds: {class: {level: (n, d)}}, rows paired, 0.0 among the levels. The divergence is that of
-    `most_points` images at most, the same at every level: its time grows with their cube.
+    `most_points` images at most, the same at every level: its time grows with their cube. It is by
+    `ground`, as diagrams are; the others are of the embeddings themselves.
     """
     jobs = [
         (of, level, by_level[0.0], points)
@@ -174,12 +182,12 @@ def cloud_measures(
         for level, points in by_level.items()
         if level > 0
     ]
-    tables = parallel_map(partial(_measure, most_points, seed), jobs, "topology divergence")
+    tables = parallel_map(partial(_measure, most_points, seed, ground), jobs, "topology divergence")
     return pd.concat(tables, ignore_index=True)
 
 
 def _measure(
-    most_points: int, seed: int, job: tuple[str, float, np.ndarray, np.ndarray]
+    most_points: int, seed: int, ground: Ground, job: tuple[str, float, np.ndarray, np.ndarray]
 ) -> pd.DataFrame:
     of, level, clean, noisy = job
     clean, noisy = clean.astype(np.float64), noisy.astype(np.float64)
@@ -188,7 +196,7 @@ def _measure(
         "displacement": displacements(clean, noisy).mean(),
         "spread_change": abs(spread(noisy) - spread(clean)),
         "cka_loss": 1 - linear_cka(clean, noisy),
-        "divergence": topology_divergence(clean[some], noisy[some]),
+        "divergence": topology_divergence(clean[some], noisy[some], ground),
     }
     return pd.DataFrame(
         {"class": of, "noise": level, "measure": measure, "value": value}

@@ -20,6 +20,7 @@ from stages.core.artifacts.diagrams import (
     read_members,
 )
 from stages.core.artifacts.embeddings import read_embeddings
+from stages.core.artifacts.ground import Ground
 from stages.core.artifacts.tables import read_parquet, require_same
 from stages.core.evaluation.accuracy import PREDICTIONS
 from stages.core.evaluation.classification import Known
@@ -42,6 +43,7 @@ class Sources:
     projection: the settings of `project`, by which claims about pictures lay theirs out.
     known: what `classify` learnt from; logit_scale: the model's own, None where it has none.
     tested: {class: (t,) the rows of its clouds that are test images}.
+    ground: the distance between points that diagrams are in.
     """
 
     run: str
@@ -58,6 +60,7 @@ class Sources:
     known: Known
     logit_scale: float | None
     tested: dict[str, np.ndarray]
+    ground: Ground
 
     @cached_property
     def clean(self) -> dict[str, np.ndarray]:
@@ -145,4 +148,5 @@ def read_sources(
         known=Known(clean[train], study.labels[train], clean[val], study.labels[val], study.text),
         logit_scale=study.encoder["logit_scale"],
         tested={name: np.flatnonzero(of_test[own]) for name, own in rows.items()},
+        ground=drawn.ground,
     )

@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from stages.core.artifacts.diagrams import (
@@ -20,13 +19,17 @@ from stages.core.artifacts.diagrams import (
     read_diagrams,
 )
 from stages.core.artifacts.embeddings import Embeddings
+from stages.core.artifacts.ground import EUCLIDEAN
 from stages.core.artifacts.tables import Schema, Table, read_parquet, require_same
 from stages.core.claims.bars import TABLES
 from stages.core.evaluation.accuracy import PER_CLASS
 from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.geometry.subspaces import ANGLES
+from stages.core.runtime.files import rounded
+from stages.core.topology.bars import finite_bars
 from stages.core.topology.distances import DIAGRAM_DISTANCES
 from stages.core.topology.loops import LOOPS
+from stages.core.topology.metrics import described, metric_of
 
 NEAREST = 8  # classes by angle, of each class
 
@@ -43,11 +46,19 @@ def diagrams(study: Embeddings, file: Path) -> Groups:
     groups = dict.fromkeys(key.group for key in found.bars)
     return {
         group: [
-            [bars[np.isfinite(bars[:, 1])].round(4).tolist() for bars in by_dim]
+            [[list(map(rounded, bar)) for bar in finite_bars(bars)] for bars in by_dim]
             for by_dim in (found.bars.get(CloudKey(group, level), []) for level in study.levels)
         ]
         for group in groups
     }
+
+
+def scale(file: Path) -> str:
+    """What births and deaths are, in words; empty where there are no diagrams."""
+    if not file.exists():
+        return ""
+    ground = read_diagrams(file).ground
+    return metric_of(ground).unit if ground == EUCLIDEAN else described(ground)
 
 
 def null_bars(study: Embeddings, file: Path) -> Groups:
@@ -133,10 +144,10 @@ def loops(study: Embeddings, file: Path) -> Groups:
                 "level": study.levels.index(noise),
                 "cloud": cloud,
                 "rank": int(rank),
-                "birth": round(float(ring["birth"].iloc[0]), 4),
-                "death": round(float(ring["death"].iloc[0]), 4),
+                "birth": rounded(ring["birth"].iloc[0]),
+                "death": rounded(ring["death"].iloc[0]),
                 "ring": position[ring["id"]].tolist(),
-                "steps": ring["step"].round(4).tolist(),
+                "steps": ring["step"].map(rounded).tolist(),
             }
         )
     return found
@@ -152,7 +163,7 @@ def _rows(study: Embeddings, file: Path, schema: Schema, stage: str) -> pd.DataF
 
 
 def _number(value: float) -> float | None:
-    return None if pd.isna(value) else round(float(value), 4)
+    return None if pd.isna(value) else rounded(value)
 
 
 # What is shown of a group, and the table that it is of.

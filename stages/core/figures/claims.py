@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages.core.artifacts.diagrams import BASELINES, COMPARISONS
+from stages.core.artifacts.ground import read_ground
 from stages.core.artifacts.metrics import read_metrics
 from stages.core.artifacts.tables import read_parquet
 from stages.core.claims.finding import CLOSEST_SHARE, NO_NOISE
@@ -22,6 +23,7 @@ from stages.core.claims.registry import TABLES
 from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.evaluation.statistics import percent
 from stages.core.evaluation.verdicts import VERDICTS, verdict_key
+from stages.core.figures.ground import foot_of
 from stages.core.figures.levels import by_level, draw_spread, level_axis
 from stages.core.figures.question import correlations
 from stages.core.figures.study import Study
@@ -39,6 +41,7 @@ from stages.core.figures.style import (
 )
 from stages.core.runtime.progress import progress
 from stages.core.topology.bars import UNIT
+from stages.core.topology.metrics import metric_of
 from stages.settings.claims import Pair
 
 MOST_PAIRS = 20  # in a picture; the tables hold all
@@ -61,24 +64,29 @@ _by_class = partial(by_level, of="class")
 class Picture:
     """How a table is drawn: (table, confidence of its intervals, verdicts) -> Figure.
 
-    nothing: what the picture says of a table without rows.
+    nothing: what the picture says of a table without rows. of_bars: whether the function takes the
+    unit of births and deaths too, as `unit`.
     """
 
-    figure_of: Callable[[pd.DataFrame, str, Verdicts], Figure]
+    figure_of: Callable[..., Figure]
     nothing: str
+    of_bars: bool = False
 
 
 def draw(study: Study, folder: Path, claims: Path, metrics: Path) -> None:
     """Draw every picture from the folder and the metrics that `claims` wrote."""
     verdicts = read_verdicts(metrics)
     for name, picture in progress(PICTURES.items(), "pictures"):
-        table, about = read_parquet(claims / f"{name}.parquet", TABLES[name], "claims")
+        file = claims / f"{name}.parquet"
+        table, about = read_parquet(file, TABLES[name], "claims")
+        ground = read_ground(about, file, "claims")
+        more = {"unit": metric_of(ground).unit} if picture.of_bars else {}
         figure = (
             not_applicable(picture.nothing)
             if table.empty
-            else picture.figure_of(table, percent(float(about["confidence"])), verdicts)
+            else picture.figure_of(table, percent(float(about["confidence"])), verdicts, **more)
         )
-        save_figure(figure, folder / f"{name}.png", study.foot)
+        save_figure(figure, folder / f"{name}.png", foot_of(study, ground))
 
 
 def read_verdicts(file: Path) -> Verdicts:
@@ -190,7 +198,7 @@ def closest_pairs(table: pd.DataFrame, confidence: str, verdicts: Verdicts) -> F
     return figure
 
 
-def bars(table: pd.DataFrame, confidence: str, verdicts: Verdicts) -> Figure:
+def bars(table: pd.DataFrame, confidence: str, verdicts: Verdicts, unit: str = UNIT) -> Figure:
     """Claims 3 and 4: gaps of H0 and, where it was computed, longest bars of H1."""
     panels = 1 if table["longest_bar"].isna().all() else 2
     figure, grid = new_figure(6.2 * panels, 5.4, 1, panels, squeeze=False)
@@ -205,7 +213,7 @@ def bars(table: pd.DataFrame, confidence: str, verdicts: Verdicts) -> Figure:
     axes.set_title(f"{question}\n{judged(verdicts, findings)}")
     axes.legend(**BELOW)
     if panels == 2:
-        _draw_loops_against_null(grid[0, 1], table, confidence, verdicts)
+        _draw_loops_against_null(grid[0, 1], table, confidence, verdicts, unit)
     figure.suptitle(
         f"Diagrams of {table['class'].nunique()} classes beside clouds without structure"
     )
@@ -213,19 +221,21 @@ def bars(table: pd.DataFrame, confidence: str, verdicts: Verdicts) -> Figure:
 
 
 def _draw_loops_against_null(
-    axes: Axes, table: pd.DataFrame, confidence: str, verdicts: Verdicts
+    axes: Axes, table: pd.DataFrame, confidence: str, verdicts: Verdicts, unit: str
 ) -> None:
     draw_spread(axes, _by_class(table, "longest_bar"), COLOURS[0], "classes")
     draw_spread(axes, _by_class(table, "longest_null"), COLOURS[1], "null clouds", thin=False)
     # The bars are looked at, and a band may be a hundred times as long as they are.
     top = 1.1 * table[["longest_bar", "longest_null"]].to_numpy().max() or 1.0
     band, name = _by_class(table, "band"), f"{confidence} band"
-    if band.to_numpy().min() < top:
+    if band.isna().to_numpy().all():
+        axes.plot([], [], " ", label=f"{name}: none, by {unit}")
+    elif band.to_numpy().min() < top:
         draw_spread(axes, band, COLOURS[2], name, thin=False)
     else:
         axes.plot([], [], " ", label=f"{name}: above the axis, {table['band'].min():.3g} or more")
     level_axis(axes, table["noise"])
-    axes.set(ylabel=f"longest bar of H₁ ({UNIT})", ylim=(0, top))
+    axes.set(ylabel=f"longest bar of H₁ ({unit})", ylim=(0, top))
     findings = {
         "no bar beyond its band": "no_loop_beyond_band",
         "none beyond null clouds": "no_loop_beyond_null",
@@ -234,7 +244,7 @@ def _draw_loops_against_null(
     axes.legend(**BELOW)
 
 
-def loops(table: pd.DataFrame, confidence: str, verdicts: Verdicts) -> Figure:
+def loops(table: pd.DataFrame, confidence: str, verdicts: Verdicts, unit: str = UNIT) -> Figure:
     """Claim 5: spread and mean death of the points of H1 by noise level."""
     figure, grid = new_figure(10.5, 4.6, 1, 2, sharey=True)
     for axes, column, label, said, key in (
@@ -243,7 +253,7 @@ def loops(table: pd.DataFrame, confidence: str, verdicts: Verdicts) -> Figure:
     ):
         draw_spread(axes, _by_class(table, column), COLOURS[0], "classes")
         level_axis(axes, table["noise"])
-        axes.set_ylabel(f"{label} ({UNIT})")
+        axes.set_ylabel(f"{label} ({unit})")
         axes.set_title(judged(verdicts, {said: key}) or said)
     grid[0].set_ylim(bottom=0)
     grid[0].legend(fontsize=9)
@@ -315,8 +325,10 @@ def accuracy_steps(table: pd.DataFrame, confidence: str, verdicts: Verdicts) -> 
 PICTURES = {
     "neighbours": Picture(neighbours, "claims.neighbours names no pair of these classes"),
     "closest_pairs": Picture(closest_pairs, "no pair of claims.pairs has angles in feature space"),
-    "bars": Picture(bars, "no class has enough images"),
-    "loops": Picture(loops, f"{NO_NOISE}, or no class has enough loops of H1 at every level"),
+    "bars": Picture(bars, "no class has enough images", of_bars=True),
+    "loops": Picture(
+        loops, f"{NO_NOISE}, or no class has enough loops of H1 at every level", of_bars=True
+    ),
     "growth": Picture(growth, NO_NOISE),
     "accuracy_steps": Picture(accuracy_steps, NO_NOISE),
     "correlations": Picture(correlations, NO_NOISE),

@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from stages.core.artifacts.diagrams import ALL, WHOLE, CloudKey, read_diagrams, read_members
 from stages.core.artifacts.tables import read_parquet, require_same
 from stages.core.claims.bars import TABLES
+from stages.core.figures.ground import foot_of
 from stages.core.figures.levels import by_level, draw_spread, level_axis, level_name
 from stages.core.figures.study import Study
 from stages.core.figures.style import (
@@ -31,6 +32,7 @@ from stages.core.runtime.files import write_csv
 from stages.core.runtime.progress import progress
 from stages.core.runtime.randomness import generator_for
 from stages.core.topology.bars import UNIT, finite_bars
+from stages.core.topology.metrics import metric_of
 from stages.core.topology.summaries import SUMMARIES
 
 DRAWN_CLASSES = 100
@@ -38,9 +40,9 @@ MOST_COLUMNS = 8
 LEGEND_INCHES = 1.8
 DRAWN_BARS = 150  # of each noise level and dimension in diagrams.csv
 QUANTITIES = {
-    "mean_death": f"mean death ({UNIT})",
-    "max_persistence": f"longest bar ({UNIT})",
-    "total_persistence": f"total persistence ({UNIT})",
+    "mean_death": "mean death",
+    "max_persistence": "longest bar",
+    "total_persistence": "total persistence",
 }
 # All bars of H0 are born at 0, so that their total is the mean death times their number.
 OF_LOOPS = ("total_persistence",)
@@ -60,6 +62,7 @@ def draw(study: Study, folder: Path, diagrams: Path, claims: Path) -> None:
     bars = read_parquet(claims / "bars.parquet", TABLES["bars"], "claims")
     require_same(bars.about["run"], source.run, claims / "bars.parquet", "the diagrams", "claims")
 
+    unit, foot = metric_of(source.ground).unit, foot_of(study, source.ground)
     write_csv(folder / "diagrams.csv", drawn_bars(source.bars))
     images = members.loc[members["part"] == WHOLE, "group"].value_counts().drop(ALL).to_dict()
     levels = sorted(summaries["noise"].unique())
@@ -71,11 +74,11 @@ def draw(study: Study, folder: Path, diagrams: Path, claims: Path) -> None:
         figure = (
             not_applicable("there is no noise level above 0")
             if name == "noisiest" and level == 0
-            else diagrams_figure(of_level, level, null.to_dict(), images, limit)
+            else diagrams_figure(of_level, level, null.to_dict(), images, limit, unit)
         )
-        save_figure(figure, folder / f"diagrams_{name}.png", study.foot)
-    figure = summaries_figure(summaries[summaries["draw"] == 0], ALL)
-    save_figure(figure, folder / "summaries.png", study.foot)
+        save_figure(figure, folder / f"diagrams_{name}.png", foot)
+    figure = summaries_figure(summaries[summaries["draw"] == 0], ALL, unit)
+    save_figure(figure, folder / "summaries.png", foot)
 
 
 def drawn_bars(diagrams: Mapping[CloudKey, Sequence[np.ndarray]]) -> pd.DataFrame:
@@ -135,12 +138,13 @@ def diagrams_figure(
     null: Mapping[str, float],
     images: Mapping[str, int],
     limit: float,
+    unit: str = UNIT,
 ) -> Figure:
     """The persistence diagrams of classes at a level, a panel each, all with the same axes.
 
     diagrams: {class: its diagrams by dimension}, of which finite bars are drawn. null: {class: the
     longest H1 bar of its null clouds}, of those that have one. images: {class: how many there are},
-    of all classes. limit: where the axes of birth and death end; both begin at 0.
+    of all classes. limit: where the axes of birth and death end; both begin at 0. unit: of both.
     """
     columns = min(MOST_COLUMNS, math.ceil(math.sqrt(1.5 * len(diagrams))))
     rows = math.ceil(len(diagrams) / columns)
@@ -178,8 +182,8 @@ def diagrams_figure(
         handles.append(Line2D([], [], color=COLOURS[2], linestyle="--", linewidth=1, label=said))
     figure.legend(handles=handles, loc="outside right upper", fontsize=9)
     figure.suptitle(title)
-    figure.supxlabel(f"birth ({UNIT})", fontsize=10)
-    figure.supylabel(f"death ({UNIT})", fontsize=10)
+    figure.supxlabel(f"birth ({unit})", fontsize=10)
+    figure.supylabel(f"death ({unit})", fontsize=10)
     return figure
 
 
@@ -215,14 +219,14 @@ def _draw_diagram(
     axes.tick_params(labelsize=8)
 
 
-def summaries_figure(summaries: pd.DataFrame, overall: str) -> Figure:
+def summaries_figure(summaries: pd.DataFrame, overall: str, unit: str = UNIT) -> Figure:
     """What the diagrams come to against the noise level, a row per dimension.
 
     summaries: columns group, noise, dim and QUANTITIES, of one draw. A thin line is a class,
     the thick one their median, the band holds the middle half of them. The group `overall` is
     drawn apart, and not for the total, which grows with its number of points. A quantity has the
     same axis in every dimension. In H0, whose bars are all born at 0, the total is the mean death
-    times their number: the legend stands in its place.
+    times their number: the legend stands in its place. unit: of all quantities.
     """
     dims = sorted(summaries["dim"].unique())
     figure, grid = new_figure(
@@ -242,8 +246,8 @@ def summaries_figure(summaries: pd.DataFrame, overall: str) -> Figure:
                     of_all.index, of_all, "--s", color=COLOURS[1], label="sample of all classes"
                 )
             level_axis(axes, by_class.index)
-            axes.set_ylabel(label)
-            axes.set_title(f"{homology_group(dim)}: {label.removesuffix(f' ({UNIT})')}")
+            axes.set_ylabel(f"{label} ({unit})")
+            axes.set_title(f"{homology_group(dim)}: {label}")
     for axes in grid[-1]:  # once all is drawn that shares an axis
         axes.set_ylim(bottom=0)
     handles, labels = grid[0, 0].get_legend_handles_labels()

@@ -1,6 +1,7 @@
 """Persistent homology of point clouds.
 
 clouds       which images a cloud is of
+metrics      the distances between points, by which diagrams are computed
 rips         the Vietoris-Rips diagrams of a cloud
 bars         what a diagram is
 summaries    what a diagram comes to

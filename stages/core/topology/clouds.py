@@ -10,10 +10,12 @@ import numpy as np
 
 from stages.core.artifacts.diagrams import ALL, HALF_A, HALF_B, WHOLE, CloudKey
 from stages.core.artifacts.embeddings import Embeddings, array_name
+from stages.core.artifacts.ground import EUCLIDEAN, Ground
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for, stratified_sample
 from stages.core.runtime.remote import Files
-from stages.core.topology.rips import distance_matrix, persistence_diagrams
+from stages.core.topology.metrics import ground_distances
+from stages.core.topology.rips import persistence_diagrams
 from stages.settings.checks import require_no_class_named_all
 
 
@@ -119,15 +121,17 @@ def diagrams_of(
     engine: str,
     workers: int | None = None,
     seconds: Sequence[float] | None = None,
+    ground: Ground = EUCLIDEAN,
 ) -> dict[CloudKey, list[np.ndarray]]:
     """{cloud: its diagrams, (m, 2) by dimension}, in the order of `clouds`.
 
-    seconds: about how long each takes.
+    seconds: about how long each takes. ground: the distance between points; where it rests on a
+    graph, that is one of the cloud's own points.
     """
-    compute = partial(_diagrams, max_dim, engine)
+    compute = partial(_diagrams, max_dim, engine, ground)
     found = parallel_map(compute, clouds, "diagrams", workers, seconds, files=attrgetter("files"))
     return dict(zip((cloud.key for cloud in clouds), found, strict=True))
 
 
-def _diagrams(max_dim: int, engine: str, cloud: Cloud) -> list[np.ndarray]:
-    return persistence_diagrams(distance_matrix(cloud.points()), max_dim, engine)
+def _diagrams(max_dim: int, engine: str, ground: Ground, cloud: Cloud) -> list[np.ndarray]:
+    return persistence_diagrams(ground_distances(cloud.points(), ground), max_dim, engine)

@@ -15,11 +15,13 @@ from operator import attrgetter
 import numpy as np
 
 from stages.core.artifacts.diagrams import ALL
+from stages.core.artifacts.ground import EUCLIDEAN, Ground
 from stages.core.runtime.errors import StudyError
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
 from stages.core.topology.clouds import Cloud
-from stages.core.topology.rips import distance_matrix, persistence_diagrams
+from stages.core.topology.metrics import ground_distances, metric_of
+from stages.core.topology.rips import persistence_diagrams
 
 GIB = 2**30
 
@@ -51,8 +53,9 @@ def estimate_cost(
     max_dim: int,
     engine: str = "gudhi",
     seconds_of: Callable[[np.ndarray], float] | None = None,
+    ground: Ground = EUCLIDEAN,
 ) -> Cost:
-    """What `persistence_diagrams` of a cloud (n, d) will cost on this machine.
+    """What distances and `persistence_diagrams` of a cloud (n, d) will cost on this machine.
 
     Samples of n / 2^k points are timed, the smallest first. The power law through the last two,
     made steeper by EXTRA_EXPONENT, is continued to n. A cloud that is too small for two samples
@@ -65,7 +68,7 @@ def estimate_cost(
     seconds_of: times one sample; for tests.
     """
     n = len(points)
-    timed = seconds_of or (lambda sample: _seconds(sample, max_dim, engine))
+    timed = seconds_of or (lambda sample: _seconds(sample, max_dim, engine, ground))
     order = generator_for("cost", n).permutation(n)
     sizes = [n >> k for k in range(n.bit_length(), 0, -1) if n >> k >= SMALLEST_SAMPLE]
     taken = []
@@ -78,24 +81,27 @@ def estimate_cost(
     if len(taken) > 1:
         exponent = max(exponent, np.log2(taken[-1] / taken[-2]) + EXTRA_EXPONENT)
         seconds = taken[-1] * (n / sizes[len(taken) - 1]) ** exponent
-    memory = BYTES_PER_PAIR[max_dim] * n**2 + BYTES_PER_SECOND[max_dim] * seconds
+    per_pair = max(BYTES_PER_PAIR[max_dim], metric_of(ground).bytes_per_pair)
+    memory = per_pair * n**2 + BYTES_PER_SECOND[max_dim] * seconds
     return Cost(seconds, memory, exponent)
 
 
-def estimate_costs(clouds: Sequence[Cloud], max_dim: int, engine: str) -> list[Cost]:
+def estimate_costs(
+    clouds: Sequence[Cloud], max_dim: int, engine: str, ground: Ground = EUCLIDEAN
+) -> list[Cost]:
     """`estimate_cost` of each cloud."""
-    estimate = partial(_estimate, max_dim, engine)
+    estimate = partial(_estimate, max_dim, engine, ground)
     return parallel_map(estimate, clouds, "estimating", files=attrgetter("files"))
 
 
-def _estimate(max_dim: int, engine: str, cloud: Cloud) -> Cost:
-    return estimate_cost(cloud.points(), max_dim, engine)
+def _estimate(max_dim: int, engine: str, ground: Ground, cloud: Cloud) -> Cost:
+    return estimate_cost(cloud.points(), max_dim, engine, ground=ground)
 
 
-def _seconds(points: np.ndarray, max_dim: int, engine: str) -> float:
+def _seconds(points: np.ndarray, max_dim: int, engine: str, ground: Ground) -> float:
     # Of this process, so that another one on the same core does not count.
     start = time.process_time()
-    persistence_diagrams(distance_matrix(points), max_dim, engine)
+    persistence_diagrams(ground_distances(points, ground), max_dim, engine)
     return time.process_time() - start
 
 

@@ -6,21 +6,24 @@ points in any way.
 
 import numpy as np
 
-from stages.core.topology.rips import bars_up_to, distance_matrix
+from stages.core.artifacts.ground import EUCLIDEAN, Ground
+from stages.core.topology.metrics import ground_distances
+from stages.core.topology.rips import bars_up_to
 
 # Distances are divided by this quantile of their own, as Barannikov et al. do: clouds are
 # compared in shape and not in size.
 UNIT_QUANTILE = 0.9
 
 
-def topology_divergence(a: np.ndarray, b: np.ndarray) -> float:
+def topology_divergence(a: np.ndarray, b: np.ndarray, ground: Ground = EUCLIDEAN) -> float:
     """Representation Topology Divergence (RTD) of two clouds: (n, d), (n, e) -> float, from 0.
 
     Barannikov, Trofimov, Balabin and Burnaev, ICML 2022: the mean of both directions of the sum
     of the lengths of the bars of degree 1 of `cross_barcode`. 0 where both clouds have the same
-    distances up to a factor. Rows are paired: row i of both is the same image.
+    distances up to a factor. Rows are paired: row i of both is the same image. ground: the distance
+    between points of either; it is defined on any.
     """
-    one, other = (_in_units(distance_matrix(cloud)) for cloud in (a, b))
+    one, other = (_in_units(ground_distances(cloud, ground)) for cloud in (a, b))
     lengths = [
         (bars[:, 1] - bars[:, 0]).sum()
         for bars in (cross_barcode(one, other), cross_barcode(other, one))

@@ -11,14 +11,15 @@ from scipy.spatial.distance import cdist
 
 from stages.core.artifacts.diagrams import ALL
 from stages.core.artifacts.embeddings import Embeddings, array_name
+from stages.core.artifacts.ground import EUCLIDEAN, Ground
 from stages.core.artifacts.tables import Schema, name, number, whole
 from stages.core.runtime.parallel import parallel_map
 from stages.core.runtime.randomness import generator_for
 from stages.core.runtime.remote import Files
 from stages.core.topology.clouds import landmarks
 from stages.core.topology.cycles import LEAST_POINTS, Loop, longest_loops
+from stages.core.topology.metrics import ground_distances
 from stages.core.topology.null_models import rotated_clouds
-from stages.core.topology.rips import distance_matrix
 
 OWN, NULL = CLOUDS = ("own", "null")
 SECONDS_A_PAIR = 1.2e-6  # of points, both clouds together, on one core of a Xeon
@@ -66,11 +67,13 @@ def loops_table(
     per_class: int,
     overall: int,
     seed: int,
+    ground: Ground = EUCLIDEAN,
 ) -> pd.DataFrame:
     """The columns of LOOPS: of every group, at every level, in draw 0.
 
     members: {group: (n,) rows of the images that its diagrams are of}. per_class, overall: how many
-    loops of a class and of the sample of all, at most.
+    loops of a class and of the sample of all, at most. ground: the distance that their diagrams are
+    in, and those of null clouds.
 
     A null cloud is made as for claim 4: with the mean and the covariance of all images of the
     class, and then as many landmarks as the class has. With the claims' seed it is the first of
@@ -93,7 +96,7 @@ def loops_table(
     for level in artifact.levels:
         artifact.array(level)  # which checks it
     tables = parallel_map(
-        partial(_loops_of, seed), groups, "loops", files=lambda group: Files([group.file])
+        partial(_loops_of, seed, ground), groups, "loops", files=lambda group: Files([group.file])
     )
     return pd.concat(tables, ignore_index=True) if tables else no_loops()
 
@@ -103,7 +106,7 @@ def no_loops() -> pd.DataFrame:
     return pd.DataFrame(columns=LOOPS.names)
 
 
-def _loops_of(seed: int, group: _Group) -> pd.DataFrame:
+def _loops_of(seed: int, ground: Ground, group: _Group) -> pd.DataFrame:
     if len(group.rows) < LEAST_POINTS:
         return no_loops()
     array = np.load(group.file, mmap_mode="r")
@@ -113,8 +116,8 @@ def _loops_of(seed: int, group: _Group) -> pd.DataFrame:
     null = drawn[landmarks(drawn, len(group.rows), generator)]
     nearest = cdist(null, points.astype(np.float64)).argmin(axis=1)
     found = [
-        *_rows(OWN, longest_loops(distance_matrix(points), group.count), group.ids),
-        *_rows(NULL, longest_loops(distance_matrix(null), 1), group.ids[nearest]),
+        *_rows(OWN, longest_loops(ground_distances(points, ground), group.count), group.ids),
+        *_rows(NULL, longest_loops(ground_distances(null, ground), 1), group.ids[nearest]),
     ]
     table = pd.concat(found, ignore_index=True) if found else no_loops()
     return table.assign(group=group.name, noise=group.noise)[LOOPS.names]

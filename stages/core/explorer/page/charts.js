@@ -35,7 +35,7 @@ export function diagrams(levels, bars, nulls) {
       })),
     ),
   );
-  const most = 1.05 * Math.max(...points.map((each) => each.death), 0.1);
+  const most = 1.05 * Math.max(...points.map((each) => each.death), 0) || 0.1;
   const least = 0;
   const lines = levels
     .map((each) => `noise ${each}`)

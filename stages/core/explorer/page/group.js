@@ -7,6 +7,7 @@ import { imageButton } from "thumbnails";
 
 const RING_PX = { least: 200, most: 410 }; // two of the smallest stand side by side
 const MOST_IN_A_TABLE = 10;
+const digits = (value) => value.toPrecision(3); // distances of some metrics are far below 1
 
 // Show a group; act: {openClass, chooseImage, chooseLoop}, which change the state.
 export async function showGroup(place, study, state, act) {
@@ -163,7 +164,7 @@ function diagramsPart(study, found) {
       charts.diagrams(study.levels, found.bars, found.nulls),
     ),
     quiet(
-      `Distances are chordal. ${study.missing.nulls || (found.nulls ? "Dashed: an H1 point above it has a longer bar than the longest of null clouds, on the median." : "")}`,
+      `Births and deaths: ${study.scale}. ${study.missing.nulls || (found.nulls ? "Dashed: an H1 point above it has a longer bar than the longest of null clouds, on the median." : "")}`,
     ),
   ]);
 }
@@ -250,8 +251,8 @@ function ring(study, state, loop, act) {
       {},
       element("b", {}, loop.cloud === "own" ? `Loop no. ${loop.rank}` : "Null cloud"),
       element("br"),
-      `${count} images, bar ${loop.birth.toFixed(3)} to ${loop.death.toFixed(3)}, ` +
-        `length ${(loop.death - loop.birth).toFixed(3)}`,
+      `${count} images, bar ${digits(loop.birth)} to ${digits(loop.death)}, ` +
+        `length ${digits(loop.death - loop.birth)}`,
     ),
   );
 }
