@@ -13,6 +13,7 @@ import click
 import open_clip
 
 from stages.core.runtime.params import read_params
+from stages.core.runtime.wording import count
 from stages.core.training.loop import fingerprint, for_training, train
 from stages.core.training.pairs import Pairs, generated_pairs, held_side
 from stages.core.training.views import Normalisation
@@ -122,6 +123,7 @@ def _train(
     )
 
     def keep(step: int) -> None:
+        click.echo(f"{training.architecture}: {step:,} of {count(training.steps, 'step')}")
         for name, wanted in missing.items():
             if step == wanted:
                 write_model(folder / name, encoder, "family", _card(name, step, training, settings))
