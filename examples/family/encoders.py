@@ -51,8 +51,8 @@ TRAININGS = (
         150,
         {"lite0-150": 150, "lite0-300": 300, "lite0-450": 450},
     ),
-    Training("texture-net-96", RANDOM, 1200, 200, {"texture-net": 1200}),
-    Training("resnet10t-96", RANDOM, 800, 200, {"resnet10t": 800}),
+    Training("texture-net-96", RANDOM, 900, 150, {"texture-net": 900}),
+    Training("resnet10t-96", RANDOM, 600, 150, {"resnet10t": 600}),
 )
 
 # What all trainings share beside the section `pretrain`. The seed is another than that of the
