@@ -52,10 +52,15 @@ def train(
     held_out: Pairs,
     checkpoint: Path,
     bf16: bool,
+    at_checkpoint: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
     """Train the encoder's model in place; returns the loss by step (step, split, loss).
 
-    Goes on from the file `checkpoint` where there is one, and leaves it there at the end.
+    at_checkpoint: called with the number of steps done after each checkpoint was saved, the model
+    in evaluation mode; it may read the model, and changes nothing of the training.
+
+    Goes on from the file `checkpoint` where there is one, and leaves it there at the end; the
+    first call is then about that one again, since a kill may have come before it.
     """
     model = encoder.model.requires_grad_(True).train()
     model.to(memory_format=torch.channels_last)
@@ -70,6 +75,8 @@ def train(
     optimiser = OPTIMISERS[params.optimiser](model, params.weight_decay)
     autocast = torch.autocast(encoder.device.type, torch.bfloat16, enabled=bf16)
     first, history = _resume(checkpoint, model, optimiser)
+    if first and at_checkpoint:
+        _show(model, at_checkpoint, first)
     batch = min(params.batch_size, params.round_pairs)
     steps_of_round = max(params.round_pairs // batch, 1) * params.round_views
 
@@ -110,6 +117,8 @@ def train(
             ]
             recent = []
             _save_checkpoint(checkpoint, model, optimiser, step + 1, history)
+            if at_checkpoint:
+                _show(model, at_checkpoint, step + 1)
     bar.close()
     model.eval().requires_grad_(False)
     return pd.DataFrame(history)
@@ -126,6 +135,12 @@ def fingerprint(params: PretrainParams, encoder: OpenClipEncoder, held_out: Pair
     for tensor in encoder.model.state_dict().values():
         found.update(tensor.float().cpu().numpy().tobytes())
     return found.hexdigest()[:12]
+
+
+def _show(model: torch.nn.Module, at_checkpoint: Callable[[int], None], step: int) -> None:
+    model.eval()
+    at_checkpoint(step)
+    model.train()
 
 
 def _save_checkpoint(

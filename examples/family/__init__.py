@@ -1,0 +1,1 @@
+"""A family of runs: several encoders, under several kinds of noise, on two data sets."""
