@@ -25,14 +25,17 @@ from tests.across_runs import ACTS, alike, latent, tables
 
 pytestmark = pytest.mark.slow
 
-REPEATS = int(os.environ.get("REPEATS", "8"))
+REPEATS = int(os.environ.get("REPEATS", "5"))
+MANY = 40  # repeats that are worth starting processes for
 MOST_FALSE = stats.binom.ppf(0.999, REPEATS, SIGNIFICANCE) / REPEATS
 REPLICATES = 199
 
 
 def repeated(simulate: Callable[[int], float], what: str) -> np.ndarray:
     """(REPEATS, ...): what a function of a seed finds; a repeat is on one core."""
-    found = np.array(parallel_map(partial(_on_one_core, simulate), list(range(REPEATS)), "repeats"))
+    seeds, on_one_core = list(range(REPEATS)), partial(_on_one_core, simulate)
+    workers = None if REPEATS >= MANY else 1
+    found = np.array(parallel_map(on_one_core, seeds, "repeats", workers))
     print(f"{what}: {found.mean(axis=0).round(3)}")
     return found
 
@@ -94,16 +97,17 @@ def explained(acts: str, share: float, runs: int, seed: int) -> bool:
 
 
 @pytest.mark.parametrize("acts", ACTS)
-@pytest.mark.parametrize(("runs", "share"), [(3, 0.0), (12, 0.0), (12, 0.5), (12, 1.0)])
+@pytest.mark.parametrize(("runs", "share"), [(3, 0.0), (12, 0.5)])
 def test_what_plain_measures_explain_does_not_add(runs: int, share: float, acts: str) -> None:
-    rate = repeated(partial(explained, acts, share, runs), f"{acts}, {runs}, {share}").mean()
+    rate = repeated(partial(explained, acts, share, runs), f"{acts}, {runs} runs, {share}").mean()
     assert rate <= MOST_FALSE
 
 
-@pytest.mark.parametrize("acts", ["linear", "exponential of the sum"])
-def test_nor_in_many_runs_that_share_nothing(acts: str) -> None:
-    """What a fit of the plain measures leaves would add up in them."""
-    rate = repeated(partial(explained, acts, 0.0, 30), f"{acts}, 30 runs").mean()
+@pytest.mark.parametrize(("runs", "share"), [(12, 0.0), (12, 1.0), (30, 0.0)])
+def test_nor_in_many_runs_however_alike(runs: int, share: float) -> None:
+    """What a fit of the plain measures leaves would add up in runs that share nothing."""
+    acts = "exponential of the sum"
+    rate = repeated(partial(explained, acts, share, runs), f"{acts}, {runs} runs, {share}").mean()
     assert rate <= MOST_FALSE
 
 
