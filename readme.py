@@ -71,6 +71,11 @@ ADDS = {
     "fails": "It adds nothing",
     "undecided": "Whether it adds anything is undecided",
 }
+BEATS = {
+    "holds": "It follows more closely than any simpler label-free score",
+    "fails": "A simpler label-free score follows more closely than any topological one",
+    "undecided": "Whether it follows more closely than every simpler label-free score is undecided",
+}
 TABLE = re.compile(
     r"^<!-- (?P<table>\w+) of (?P<studies>[\w, -]+?)"
     r"(?:, claims (?P<first>\d) to (?P<last>\d))? -->\n.*?^<!-- end -->\n",
@@ -171,21 +176,24 @@ class Study:
 
 
 def answer(studies: list[Study], first: int, last: int) -> list[str]:
-    """The verdicts on the study's question for the first classifier, in two sentences."""
+    """The verdicts on the study's question for the first classifier, a sentence each."""
     (study,) = studies
     claims = study.claims().query("number == 8 and verdict != 'not applicable'")
     if claims.empty:
         raise StudyError(f"{study.name}: its question was not asked, since it has no noise")
-    follows, adds = (
+    follows, adds, beats = (
         claims[claims["claim"].str.startswith(f"topology_{what}_")].iloc[0]
-        for what in ("follows", "adds")
+        for what in ("follows", "adds", "beats_rivals")
     )
-    measured = "Spearman's rho {0.effect:.2f} ({0.low:.2f} to {0.high:.2f}), p {0.p_value:.2g}"
+    interval = "{0.effect:.2f} ({0.low:.2f} to {0.high:.2f})"
+    measured = f"Spearman's rho {interval}, p {{0.p_value:.2g}}"
+    against = beats["detail"].partition("against ")[2].partition(";")[0]
     said = (
         f"**{FOLLOWS[follows['verdict']]}** ({measured.format(follows)} after correction for all "
         f"tests, {follows['units']}). **{ADDS[adds['verdict']]}** to what plain measures of the "
         "same embeddings say, which are mean displacement, spread, margin and CKA "
-        f"({measured.format(adds)})."
+        f"({measured.format(adds)}). **{BEATS[beats['verdict']]}** (lead of rho at its best "
+        f"{interval.format(beats)}, against {against})."
     )
     return textwrap.wrap(said, WIDTH)
 
