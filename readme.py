@@ -2,6 +2,7 @@
 
     python -m readme                          from the results that git holds
     python -m readme --record clip-features   keeps the results of the workspace, and writes no page
+    python -m readme --record family          keeps what `python -m across` wrote
 
 A result stands between two comments, of which the first says what it is and of which studies:
 
@@ -34,12 +35,16 @@ RESULTS = Path("docs/results")
 CLAIMS = Path("plots/claims/claims.csv")
 ACCURACY = Path("plots/classify/accuracy.csv")
 ENCODER = Path("data/embeddings/encoder.json")
+ANSWERS = Path("across/answers.csv")
 # The pictures that the pages show, by study.
 PICTURES = {
     "default": (Path("plots/drawn/claims/correlations.png"),),
     "clip-features": (Path("plots/drawn/claims/closest_pairs.png"),),
+    "family": (Path("across/question.png"),),
 }
-DEFAULT = "default"
+DEFAULT, FAMILY = "default", "family"
+# What --record keeps of these; of every other study the claims, accuracy and encoder.
+KEPT: dict[str, tuple[Path, ...]] = {DEFAULT: (), FAMILY: (ANSWERS,)}
 COMPARED = ("zero_shot", "probe", "prototype")
 WIDTH = 118  # of the pages, in columns
 SUBJECTS = {
@@ -76,6 +81,12 @@ BEATS = {
     "fails": "A simpler label-free score follows more closely than any topological one",
     "undecided": "Whether it follows more closely than every simpler label-free score is undecided",
 }
+# The answers of many runs that the pages tell.
+POOLED = (
+    "topology_follows_across_runs",
+    "topology_adds_across_runs",
+    "topology_predicts_a_new_run",
+)
 TABLE = re.compile(
     r"^<!-- (?P<table>\w+) of (?P<studies>[\w, -]+?)"
     r"(?:, claims (?P<first>\d) to (?P<last>\d))? -->\n.*?^<!-- end -->\n",
@@ -111,11 +122,11 @@ def keep(name: str) -> None:
         raise StudyError(
             f"--record: {quoted(name)} is no name for a study; take letters, digits and hyphens"
         )
-    tables = () if name == DEFAULT else (CLAIMS, ACCURACY, ENCODER)
-    wanted = (*PICTURES.get(name, ()), *tables)
+    wanted = (*PICTURES.get(name, ()), *KEPT.get(name, (CLAIMS, ACCURACY, ENCODER)))
     lacking = next((file for file in wanted if not file.exists()), None)
     if lacking is not None:
-        raise StudyError(f"{lacking} not found; run 'dvc repro', or 'dvc checkout' of a run")
+        fix = "'python -m across'" if name == FAMILY else "'dvc repro', or 'dvc checkout' of a run"
+        raise StudyError(f"{lacking} not found; run {fix}")
     folder = RESULTS / name
     folder.mkdir(parents=True, exist_ok=True)
     for file in wanted:
@@ -154,6 +165,10 @@ class Study:
         """The rows of the table of plots/classify that are about top-1 accuracy."""
         found = pd.read_csv(self._file(ACCURACY))
         return found[found["measure"] == "top-1"]
+
+    def answers(self) -> pd.DataFrame:
+        """The answers of many runs together, by the claim's key."""
+        return pd.read_csv(self._file(ANSWERS)).set_index("claim")
 
     def encoder(self) -> dict:
         """The contents of encoder.json."""
@@ -196,6 +211,22 @@ def answer(studies: list[Study], first: int, last: int) -> list[str]:
         f"{interval.format(beats)}, against {against})."
     )
     return textwrap.wrap(said, WIDTH)
+
+
+def pooled(studies: list[Study], first: int, last: int) -> list[str]:
+    """What many runs say together: the question, and whether topology predicts, a sentence each."""
+    (study,) = studies
+    answers = study.answers()
+    told = []
+    for key in POOLED:
+        row = answers.loc[key]
+        p_value = "" if math.isnan(row["p_value"]) else f", p {row['p_value']:.2g}"
+        told.append(
+            f"**{row['statement'][0].upper()}{row['statement'][1:]}: {row['verdict']}** "
+            f"({row['effect_is']} {row['effect']:.2g}, {row['low']:.2g} to {row['high']:.2g}"
+            f"{p_value}; {row['units']})."
+        )
+    return textwrap.wrap(" ".join(told), WIDTH)
 
 
 def overview(studies: list[Study], first: int, last: int) -> list[str]:
@@ -264,6 +295,7 @@ def table(header: list[str], rows: list[list[str]]) -> list[str]:
 
 TABLES = {
     "answer": answer,
+    "pooled": pooled,
     "overview": overview,
     "verdicts": verdicts,
     "accuracy": accuracy,

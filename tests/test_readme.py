@@ -110,13 +110,37 @@ def test_a_picture_that_the_pages_show_is_kept(
     shown = RESULTS / name / picture.name
     assert str(shown) in README.read_text()
     in_an_empty_project(tmp_path, monkeypatch)
-    for file in (picture, CLAIMS, readme.ACCURACY, readme.ENCODER):
+    of_a_run = (CLAIMS, readme.ACCURACY, readme.ENCODER)
+    for file in (picture, *of_a_run, readme.ANSWERS):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"found")
     done = CliRunner().invoke(readme.readme, ["--record", name])
     assert done.exit_code == 0, done.output
     assert shown.read_bytes() == b"found"
-    assert (RESULTS / name / "claims.csv").exists() == (name != "default")
+    kept = [file.name for file in readme.KEPT.get(name, of_a_run)]
+    assert sorted(file.name for file in shown.parent.iterdir()) == sorted([picture.name, *kept])
+
+
+def test_what_many_runs_say_is_told_with_its_uncertainty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_an_empty_project(tmp_path, monkeypatch)
+    row = "8,{},in all runs {},holds,0.5,0.4,0.6,{},mean rho,9 runs\n"
+    rows = [
+        row.format(key, key.split("_")[1], p)
+        for key, p in zip(readme.POOLED, ("0.01", "0.02", ""), strict=True)
+    ]
+    head = "number,claim,statement,verdict,effect,low,high,p_value,effect_is,units\n"
+    (RESULTS / "family").mkdir(parents=True)
+    (RESULTS / "family" / "answers.csv").write_text(head + "".join(rows))
+    README.write_text(WHICH.format("pooled of family"))
+    done = CliRunner().invoke(readme.readme)
+    assert done.exit_code == 0, done.output
+    assert (
+        "**In all runs follows: holds** (mean rho 0.5, 0.4 to 0.6, p 0.01; 9 runs)."
+        in README.read_text()
+    )
+    assert "(mean rho 0.5, 0.4 to 0.6; 9 runs)." in README.read_text()
 
 
 def test_what_is_not_there_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
