@@ -7,6 +7,7 @@ import pandas as pd
 
 from stages.core.across import levels, pooled, prediction
 from stages.core.across.comparable import Pool, kinds_of, pool, pooled_drops, pooled_measures
+from stages.core.across.levels import LEAST_MODELS
 from stages.core.across.page import Part
 from stages.core.across.runs import Run
 from stages.core.across.tables import as_markdown, benchmark_table, runs_table
@@ -117,7 +118,7 @@ def parts(found: Learned, remarks: Sequence[str], pictures: Mapping[str, bytes])
                 "Runs as subjects: at the same kind, space and level of noise, does a model whose "
                 "diagrams change more lose more accuracy? Models are permuted in all kinds of "
                 "noise together.",
-                after=rounded_table(found.tables["levels"]),
+                after=levels_told(found.tables["levels"]),
             ),
             Part(
                 "Prediction",
@@ -131,6 +132,12 @@ def parts(found: Learned, remarks: Sequence[str], pictures: Mapping[str, bytes])
     if remarks:
         given.append(Part("Left out", "\n".join(f"- {plain(line)}" for line in remarks)))
     return given
+
+
+def levels_told(rows: pd.DataFrame) -> str:
+    """The table of models at equal noise; a line where there are too few of them."""
+    rows = rows[rows["cells"] > 0]
+    return rounded_table(rows) if len(rows) else f"At no level are there {LEAST_MODELS} models."
 
 
 def shown(pictures: Mapping[str, bytes], name: str, what: str) -> list[tuple[str, bytes]]:

@@ -26,7 +26,7 @@ VERDICTS = {
     UNDECIDED: ("#f0e0a0", "?"),
     NOT_APPLICABLE: ("#e8e8e8", ""),
 }
-LONGEST_STATEMENT = 92  # characters; the end of a longer one is left out
+LONGEST_STATEMENT = 120  # characters; the end of a longer one is left out
 # {kind of measure: (its colour, its name)}
 SHOWN = {
     TOPOLOGY: (COLOURS[0], "topological measures"),
@@ -88,6 +88,7 @@ def verdicts(table: pd.DataFrame, runs: Sequence[str]) -> Figure:
 
 
 def _cut(statement: str) -> str:
+    statement = statement.removeprefix("across classes, ")
     if len(statement) <= LONGEST_STATEMENT:
         return statement
     return f"{statement[: LONGEST_STATEMENT - 1]}…"
@@ -188,7 +189,7 @@ def prediction(errors: pd.DataFrame, gains: pd.DataFrame, confidence: str) -> Fi
     left.set_xlabel("mean absolute error of the predicted loss, points of accuracy")
     left.set_title("error, by the measures that it is predicted from")
     left.grid(False, axis="y")
-    names = [f"{row.without}, a {row.left_out} left out" for row in gains.itertuples()]
+    names = [f"beside {row.without}, a {row.left_out} left out" for row in gains.itertuples()]
     places = np.arange(len(names))
     colours = [COLOURS[ways.index(way)] for way in gains["left_out"]]
     right.hlines(places, 100 * gains["low"], 100 * gains["high"], color=colours, linewidth=3)
@@ -197,8 +198,8 @@ def prediction(errors: pd.DataFrame, gains: pd.DataFrame, confidence: str) -> Fi
     right.axvline(0, color=REFERENCE, linestyle="--", linewidth=1)
     right.set_yticks(places, names)
     right.set_ylim(len(names) - 0.5, -0.5)
-    right.set_xlabel("error without topology less that with it, points of accuracy")
-    right.set_title(f"what topology adds to: right of 0 it helps ({confidence} interval)")
+    right.set_xlabel("error without topology less that with it, points")
+    right.set_title(f"what topology takes off the error ({confidence} interval)")
     right.grid(False, axis="y")
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
