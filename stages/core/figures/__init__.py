@@ -6,6 +6,7 @@ study     what the pictures of a study are of: the line at their foot
 heatmaps  matrices of classes, ordered by clustering
 levels    names of the noise levels, and curves against them
 question  the picture of claim 8
+across    pictures of many runs
 fetch, pretrain, embed, project, angles, persistence, classify, claims
           pictures of what the stage of that name found
 """
