@@ -9,6 +9,7 @@ README.md beside this file says what it makes and how long that takes.
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -23,18 +24,25 @@ from stages.core.runtime.wording import count
 
 NAME = "family"
 TARGET = "headline"  # and what it needs: no pictures, layouts or loops
+TRAINED = [name for training in TRAININGS for name in training.kept]
 
 
 @click.command(name=NAME, context_settings={"show_default": True})
 @path_option("--photographs", None, "Folder with images/<class>/*, to run all on these too.")
 @path_option("--out", NAME, "Where the encoders and the logs of the runs go.")
 @click.option(
+    "--encoder",
+    "names",
+    type=click.Choice([encoder.name for encoder in encoders_of(TRAINED, Path())]),
+    multiple=True,
+    help="Leave the others out; may be repeated.",
+)
+@click.option(
     "--noise",
     "noises",
     type=click.Choice(list(NOISES)),
     multiple=True,
-    default=list(NOISES),
-    help="Kind of noise; may be repeated.",
+    help="Leave the others out; may be repeated.",
 )
 @click.option(
     "-S",
@@ -45,26 +53,40 @@ TARGET = "headline"  # and what it needs: no pictures, layouts or loops
     help="A param of all runs, as of 'dvc exp run'; may be repeated.",
 )
 def family(
-    photographs: Path | None, out: Path, noises: tuple[str, ...], more: tuple[str, ...]
+    photographs: Path | None,
+    out: Path,
+    names: tuple[str, ...],
+    noises: tuple[str, ...],
+    more: tuple[str, ...],
 ) -> None:
     """Train the encoders and run the experiments of the family, as far as they are missing."""
     with refusing(NAME):
         require_place(out, photographs)
-        train_encoders(out / "encoders", out / "checkpoints", TRAININGS)
-        trained = [name for training in TRAININGS for name in training.kept]
-        runs = list_runs(encoders_of(trained, out / "encoders"), noises, photographs)
+        encoders = [
+            encoder
+            for encoder in encoders_of(TRAINED, out / "encoders")
+            if encoder.name in (names or [encoder.name])
+        ]
+        train_encoders(out, {encoder.name for encoder in encoders})
+        runs = list_runs(encoders, noises or list(NOISES), photographs)
         there = experiments()
         missing = [run for run in runs if run.name not in there]
-        click.echo(f"{count(len(runs), 'run')}, {len(runs) - len(missing)} of them there")
-        failed = [run for run in progress(missing, "runs") if not carry_out(run, out, more)]
-        for run in failed:
-            click.echo(f"{run.name} failed: {log_of(run, out)}", err=True)
-        click.echo("now: python -m across")
+        click.echo(f"{count(len(runs), 'run')}, {len(runs) - len(missing)} there already")
+        failed = []
+        for run in (bar := progress(missing, "runs")):
+            start = time.monotonic()
+            log = out / "logs" / f"{run.name}.log"
+            if carry_out(run, log, more):
+                bar.write(f"{run.name}: {time.monotonic() - start:.0f} s")
+            else:
+                bar.write(f"{run.name}: failed, see {log}")
+                failed.append(run.name)
         if failed:
             raise StudyError(
-                f"{count(len(failed), 'run')} of {len(runs)} failed; see their logs, then run this "
-                "again"
+                f"{len(failed)} of {count(len(runs), 'run')} failed: {', '.join(failed)}; mend "
+                f"what {out}/logs names, and run this again"
             )
+        click.echo("done; now: python -m across")
 
 
 def require_place(out: Path, photographs: Path | None) -> None:
@@ -83,34 +105,25 @@ def experiments() -> set[str]:
         return {name for of_commit in repo.experiments.ls().values() for name, _ in of_commit}
 
 
-def carry_out(run: Run, out: Path, more: tuple[str, ...]) -> bool:
-    """Run an experiment in a copy of the project; whether it succeeded is said and returned.
+def carry_out(run: Run, log: Path, more: Sequence[str]) -> bool:
+    """Run an experiment in a copy of the project; whether it succeeded.
 
-    more: settings of the user's, which come after those of the run.
+    log: where what DVC and the stages print goes. more: settings that come after those of the run.
     """
-    log = log_of(run, out)
     log.parent.mkdir(parents=True, exist_ok=True)
-    settings = [f"{key}={value}" for key, value in run.settings.items()] + list(more)
-    start = time.monotonic()
+    settings = [*(f"{key}={value}" for key, value in run.settings.items()), *more]
+    command = [
+        *(sys.executable, "-m", "dvc", "exp", "run", "--temp", "--name", run.name),
+        *(part for setting in settings for part in ("-S", setting)),
+        *(("--copy-paths", str(run.copied)) if run.copied else ()),
+        TARGET,
+    ]
     with log.open("w") as printed:
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "dvc", "exp", "run", "--temp", "--name", run.name),
-                *(part for setting in settings for part in ("-S", setting)),
-                *(("--copy-paths", str(run.copied)) if run.copied else ()),
-                TARGET,
-            ],
-            stdout=printed,
-            stderr=subprocess.STDOUT,
-        )
-    ending = f"{time.monotonic() - start:.0f} s" if done.returncode == 0 else "failed"
-    click.echo(f"{run.name}: {ending}")
-    return done.returncode == 0
-
-
-def log_of(run: Run, out: Path) -> Path:
-    """Where what DVC and the stages print goes."""
-    return out / "logs" / f"{run.name}.log"
+        process = subprocess.Popen(command, stdout=printed, stderr=subprocess.STDOUT)
+        try:
+            return process.wait() == 0
+        finally:
+            process.wait()  # it hears Ctrl-C too, and takes its copy of the project away
 
 
 if __name__ == "__main__":

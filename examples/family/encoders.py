@@ -4,13 +4,14 @@ All see the same pairs, which are generated once; what differs is the image towe
 steps it has learned.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import click
 import open_clip
+from tqdm import tqdm
 
 from stages.core.runtime.params import read_params
 from stages.core.runtime.wording import count
@@ -60,11 +61,12 @@ TRAININGS = (
 SHARED = {"source": "textures", "seed": 1, "round_pairs": 9400, "round_views": 18}
 
 
-def train_encoders(folder: Path, checkpoints: Path, trainings: tuple[Training, ...]) -> None:
-    """Train what is missing of the encoders, each in a folder of its own inside `folder`.
+def train_encoders(out: Path, names: Set[str]) -> None:
+    """Train each encoder of these names that is not there, into a folder `out`/encoders/<name>.
 
-    A training that was broken off goes on from its last checkpoint. Raises StudyError as the
-    stage `pretrain` does.
+    A training makes all of its encoders. One that was broken off goes on from its last checkpoint,
+    in `out`/checkpoints. Names that no training knows are of other encoders. Raises StudyError as
+    the stage `pretrain` does.
     """
     open_clip.add_model_config(ARCHITECTURES)
     open_clip.add_model_config(OWN_ARCHITECTURES)
@@ -74,20 +76,21 @@ def train_encoders(folder: Path, checkpoints: Path, trainings: tuple[Training, .
         pairs_of_round, held_out = generated_pairs(*asked)
         return cache(pairs_of_round), held_out
 
-    for training in trainings:
+    for training in TRAININGS:
         missing = {
-            name: step for name, step in training.kept.items() if not (folder / name).exists()
+            name: step
+            for name, step in training.kept.items()
+            if not (out / "encoders" / name).exists()
         }
-        if missing:
+        if missing.keys() & names:
             click.echo(f"{training.architecture}: training {', '.join(missing)}")
-            _train(training, missing, folder, checkpoints, pairs)
+            _train(training, missing, out, pairs)
 
 
 def _train(
     training: Training,
     missing: dict[str, int],
-    folder: Path,
-    checkpoints: Path,
+    out: Path,
     pairs: Callable[..., tuple[Callable[[int], Pairs], Pairs]],
 ) -> None:
     """Run one training and write its encoders when their steps are reached."""
@@ -109,7 +112,7 @@ def _train(
         load_open_clip(
             training.architecture,
             None,
-            folder,
+            out / "encoders",
             settings.seed,
             device,
             KEYS,
@@ -123,12 +126,13 @@ def _train(
     )
 
     def keep(step: int) -> None:
-        click.echo(f"{training.architecture}: {step:,} of {count(training.steps, 'step')}")
+        tqdm.write(f"{training.architecture}: {step:,} of {count(training.steps, 'step')}")
         for name, wanted in missing.items():
             if step == wanted:
-                write_model(folder / name, encoder, "family", _card(name, step, training, settings))
+                card = _card(name, step, training, settings)
+                write_model(out / "encoders" / name, encoder, "family", card)
 
-    checkpoint = checkpoints / f"family-{fingerprint(settings, encoder, held_out)}.pt"
+    checkpoint = out / "checkpoints" / f"family-{fingerprint(settings, encoder, held_out)}.pt"
     train(settings, encoder, normalisation, pairs_of_round, held_out, checkpoint, bf16, keep)
     checkpoint.unlink()
 

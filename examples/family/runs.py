@@ -27,7 +27,7 @@ NOISES = {
 
 # What all runs share, so that they can be compared. One draw, since most of these kinds have no
 # chance in them; then the baseline of a distance is that of two halves of a class.
-SHARED = {"embed.draws": "1", "embed.precision": "auto"}
+SHARED = {"embed.draws": "1", "embed.precision": "fp32"}
 
 # What a run may take less of, and how far its numbers then carry; see the README.
 CHEAPER = {"claims.projection_seeds": "4"}
