@@ -28,6 +28,7 @@ from tests.study import (
     dvc,
     git,
     run,
+    settings,
     started,
 )
 from tests.test_pretrain import TINY as TINY_NETWORK
@@ -211,8 +212,12 @@ def experiment(study: Path, name: str) -> str:
 def test_the_family_is_made_but_for_what_fails_and_then_completed(study: Path) -> None:
     """One encoder under two kinds of noise; one kind fails at first."""
     arguments = ["--encoder", "tiny", "--noise", "gaussian", "--noise", "blur"]
-    smaller = ["-S", "embed.noise_levels=[0.0,1.0]", "-S", "claims.projection_seeds=2"]
-    command = [sys.executable, "-c", miniature(12, {"tiny": 12}), *arguments, *smaller]
+    smaller = {
+        "fetch.images_per_class": "9",
+        "embed.noise_levels": "[0.0,1.0]",
+        "claims.projection_seeds": "2",
+    }
+    command = [sys.executable, "-c", miniature(12, {"tiny": 12}), *arguments, *settings(smaller)]
     names = ["tiny-gaussian-textures", "tiny-blur-textures"]
 
     done = run(study, *command, "-S", "embed.noise_space=normalised")  # no meaning for blur
@@ -246,7 +251,15 @@ def test_the_family_is_made_but_for_what_fails_and_then_completed(study: Path) -
     assert accuracies[0] != accuracies[1]
     assert git(study, "status", "--short") == ""
 
+    params = (study / "params.yaml").read_text()
+    (study / "params.yaml").write_text(params.replace("seed: 0", "seed: 5", 1))
+    refused = run(study, *command)
+    assert refused.returncode == 1
+    assert "params.yaml is changed, and runs would overwrite it" in refused.stderr
+    (study / "family/running").touch()  # as if a queue that was killed had changed it
+
     nothing = run(study, *command)
+    assert (study / "params.yaml").read_text() == params
     assert nothing.returncode == 0
     assert "2 runs, 2 there already" in nothing.stdout
     assert "done; now: python -m across" in nothing.stdout

@@ -9,7 +9,8 @@ README.md beside this file says what it makes and how long that takes.
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -23,6 +24,7 @@ from stages.core.runtime.progress import progress
 from stages.core.runtime.wording import count
 
 NAME = "family"
+MARKER = "running"  # in `out`, while runs change the workspace
 TARGET = "headline"  # and what it needs: no pictures, layouts or loops
 TRAINED = [name for training in TRAININGS for name in training.kept]
 
@@ -62,6 +64,7 @@ def family(
     """Train the encoders and run the experiments of the family, as far as they are missing."""
     with refusing(NAME):
         require_place(out, photographs)
+        require_clean(out)
         encoders = [
             encoder
             for encoder in encoders_of(TRAINED, out / "encoders")
@@ -73,14 +76,15 @@ def family(
         missing = [run for run in runs if run.name not in there]
         click.echo(f"{count(len(runs), 'run')}, {len(runs) - len(missing)} there already")
         failed = []
-        for run in (bar := progress(missing, "runs")):
-            start = time.monotonic()
-            log = out / "logs" / f"{run.name}.log"
-            if carry_out(run, log, more):
-                bar.write(f"{run.name}: {time.monotonic() - start:.0f} s")
-            else:
-                bar.write(f"{run.name}: failed, see {log}")
-                failed.append(run.name)
+        with lent(out):
+            for run in (bar := progress(missing, "runs")):
+                start = time.monotonic()
+                log = out / "logs" / f"{run.name}.log"
+                if carry_out(run, log, more):
+                    bar.write(f"{run.name}: {time.monotonic() - start:.0f} s")
+                else:
+                    bar.write(f"{run.name}: failed, see {log}")
+                    failed.append(run.name)
         if failed:
             raise StudyError(
                 f"{len(failed)} of {count(len(runs), 'run')} failed: {', '.join(failed)}; mend "
@@ -99,6 +103,51 @@ def require_place(out: Path, photographs: Path | None) -> None:
         raise StudyError(f"--photographs: {photographs} has no folder images; give one that has")
 
 
+def require_clean(out: Path) -> None:
+    """Raise StudyError where the workspace has changes, which the runs would overwrite.
+
+    Those that a killed queue has left, of which its marker tells, are put back.
+    """
+    if (out / MARKER).exists():
+        put_back()
+        (out / MARKER).unlink()
+    changed = printed("git", "status", "--porcelain", "--untracked-files=no").splitlines()
+    if changed:
+        raise StudyError(
+            f"{changed[0][3:]} is changed, and runs would overwrite it; commit or stash it first"
+        )
+
+
+@contextmanager
+def lent(out: Path) -> Iterator[None]:
+    """Let runs change the workspace, which is put back as the last commit has it at the end.
+
+    There DVC skips what is as in the run before, such as the images. In copies of the project it
+    would make them each time: its cache of runs keeps no stage with metrics that git holds.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MARKER).touch()
+    try:
+        yield
+    finally:
+        put_back()
+        (out / MARKER).unlink()
+
+
+def put_back() -> None:
+    """Check out the last commit, and of its outputs those that the cache holds."""
+    printed("git", "checkout", "--quiet", "--", ".")
+    printed(sys.executable, "-m", "dvc", "checkout", "--quiet", "--force", "--allow-missing")
+
+
+def printed(*command: str) -> str:
+    """What a command prints; raises StudyError with its first line of errors where it fails."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise StudyError(f"{' '.join(command[:2])}: {done.stderr.strip().splitlines()[0]}")
+    return done.stdout
+
+
 def experiments() -> set[str]:
     """The names of the experiments of the last commit."""
     with Repo() as repo:
@@ -106,16 +155,15 @@ def experiments() -> set[str]:
 
 
 def carry_out(run: Run, log: Path, more: Sequence[str]) -> bool:
-    """Run an experiment in a copy of the project; whether it succeeded.
+    """Run an experiment in the workspace; whether it succeeded.
 
     log: where what DVC and the stages print goes. more: settings that come after those of the run.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     settings = [*(f"{key}={value}" for key, value in run.settings.items()), *more]
     command = [
-        *(sys.executable, "-m", "dvc", "exp", "run", "--temp", "--name", run.name),
+        *(sys.executable, "-m", "dvc", "exp", "run", "--name", run.name),
         *(part for setting in settings for part in ("-S", setting)),
-        *(("--copy-paths", str(run.copied)) if run.copied else ()),
         TARGET,
     ]
     with log.open("w") as printed:
