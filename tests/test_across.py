@@ -11,7 +11,9 @@ from PIL import Image
 
 from across import FOLDER, across
 from tests.browser import drawn_plots
-from tests.study import ROOT, commit_all, dvc, git
+from tests.study import ROOT, commit_all, dvc, git, settings
+
+pytestmark = pytest.mark.slow
 
 # Writes what `across` reads of a run: classes whose loss of accuracy is `strength` times a change
 # of their diagrams, which is that of all runs in part.
@@ -121,11 +123,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     dvc(folder, "init", "--quiet")
     dvc(folder, "config", "core.analytics", "false")
     commit_all(folder)
-    for name, settings in RUNS.items():
-        given_settings = [
-            part for key, value in settings.items() for part in ("-S", f"{key}={value}")
-        ]
-        dvc(folder, "exp", "run", "--name", name, *given_settings)
+    for name, values in RUNS.items():
+        dvc(folder, "exp", "run", "--name", name, *settings(values))
     git(folder, "checkout", "--quiet", "--", ".")
     return folder
 
@@ -258,7 +257,7 @@ def test_a_run_that_crashed_halfway(here: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(here, tmp_path / "study", symlinks=True)
     references = git(copy, "for-each-ref", "--format=%(refname)", "refs/exps").split()
     (run,) = [each for each in references if each.endswith("/gaussian")]
-    git(copy, "checkout", "--quiet", run)
+    git(copy, "checkout", "--quiet", "--force", run)
     git(copy, "rm", "--quiet", "metrics/claims.json", "metrics/headline.json")
     commit_all(copy)
     with pytest.MonkeyPatch.context() as patch:

@@ -249,13 +249,13 @@ def benchmark_table(runs: Iterable[Run]) -> pd.DataFrame:
     mean_per_class_recall, linear_probe with lp_acc1; what a task does not measure is empty. Images
     with noise are a data set of their own, named after kind and level: 'dtd-gaussian-0.50'.
     """
-    rows = []
+    rows: list[dict[str, object]] = []
     for run in runs:
         model, weights = (run.about[name] for name in ("model", "weights"))
         for level in run.levels:
             source = run.about["data set"]
             name = f"{source}-{run.noise[0]}-{level:.2f}" if level > 0 else source
-            about = {
+            about: dict[str, object] = {
                 "dataset": name,
                 "model": model,
                 "pretrained": weights,
