@@ -61,51 +61,52 @@ def write_architecture(folder: Path) -> Path:
 # Encoders
 
 
-@pytest.fixture
-def tiny_training(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project that trains two small encoders in one training."""
-    shutil.copy(ROOT / "params.yaml", project)
-    monkeypatch.setattr(encoders, "OWN_ARCHITECTURES", write_architecture(project / "own"))
-    monkeypatch.setattr(encoders, "SHARED", TINY_SHARED)
-    monkeypatch.setattr(encoders, "TRAININGS", (TINY_TRAINING,))
-    return project
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder of encoders whose training was not broken off; a project that trains the like."""
+    folder = tmp_path_factory.mktemp("family")
+    shutil.copy(ROOT / "params.yaml", folder)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)
+        patched.setattr("stages.core.runtime.parallel.available_cores", lambda: 1)
+        patched.setattr(encoders, "OWN_ARCHITECTURES", write_architecture(folder / "own"))
+        patched.setattr(encoders, "SHARED", TINY_SHARED)
+        patched.setattr(encoders, "TRAININGS", (TINY_TRAINING,))
+        train_encoders(Path("whole"), {"tiny"})
+        yield folder / "whole"
 
 
-def weights(name: str, out: str) -> dict[str, torch.Tensor]:
-    return load_file(Path(out, "encoders", name, "open_clip_model.safetensors"))
+def weights(out: Path, name: str) -> dict[str, torch.Tensor]:
+    return load_file(out / "encoders" / name / "open_clip_model.safetensors")
 
 
-def assert_alike(name: str, out: str, other: str) -> None:
-    found, expected = weights(name, out), weights(name, other)
-    for key, tensor in expected.items():
-        torch.testing.assert_close(found[key], tensor, rtol=0, atol=0)
+def assert_alike(found: Path, expected: Path) -> None:
+    for name in TINY_TRAINING.kept:
+        for key, tensor in weights(expected, name).items():
+            torch.testing.assert_close(weights(found, name)[key], tensor, rtol=0, atol=0)
 
 
-def test_one_training_makes_encoders_that_differ(tiny_training: Path) -> None:
-    train_encoders(Path("family"), {"tiny"})
-    early, late = (weights(name, "family") for name in ("tiny-4", "tiny"))
+def test_one_training_makes_encoders_that_differ(whole: Path) -> None:
+    early, late = weights(whole, "tiny-4"), weights(whole, "tiny")
     assert early.keys() == late.keys()
     assert not early["text_projection"].equal(late["text_projection"])
-    assert "after 4 of 12 steps" in Path("family/encoders/tiny-4/README.md").read_text()
-    read = load_encoder("family/encoders/tiny-4", None, Path(), 0, torch.device("cpu"))
-    assert read.trained
-    assert not list(Path("family/checkpoints").iterdir())
+    folder = whole / "encoders" / "tiny-4"
+    assert "after 4 of 12 steps" in (folder / "README.md").read_text()
+    assert load_encoder(str(folder), None, Path(), 0, torch.device("cpu")).trained
+    assert not list((whole / "checkpoints").iterdir())
 
 
-def test_what_is_there_is_not_trained_again(
-    tiny_training: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    train_encoders(Path("family"), {"tiny"})
+def test_what_is_there_is_not_trained_again(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(encoders, "train")
-    train_encoders(Path("family"), {"tiny", "tiny-4"})
-    shutil.rmtree("family/encoders/tiny-4")
-    train_encoders(Path("family"), {"tiny", "texture-clip"})  # nobody asks for the other
+    train_encoders(whole, {"tiny", "tiny-4", "texture-clip"})
+    (whole / "encoders" / "tiny-4").rename(whole / "elsewhere")
+    train_encoders(whole, {"tiny"})  # nobody asks for the other
+    (whole / "elsewhere").rename(whole / "encoders" / "tiny-4")
 
 
 def test_a_training_that_was_broken_off_ends_with_the_encoders_of_an_unbroken_one(
-    tiny_training: Path, monkeypatch: pytest.MonkeyPatch
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train_encoders(Path("whole"), {"tiny"})
     step = loop.training_step
 
     def break_off(*arguments: object) -> float:
@@ -116,27 +117,24 @@ def test_a_training_that_was_broken_off_ends_with_the_encoders_of_an_unbroken_on
     with monkeypatch.context() as patched:
         patched.setattr(loop, "training_step", break_off)
         with pytest.raises(KeyboardInterrupt):
-            train_encoders(Path("broken"), {"tiny"})
-    assert [folder.name for folder in Path("broken/encoders").iterdir()] == ["tiny-4"]
-    train_encoders(Path("broken"), {"tiny"})
-    for name in TINY_TRAINING.kept:
-        assert_alike(name, "broken", "whole")
+            train_encoders(tmp_path, {"tiny"})
+    assert [folder.name for folder in (tmp_path / "encoders").iterdir()] == ["tiny-4"]
+    train_encoders(tmp_path, {"tiny"})
+    assert_alike(tmp_path, whole)
 
 
 def test_a_kill_between_a_checkpoint_and_its_encoder_loses_neither(
-    tiny_training: Path, monkeypatch: pytest.MonkeyPatch
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    train_encoders(Path("whole"), {"tiny"})
     with monkeypatch.context() as patched:
         patched.setattr(encoders, "write_model", stop)
         with pytest.raises(KeyboardInterrupt):
-            train_encoders(Path("broken"), {"tiny"})
-    train_encoders(Path("broken"), {"tiny"})
-    for name in TINY_TRAINING.kept:
-        assert_alike(name, "broken", "whole")
+            train_encoders(tmp_path, {"tiny"})
+    train_encoders(tmp_path, {"tiny"})
+    assert_alike(tmp_path, whole)
 
 
 # Runs
