@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from examples.family import encoders
 from examples.family.__main__ import TRAINED, family
 from examples.family.encoders import Training, train_encoders
-from examples.family.runs import NOISES, encoders_of, list_runs
+from examples.family.runs import NOISES, list_runs, models
 from stages.core.training import loop
 from stages.core.vision.loading import load_encoder
 from stages.core.vision.noise import require_defined
@@ -28,6 +28,7 @@ from tests.study import (
     dvc,
     git,
     run,
+    stages_run,
     started,
 )
 from tests.test_pretrain import TINY as TINY_NETWORK
@@ -141,15 +142,15 @@ def test_a_kill_between_a_checkpoint_and_its_encoder_loses_neither(
 
 
 def test_every_encoder_meets_every_noise_on_every_data_set(tmp_path: Path) -> None:
-    family = encoders_of(TRAINED, Path("family/encoders"))
-    assert len(family) >= 6
+    encoders = models(TRAINED, Path("family/encoders"))
+    assert len(encoders) >= 6
     assert len(NOISES) >= 4
-    runs = list_runs(family, list(NOISES), tmp_path)
-    assert len({each.name for each in runs}) == len(runs) == len(family) * len(NOISES) * 2
+    runs = list_runs(encoders, list(NOISES), tmp_path)
+    assert len({each.name for each in runs}) == len(runs) == len(encoders) * len(NOISES) * 2
     sources = [each.settings["fetch.source"] for each in runs]
     assert sources == ["textures"] * (len(runs) // 2) + [str(tmp_path)] * (len(runs) // 2)
-    assert {each.settings["embed.model"] for each in runs} == {each.model for each in family}
-    assert len(list_runs(family, ["blur"], None)) == len(family)
+    assert {each.settings["embed.model"] for each in runs} == set(encoders.values())
+    assert len(list_runs(encoders, ["blur"], None)) == len(encoders)
 
 
 @pytest.mark.parametrize("kind", NOISES)
@@ -209,7 +210,7 @@ def experiment(study: Path, name: str) -> str:
 def test_the_family_is_made_but_for_what_fails_and_then_completed(study: Path) -> None:
     """One encoder under two kinds of noise; one kind fails at first."""
     arguments = ["--encoder", "tiny", "--noise", "gaussian", "--noise", "blur"]
-    smaller = ["-S", "embed.noise_levels=[0.0,1.0]", "-S", "claims.projection_seeds=2"]
+    smaller = ["-S", "embed.noise_levels=[0.0,1.0]", "-S", "fetch.images_per_class=8"]
     command = [sys.executable, "-c", miniature(12, {"tiny": 12}), *arguments, *smaller]
     names = ["tiny-gaussian-textures", "tiny-blur-textures"]
 
@@ -217,8 +218,9 @@ def test_the_family_is_made_but_for_what_fails_and_then_completed(study: Path) -
     assert done.returncode == 1
     assert f"1 of 2 runs failed: {names[1]}" in done.stderr
     assert (study / "family/encoders/tiny/open_clip_config.json").exists()
-    log = (study / f"family/logs/{names[1]}.log").read_text()
-    assert "'normalised' has no meaning for blur" in log
+    logs = [study / f"family/logs/{name}.log" for name in names]
+    assert {"fetch", "headline"} <= {*stages_run(logs[0].read_text())}
+    assert "'normalised' has no meaning for blur" in logs[1].read_text()
     assert set(dvc(study, "exp", "list", "--name-only").split()) == {names[0]}
 
     again = run(study, *command)
@@ -226,16 +228,15 @@ def test_the_family_is_made_but_for_what_fails_and_then_completed(study: Path) -
     assert "2 runs, 1 there already" in again.stdout
     assert "training" not in again.stdout
     assert set(dvc(study, "exp", "list", "--name-only").split()) == set(names)
-    log = (study / f"family/logs/{names[1]}.log").read_text()
-    assert "Stage 'fetch' didn't change, skipping" in log
-    assert "Running stage 'headline'" in log
-    assert "project" not in log  # nor pictures, which no comparison of runs reads
-    assert "draw" not in log
+    # The data set is the same; and no picture is drawn, which no comparison of runs reads.
+    measured = "preflight embed angles persistence distances classify claims headline"
+    assert stages_run(logs[1].read_text()) == measured.split()
 
     for name, kind in zip(names, ("gaussian", "blur"), strict=True):
         embed = params_of(study, name)["embed"]
         assert (embed["model"], embed["noise_kind"]) == ("family/encoders/tiny", kind)
         assert (embed["noise_levels"], embed["draws"]) == ([0.0, 1.0], 1)
+        assert params_of(study, name)["fetch"]["images_per_class"] == 8
         shown = git(study, "show", f"{experiment(study, name)}:metrics/headline.json")
         assert {"accuracy@0", "accuracy@1", "follows"} <= json.loads(shown).keys()
     accuracies = [
