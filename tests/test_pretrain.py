@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import open_clip
+import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner, Result
@@ -22,6 +23,7 @@ from stages.core.runtime.randomness import generator_for
 from stages.core.training import loop, pairs
 from stages.core.training.comparison import SIMILARITIES
 from stages.core.vision.loading import load_encoder
+from stages.core.vision.open_clip_encoder import OpenClipEncoder
 from stages.core.vision.open_clip_loading import load_open_clip
 from stages.core.vision.texture_lite0 import ORIGIN, imagenet_network
 from stages.draw import draw
@@ -138,6 +140,29 @@ def test_a_broken_run_ends_with_the_weights_of_an_unbroken_one(
     assert resumed.exit_code == 0
     assert "resuming after step 8" in resumed.output
     assert_trained_alike(broken, whole)
+
+
+def test_looking_at_the_checkpoints_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It sees the model as it is at each of them, in evaluation mode."""
+    assert run(tmp_path / "alone").exit_code == 0
+    seen = []
+    train = stages.pretrain.train
+
+    def watched(params: object, encoder: OpenClipEncoder, *more: object) -> pd.DataFrame:
+        def look(step: int) -> None:
+            seen.append((step, encoder.model.training, encoder.model.text_projection.clone()))
+
+        return train(params, encoder, *more, look)
+
+    monkeypatch.setattr(stages.pretrain, "train", watched)
+    assert run(tmp_path / "watched").exit_code == 0
+    assert [(step, training) for step, training, _ in seen] == [(4, False), (8, False), (12, False)]
+    assert not seen[0][2].equal(seen[1][2])
+    expected, found = weights(tmp_path / "alone"), weights(tmp_path / "watched")
+    assert seen[-1][2].half().equal(expected["text_projection"])
+    assert all(found[name].equal(tensor) for name, tensor in expected.items())
 
 
 def test_a_run_broken_off_before_the_generator_changed_starts_anew(
