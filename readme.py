@@ -85,6 +85,7 @@ BEATS = {
 POOLED = (
     "topology_follows_across_runs",
     "topology_adds_across_runs",
+    "rivals_follows_across_runs",
     "topology_predicts_a_new_run",
 )
 TABLE = re.compile(
@@ -214,17 +215,21 @@ def answer(studies: list[Study], first: int, last: int) -> list[str]:
 
 
 def pooled(studies: list[Study], first: int, last: int) -> list[str]:
-    """What many runs say together: the question, and whether topology predicts, a sentence each."""
+    """What many runs say together: the question, rivals and prediction, a sentence each."""
     (study,) = studies
     answers = study.answers()
-    told = []
+    told = [f"Of {answers.loc[POOLED[0], 'units']}:"]
     for key in POOLED:
         row = answers.loc[key]
-        p_value = "" if math.isnan(row["p_value"]) else f", p {row['p_value']:.2g}"
+        statement = row["statement"].removeprefix("in all runs together, ")
+        what, _, about = row["detail"].partition(";")
+        numbers = f"{row['effect']:.2g} ({row['low']:.2g} to {row['high']:.2g})"
         told.append(
-            f"**{row['statement'][0].upper()}{row['statement'][1:]}: {row['verdict']}** "
-            f"({row['effect_is']} {row['effect']:.2g}, {row['low']:.2g} to {row['high']:.2g}"
-            f"{p_value}; {row['units']})."
+            f"**{statement[0].upper()}{statement[1:]}: {row['verdict']}** (mean rho {numbers}, p "
+            f"{row['p_value']:.2g}, {what})."
+            if about
+            else f"**{statement[0].upper()}{statement[1:]}: {row['verdict']}** ({what}: "
+            f"{numbers} less)."
         )
     return textwrap.wrap(" ".join(told), WIDTH)
 

@@ -70,11 +70,11 @@ def test_the_numbers_of_a_run() -> None:
 def test_the_table_for_a_terminal() -> None:
     found = runs_table([made_run("a"), made_run("b", {"embed.noise_kind": "blur"})], None)
     assert as_text(found).splitlines() == [
-        "run  noise         clean    level 1  drift  dist.  follows  adds",
-        "a    gaussian       90.0       50.0   0.31   1.44        +     ?",
-        "               85.0-94.0  45.0-55.0",
-        "b    blur           90.0       50.0   0.31   1.44        +     ?",
-        "               85.0-94.0  45.0-55.0",
+        "run noise        clean   level 1 drift dist. follows adds",
+        "a   gaussian      90.0      50.0  0.31  1.44       +    ?",
+        "             85.0-94.0 45.0-55.0",
+        "b   blur          90.0      50.0  0.31  1.44       +    ?",
+        "             85.0-94.0 45.0-55.0",
     ]
 
 

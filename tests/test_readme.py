@@ -125,22 +125,28 @@ def test_what_many_runs_say_is_told_with_its_uncertainty(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_an_empty_project(tmp_path, monkeypatch)
-    row = "8,{},in all runs {},holds,0.5,0.4,0.6,{},mean rho,9 runs\n"
+    row = "8,{},in all runs together, {},holds,0.5,0.4,0.6,{},9 runs,{}\n".replace(", {}", " {}")
     rows = [
-        row.format(key, key.split("_")[1], p)
-        for key, p in zip(readme.POOLED, ("0.01", "0.02", ""), strict=True)
+        row.format(key, key, "" if "predicts" in key else "0.01", detail)
+        for key, detail in zip(
+            readme.POOLED,
+            ("one; 2 of 3", "two; 0 of 3", "three; 1 of 3", "error 2 with"),
+            strict=True,
+        )
     ]
-    head = "number,claim,statement,verdict,effect,low,high,p_value,effect_is,units\n"
+    head = "number,claim,statement,verdict,effect,low,high,p_value,units,detail\n"
     (RESULTS / "family").mkdir(parents=True)
     (RESULTS / "family" / "answers.csv").write_text(head + "".join(rows))
     README.write_text(WHICH.format("pooled of family"))
     done = CliRunner().invoke(readme.readme)
     assert done.exit_code == 0, done.output
+    told = " ".join(README.read_text().split())
     assert (
-        "**In all runs follows: holds** (mean rho 0.5, 0.4 to 0.6, p 0.01; 9 runs)."
-        in README.read_text()
+        "Of 9 runs: **In all runs together topology_follows_across_runs: holds** (mean rho 0.5 "
+        in told
     )
-    assert "(mean rho 0.5, 0.4 to 0.6; 9 runs)." in README.read_text()
+    assert "(mean rho 0.5 (0.4 to 0.6), p 0.01, one)." in told
+    assert "(error 2 with: 0.5 (0.4 to 0.6) less)." in told
 
 
 def test_what_is_not_there_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from stages.core.evaluation.verdicts import FAILS, HOLDS, NOT_APPLICABLE, UNDECI
 from stages.core.report.markdown import plain, table
 
 WIDTH = 100  # of a terminal, in columns
-GAP = "  "
+GAP = " "
 LEAST_COLUMN = 8  # of a column that is cut, with the dots for what is not shown
 SIGNS = {HOLDS: "+", FAILS: "-", UNDECIDED: "?", NOT_APPLICABLE: ""}
 LEGEND = "follows, adds: + holds, - fails, ? undecided"
