@@ -154,6 +154,9 @@ def test_all_experiments_of_the_last_commit(here: Path) -> None:
     assert pooled.query("not controlled")["rho"].item() > 0.3
     effects = pd.read_csv(here / FOLDER / "effects.csv")
     assert "other-metric" not in set(effects["run"])
+    answers = pd.read_csv(here / FOLDER / "answers.csv")
+    # One of the runs has no text, so that the question is that of the classifier all of them have.
+    assert answers["statement"].str.contains("linear probe accuracy").all()
     verdicts = pd.read_csv(here / FOLDER / "verdicts.csv")
     assert sorted(verdicts["run"]) == sorted(RUNS)
 

@@ -1,7 +1,7 @@
 """What many runs say together: the tables, the findings, and the parts of the page."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -59,8 +59,16 @@ def learn(runs: Sequence[Run], classifier: str | None, params: ClaimsParams) -> 
             for name, rows in found_of.items():
                 tables[name] = pd.concat([tables[name], rows]) if name in tables else rows
         findings += prediction.findings(tables["gains"])
+    if found.classifier:
+        findings = [of_classifier(each, found.classifier) for each in findings]
     tables["answers"] = findings_table(findings)
     return Learned(list(runs), found, tables, findings)
+
+
+def of_classifier(finding: Finding, classifier: str) -> Finding:
+    """A finding whose statement says whose accuracy it is about, as those of claim 8 do."""
+    whose = f"{CLASSIFIERS[classifier].label} accuracy"
+    return replace(finding, statement=finding.statement.replace("accuracy", whose))
 
 
 def verdicts_table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -93,12 +101,7 @@ def parts(found: Learned, remarks: Sequence[str], pictures: Mapping[str, bytes])
 
     remarks: a line for each run that is left out; pictures: {name: PNG}.
     """
-    about = f"{count(len(found.runs), 'run')}."
-    if found.pool.classifier:
-        about += (
-            f" Accuracy, where a run has several classifiers, is that of "
-            f"{CLASSIFIERS[found.pool.classifier].label}."
-        )
+    about = f"{count(len(found.runs), 'run')}; accuracy is that of the classifier named."
     given = [
         Part("Runs", f"{about}\n\n{as_markdown(found.tables['runs'])}"),
         Part("Claims and runs", "", shown(pictures, "verdicts", "Verdicts on claims in all runs")),
