@@ -3,7 +3,7 @@
     python -m examples.family
     python -m examples.family --photographs FOLDER
 
-docs/across.md says what it makes and how long that takes.
+README.md beside this file says what it makes and how long that takes.
 """
 
 import time
