@@ -11,14 +11,14 @@
 | clip_benchmark.csv | accuracy with the column names of CLIP_benchmark |
 | verdicts.csv, verdicts.png | a cell per claim and run |
 | effects.csv, pooled.csv, question.png | each measure's effect across classes, by run and pooled |
-| levels.csv | the same across runs, at equal noise |
-| prediction.csv, prediction.png | how well the loss of accuracy of an unseen run is predicted |
+| cells.csv, levels.csv | the same across models, at equal noise |
+| errors.csv, gains.csv, prediction.png | how well the accuracy lost in an unseen run is predicted |
+| answers.csv | the verdict on what all runs say together |
 
 Everything is read from git and from DVC's cache; nothing that a run has stored is computed again.
 What a run lacks is named, and the rest goes on.
 """
 
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -36,7 +36,7 @@ from threadpoolctl import threadpool_limits
 
 from stages.core.across.learned import Learned, learn, parts, said
 from stages.core.across.page import page
-from stages.core.across.runs import Run, flat
+from stages.core.across.runs import Run
 from stages.core.across.tables import LEGEND, as_latex, as_markdown, as_text
 from stages.core.artifacts.tables import read_parquet
 from stages.core.claims.question import TABLES
@@ -44,6 +44,7 @@ from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.evaluation.statistics import percent
 from stages.core.figures import across as figures
 from stages.core.figures.style import save_figure
+from stages.core.report.sides import claims_of, flat
 from stages.core.runtime.command import refusing
 from stages.core.runtime.errors import StudyError, one_line
 from stages.core.runtime.files import whole_folder, write_csv
@@ -54,7 +55,6 @@ from stages.settings.claims import ClaimsParams
 
 FOLDER = Path("across")
 CLAIMS = "plots/claims/claims.csv"
-CLAIM_COLUMNS = {"number", "claim", "statement", "verdict"}
 TABLES_FOLDER = "data/claims"
 LOCK, PARAMS = "dvc.lock", "params.yaml"
 
@@ -190,7 +190,7 @@ def read_run(revision: Revision) -> Run:
         flat(revision.yaml(PARAMS) or {}),
         metrics,
         revision.checksums,
-        read_claims(revision.text(CLAIMS)),
+        claims_of(revision.text(CLAIMS)),
     )
     if not run.classifiers:
         raise StudyError(
@@ -221,15 +221,6 @@ def read_table(revision: Revision, name: str) -> pd.DataFrame | str:
         # The file is one of the cache, whose name says nothing to a reader.
         said = one_line(error).removeprefix(f"{file}: ").partition(";")[0]
         return f"{TABLES_FOLDER}/{name}.parquet is of another version of the study ({said})"
-
-
-def read_claims(text: str | None) -> pd.DataFrame | None:
-    """The claims of a run, or None where it has none that can be read."""
-    try:
-        table = pd.read_csv(io.StringIO(text or ""), dtype=str, keep_default_na=False)
-    except (ValueError, pd.errors.ParserError):
-        return None
-    return table if set(table) >= CLAIM_COLUMNS else None
 
 
 # --- what is written ----------------------------------------------------------------------------

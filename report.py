@@ -13,7 +13,6 @@ not fit the code, the params or the tables, and a plot of which git should hold 
 not, are refused.
 """
 
-import io
 import json
 import subprocess
 import sys
@@ -37,7 +36,7 @@ from stages.core.report.comment import alone_text, changes_text, comment
 from stages.core.report.comparison import Comparison, compare, news
 from stages.core.report.markdown import code
 from stages.core.report.page import Picture, Plot, page, same_rows, slug
-from stages.core.report.sides import HERE, Side
+from stages.core.report.sides import HERE, Side, claims_of, flat
 from stages.core.runtime.errors import StudyError, one_line
 from stages.core.runtime.files import make_again, read_json, whole_folder
 
@@ -47,7 +46,6 @@ LOCAL_VEGA = f'<script src="../{FOLDER}/vega.js"></script>'  # in PAGE
 PICTURE_SCALE = 1.5
 
 CLAIMS = Path("plots/claims/claims.csv")
-CLAIM_COLUMNS = ("number", "claim", "statement", "verdict", "decided_by")
 PREDICTIONS_FILE = Path("data/classify/predictions.parquet")
 ENCODER = Path("data/embeddings/encoder.json")
 
@@ -324,7 +322,7 @@ def read_sides(base: str) -> tuple[Side, Side]:
                 side_of(params, column),
                 side_of(metrics, column),
                 checksums(yaml.safe_load(read_text(files, "dvc.lock") or "")),
-                read_claims(files),
+                claims_of(read_text(files, CLAIMS)),
                 read_predictions(files),
                 read_encoder(files),
             )
@@ -339,9 +337,9 @@ def read_workspace() -> Side:
     metrics = {
         f"{Path(file).stem}.{key}": value
         for file, of_file in content.items()
-        for key, value in scalars(of_file["data"])
+        for key, value in flat(of_file["data"]).items()
     }
-    return Side(HERE, metrics=metrics, claims=read_claims(DVCFileSystem(".")))
+    return Side(HERE, metrics=metrics, claims=claims_of(read_text(DVCFileSystem("."), CLAIMS)))
 
 
 def side_of(diff: dict, column: str) -> dict[str, Any]:
@@ -355,15 +353,6 @@ def side_of(diff: dict, column: str) -> dict[str, Any]:
         for key, value in values.items()
         if value[column] is not None
     }
-
-
-def scalars(content: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
-    """(dotted key, value) of nested metrics."""
-    for key, value in content.items():
-        if isinstance(value, dict):
-            yield from scalars(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def checksums(lock: dict | None) -> dict[str, str]:
@@ -383,15 +372,6 @@ def read_bytes(files: DVCFileSystem, file: Path | str) -> bytes | None:
 def read_text(files: DVCFileSystem, file: Path | str) -> str | None:
     content = read_bytes(files, file)
     return None if content is None else content.decode(errors="replace")
-
-
-def read_claims(files: DVCFileSystem) -> pd.DataFrame | None:
-    """The claims of a revision, or None where it has none that can be read."""
-    text = read_text(files, CLAIMS)
-    if not text:
-        return None
-    table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
-    return table if set(CLAIM_COLUMNS) <= set(table) else None
 
 
 def read_predictions(files: DVCFileSystem) -> pd.DataFrame | None:

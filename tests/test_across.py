@@ -66,7 +66,8 @@ for stage, content in {{
     Path(f"metrics/{{stage}}.json").write_text(json.dumps(content))
 Path("plots/claims").mkdir(parents=True, exist_ok=True)
 Path("plots/claims/claims.csv").write_text(
-    "number,claim,statement,verdict\\n8,topology_follows_probe,topology follows,holds\\n"
+    "number,claim,statement,verdict,decided_by\\n"
+    "8,topology_follows_probe,topology follows,holds,p 0.01\\n"
 )
 """
 STAGES = ("embed", "distances", "classify", "claims", "headline")

@@ -21,7 +21,7 @@ from stages.core.claims.finding import SIGNIFICANCE, Finding
 from stages.core.evaluation.statistics import spearman
 from stages.core.runtime import parallel
 from stages.core.runtime.parallel import parallel_map
-from tests.across_runs import ACTS, alike, latent, tables
+from tests.simulated_runs import ACTS, alike, latent, tables
 
 pytestmark = pytest.mark.slow
 

@@ -20,7 +20,7 @@ from stages.core.claims.finding import Finding
 from stages.core.evaluation.statistics import smooth_residual, spearman
 from stages.core.runtime import parallel
 from stages.core.runtime.errors import StudyError
-from tests.across_runs import tables
+from tests.simulated_runs import tables
 
 KINDS = {"moved": "plain", "score": "rival", "shape": "topological", "holes": "topological"}
 

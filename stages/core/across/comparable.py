@@ -81,7 +81,7 @@ def _identity(run: Run) -> tuple:
 
 def pooled_measures(found: Pool) -> pd.DataFrame:
     """The measures of all runs: columns run, model, data, noise_kind, noise_space, class, noise,
-    measure, value. data numbers the sets of images, classes and split: 'A', 'B', ...
+    measure, value. data: the name of the set of images, classes and split, see `data_names`.
     """
     return _together(found, "measures")
 

@@ -118,9 +118,9 @@ def parts(found: Learned, remarks: Sequence[str], pictures: Mapping[str, bytes])
             ),
             Part(
                 "At equal noise",
-                "Runs as subjects: at the same kind, space and level of noise, does a model whose "
-                "diagrams change more lose more accuracy? Models are permuted in all kinds of "
-                "noise together.",
+                "Models as subjects: at the same kind, space and level of noise, does a model "
+                "whose diagrams change more lose more accuracy? Models are permuted in all kinds "
+                "of noise together.",
                 after=levels_told(found.tables["levels"]),
             ),
             Part(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from stages.core.artifacts.ground import EUCLIDEAN
 from stages.core.evaluation.classification import CLASSIFIERS
 from stages.core.report.sides import LEVEL_KEY
 
@@ -33,8 +34,7 @@ DEFINITIONS = (
     "claims.divergence_points",
 )
 GRAPH = DEFINITIONS[1:3]  # of no effect where distances are Euclidean
-EUCLIDEAN = "euclidean"
-DEFAULTS = {"persistence.metric": EUCLIDEAN}
+DEFAULTS = {"persistence.metric": EUCLIDEAN.metric}
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Run:
     def definitions(self) -> dict[str, Any]:
         """{param: value} of what the measures of change are defined by."""
         found = {key: self.params.get(key, DEFAULTS.get(key)) for key in DEFINITIONS}
-        if found["persistence.metric"] == EUCLIDEAN:
+        if found["persistence.metric"] == EUCLIDEAN.metric:
             found = {key: value for key, value in found.items() if key not in GRAPH}
         return found
 
@@ -127,17 +127,6 @@ def differing(runs: Sequence[Run]) -> dict[str, list[str]]:
     columns |= {key: [short(run.params.get(key)) for run in runs] for key in others}
     found = {name: values for name, values in columns.items() if len(set(values)) > 1}
     return found or {name: columns[name] for name in ("model", "noise")}
-
-
-def flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested params or metrics as {dotted key: value}; a list stays one."""
-    found: dict[str, Any] = {}
-    for key, value in content.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
-    return found
 
 
 def common_classifier(runs: Iterable[Run]) -> str | None:

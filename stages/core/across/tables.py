@@ -3,6 +3,7 @@
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 import pandas as pd
 
@@ -13,7 +14,7 @@ from stages.core.report.markdown import plain, table
 
 WIDTH = 100  # of a terminal, in columns
 GAP = " "
-LEAST_COLUMN = 8  # of a column that is cut, with the dots for what is not shown
+LEAST_COLUMN = 8  # of words, which are wrapped
 SIGNS = {HOLDS: "+", FAILS: "-", UNDECIDED: "?", NOT_APPLICABLE: ""}
 LEGEND = "follows, adds: + holds, - fails, ? undecided"
 QUESTION = ("follows", "adds")
@@ -101,7 +102,8 @@ def as_text(found: pd.DataFrame) -> str:
     """The table for a terminal, at most WIDTH wide; the second line of a run is for intervals.
 
     Accuracy in percent, clean and at the first, a middle and the last noise level; drift and
-    distance at the last one. What differs is cut where the names are too long.
+    distance at the last one. What differs is wrapped where names are long, and
+    its last columns go where that is not enough.
     """
     ks = accuracy_columns(found)
     shown = ks if len(ks) <= 4 else [ks[0], ks[1], ks[len(ks) // 2], ks[-1]]
@@ -142,14 +144,12 @@ def fitted(head: list[str], cells: list[list[list[str]]], texts: int) -> str:
             [piece for text in cell for piece in pieces(text, width)] if i < texts else cell
             for i, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
-        for n in range(max(map(len, parts))):
-            texts_of_line = [
-                part[n].ljust(width) if i < texts else part[n].rjust(width)
-                for i, (part, width) in enumerate(
-                    zip(([*part, *[""] * 99] for part in parts), widths, strict=True)
-                )
-            ]
-            lines.append(GAP.join(texts_of_line).rstrip())
+        for row in zip_longest(*parts, fillvalue=""):
+            padded = (
+                part.ljust(width) if i < texts else part.rjust(width)
+                for i, (part, width) in enumerate(zip(row, widths, strict=True))
+            )
+            lines.append(GAP.join(padded).rstrip())
     return "\n".join(lines)
 
 

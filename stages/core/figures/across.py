@@ -141,7 +141,7 @@ def question(effects: pd.DataFrame, pooled: pd.DataFrame, confidence: str) -> Fi
 
 
 def _draw_effects(axes: Axes, effects: pd.DataFrame, measures: list[str]) -> None:
-    """A faint dot for each run."""
+    """A faint mark for each run."""
     places = {measure: place for place, measure in enumerate(measures)}
     rows = effects[effects["measure"].isin(places)]
     heights = rows["measure"].map(places) + 0.22

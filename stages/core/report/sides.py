@@ -1,5 +1,6 @@
 """The two revisions that a report compares, and whether they were put to the same test."""
 
+import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ DATA_PARAMS = {
 DATA_METRICS = {"classify.classes": "number of classes", "classify.n_test": "test images"}
 NOISE_PARAMS = {"embed.noise_kind": "kind of noise", "embed.noise_space": "space of the noise"}
 NORMALISED = "normalised"
+
+CLAIM_COLUMNS = ("number", "claim", "statement", "verdict", "decided_by")
 
 
 @dataclass(frozen=True)
@@ -141,3 +144,23 @@ def _differing(
         for key, label in keys.items()
         if key in old and key in new and old[key] != new[key]
     ]
+
+
+def flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested params or metrics as {dotted key: value}; a list stays one."""
+    found: dict[str, Any] = {}
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def claims_of(text: str | None) -> pd.DataFrame | None:
+    """The rows of claims.csv, all as text; None where there are none, or they cannot be read."""
+    try:
+        table = pd.read_csv(io.StringIO(text or ""), dtype=str, keep_default_na=False)
+    except ValueError:  # what pandas raises for a file that is empty or no CSV
+        return None
+    return table if set(table) >= set(CLAIM_COLUMNS) else None
