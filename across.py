@@ -164,12 +164,18 @@ class Revision:
         return content if isinstance(content, dict) else None
 
     def cached(self, folder: str, name: str) -> Path | None:
-        """Where the cache holds a file of a folder that a stage wrote; None where it does not."""
+        """Where the cache holds a file of a folder that a stage wrote; None where it does not.
+
+        Raises StudyError where the cache's list of the folder's files is damaged.
+        """
         checksum = self.checksums.get(folder)
         listed = Path(self._cache.oid_to_path(checksum)) if checksum else None
         if listed is None or not listed.exists():
             return None
-        entries = {entry["relpath"]: entry["md5"] for entry in json.loads(listed.read_bytes())}
+        try:
+            entries = {entry["relpath"]: entry["md5"] for entry in json.loads(listed.read_bytes())}
+        except (ValueError, TypeError, KeyError):
+            raise StudyError(f"{listed}: not a list of files; delete it") from None
         file = Path(self._cache.oid_to_path(entries[name])) if name in entries else None
         return file if file and file.exists() else None
 
@@ -209,12 +215,14 @@ def read_run(revision: Revision) -> Run:
 
 def read_table(revision: Revision, name: str) -> pd.DataFrame | str:
     """A table of `claims` at full precision, or why there is none."""
-    file = revision.cached(TABLES_FOLDER, f"{name}.parquet")
+    # Applying says that files are missing, and fails, but has set the dvc.lock that pull reads.
+    restore = f"run 'dvc exp apply {revision.name}; dvc pull {TABLES_FOLDER}'"
+    try:
+        file = revision.cached(TABLES_FOLDER, f"{name}.parquet")
+    except StudyError as error:
+        return f"{TABLES_FOLDER} is damaged in the cache ({one_line(error)}), and {restore}"
     if file is None:
-        return (
-            f"{TABLES_FOLDER} is not in the cache; run "
-            f"'dvc exp apply {revision.name} && dvc pull {TABLES_FOLDER}'"
-        )
+        return f"{TABLES_FOLDER} is not in the cache; {restore}"
     try:
         return read_parquet(file, TABLES[name], "claims").rows
     except StudyError as error:

@@ -1,15 +1,18 @@
 """What is learned from many runs, those of a small pipeline that does as its settings say."""
 
+import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
+from dvc.repo import Repo
 from PIL import Image
 
-from across import FOLDER, across
+from across import FOLDER, Revision, across
 from tests.browser import drawn_plots
 from tests.study import ROOT, commit_all, dvc, git, settings
 
@@ -230,9 +233,40 @@ def test_a_run_whose_cache_is_missing_keeps_its_row(here: Path, tmp_path: Path) 
     finally:
         shutil.move(away, here / ".dvc" / "cache")
     assert result.exit_code == 0, result.output
-    assert "'dvc exp apply gaussian && dvc pull data/claims'" in result.output
+    assert "'dvc exp apply gaussian; dvc pull data/claims'" in result.output
     assert len(pd.read_csv(here / FOLDER / "runs.csv")) == 2
     assert not (here / FOLDER / "pooled.csv").exists()
+
+
+def test_what_is_said_of_a_missing_cache_brings_it(here: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(here, tmp_path / "study", symlinks=True)
+    shutil.move(copy / ".dvc" / "cache", tmp_path / "remote")  # the same layout
+    dvc(copy, "remote", "add", "--local", "--default", "there", str(tmp_path / "remote"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(copy)
+        (said,) = re.findall(r"not pooled: gaussian: .*run '(.*)'", ask("gaussian").output)
+        done = subprocess.run(said, shell=True, cwd=copy, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert "not in the cache" not in ask("gaussian").output
+
+
+def test_a_damaged_cache_is_named(here: Path, tmp_path: Path) -> None:
+    """The list of the files of data/claims is cut off."""
+    copy = shutil.copytree(here, tmp_path / "study", symlinks=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(copy)
+        with Repo(".") as repo:
+            checksum = Revision(repo, "gaussian").checksums["data/claims"]
+            listed = Path(repo.cache.local.oid_to_path(checksum))
+        whole = listed.read_bytes()
+        listed.chmod(0o600)
+        listed.write_bytes(whole[: len(whole) // 2])
+        result = ask("gaussian", "blurred")
+    assert result.exit_code == 0, result.output
+    (line,) = [
+        line for line in result.output.splitlines() if line.startswith("not pooled: gaussian")
+    ]
+    assert f"data/claims is damaged in the cache ({listed}: not a list of files; delete" in line
 
 
 def test_a_run_of_an_older_study(here: Path, tmp_path: Path) -> None:
