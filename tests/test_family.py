@@ -250,6 +250,12 @@ def test_the_family_is_made_but_for_what_fails_and_then_completed(study: Path) -
     assert "2 runs, 2 there already" in nothing.stdout
     assert "done; now: python -m across" in nothing.stdout
 
+    # What the runs have stored is in the cache of this project, where `across` asks for it.
+    told = run(study, sys.executable, "-m", "across")
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "not pooled" not in told.stderr
+    assert "across: 2 runs" in told.stdout
+
 
 @pytest.mark.slow
 def test_a_killed_training_goes_on(tmp_path: Path) -> None:

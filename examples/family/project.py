@@ -37,7 +37,7 @@ def prepare(copy: Path, encoders: Path) -> None:
     if LOCAL_CONFIG.exists():
         shutil.copy(LOCAL_CONFIG, copy / LOCAL_CONFIG)
     with Repo() as repo:
-        cache = repo.cache.local.path
+        cache = repo.cache.local_cache_dir
     command = [sys.executable, "-m", "dvc", "config", "--local", "cache.dir", cache]
     output_of(command, copy)
     link = copy / encoders

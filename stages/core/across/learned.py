@@ -34,11 +34,12 @@ class Learned:
 
 
 def learn(runs: Sequence[Run], classifier: str | None, params: ClaimsParams) -> Learned:
-    """All tables and findings of several runs.
+    """All tables and findings of several runs, those on one data set side by side.
 
     classifier: whose loss of accuracy is asked about; None for the first that all runs have.
     params: the resamples, the confidence and the seed of the statistics.
     """
+    runs = sorted(runs, key=lambda run: run.about["data set"])  # and in the order given
     found = pool(runs, classifier)
     tables = {
         "runs": runs_table(runs, found.classifier),
@@ -62,7 +63,7 @@ def learn(runs: Sequence[Run], classifier: str | None, params: ClaimsParams) -> 
     if found.classifier:
         findings = [of_classifier(each, found.classifier) for each in findings]
     tables["answers"] = findings_table(findings)
-    return Learned(list(runs), found, tables, findings)
+    return Learned(runs, found, tables, findings)
 
 
 def of_classifier(finding: Finding, classifier: str) -> Finding:

@@ -97,9 +97,11 @@ def _cut(statement: str) -> str:
 def question(effects: pd.DataFrame, pooled: pd.DataFrame, confidence: str) -> Figure:
     """Each measure's rank correlation with the loss of accuracy: in every run, and pooled.
 
-    effects: a row per run, measure and whether the plain measures are controlled for; pooled: the
-    same of all runs together, with its intervals. Rivals stand below the topological measures.
+    effects: a row per run, measure and whether the plain measures are controlled for, of which runs
+    that are not pooled are left out; pooled: the same of all runs together, with its intervals.
+    Rivals stand below the topological measures.
     """
+    effects = effects[effects["pooled"]]
     kinds = pooled.drop_duplicates("measure").set_index("measure")["kind"]
     measures = [each for kind in SHOWN for each in sorted(kinds.index[kinds == kind])]
     topological = int((kinds.reindex(measures) == TOPOLOGY).sum())
