@@ -86,7 +86,7 @@ def across(revisions: tuple[str, ...], all_commits: bool, classifier: str | None
 def experiments(repo: Repo, all_commits: bool) -> list[str]:
     """The names of the experiments of the last commit, or of all; raises StudyError for none."""
     found = repo.experiments.ls(all_commits=all_commits)
-    names = [str(name) for of_commit in found.values() for name, *_ in of_commit]
+    names = sorted(str(name) for of_commit in found.values() for name, *_ in of_commit)
     if not names:
         of = "any commit" if all_commits else "the last commit"
         raise StudyError(
