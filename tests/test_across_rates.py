@@ -103,12 +103,25 @@ def test_what_plain_measures_explain_does_not_add(runs: int, share: float, acts:
     assert rate <= MOST_FALSE
 
 
+@pytest.mark.parametrize("acts", ["exponential of the sum", "saturating"])
 @pytest.mark.parametrize(("runs", "share"), [(12, 0.0), (12, 1.0), (30, 0.0)])
-def test_nor_in_many_runs_however_alike(runs: int, share: float) -> None:
+def test_nor_in_many_runs_however_alike(runs: int, share: float, acts: str) -> None:
     """What a fit of the plain measures leaves would add up in runs that share nothing."""
-    acts = "exponential of the sum"
     rate = repeated(partial(explained, acts, share, runs), f"{acts}, {runs} runs, {share}").mean()
     assert rate <= MOST_FALSE
+
+
+def adds(acts: str, seed: int) -> bool:
+    measures, drops, kinds = confounded(acts, 0.0, 12, seed, classes=47, rho=0.3)
+    found = pooled.pooled_effects(measures, drops, kinds, REPLICATES, 0.95, seed)
+    return holds(pooled.findings(found["pooled"]), "topology_adds_across_runs")
+
+
+@pytest.mark.parametrize("acts", ["linear", "exponential of the sum", "saturating"])
+def test_what_topology_knows_beyond_plain_measures_adds(acts: str) -> None:
+    """A rho of .3 in each of twelve runs, beside what three plain measures do to both sides."""
+    rate = repeated(partial(adds, acts), f"adds beside {acts}").mean()
+    assert rate >= 0.9 - (0 if REPEATS >= 100 else 0.2)
 
 
 def related(count: int, share: float, seed: int) -> bool:

@@ -48,6 +48,11 @@ from stages.core.runtime.wording import classes_of, count
 
 LEAST_RUNS = 3  # with fewer, nothing is said of runs
 
+# By how much a controlled rho may be too large: a smooth function of few classes falls short of
+# sharp bends, in all runs alike, so that no number of runs makes up for it. In simulated runs whose
+# truth is known (tests/test_across_rates.py) it was up to that.
+SHORTFALL = 0.06
+
 EFFECT = (
     number("rho", -1, 1, missing=True),
     number("low", -1, 1, missing=True),
@@ -115,12 +120,13 @@ def pooled_effects(
     and rivals are also correlated while all plain ones are controlled for.
 
     p_value: one-sided, of so large a mean of rho, from permuting classes jointly; controlled, what
-    the plain measures leave of either side is permuted (Freedman and Lane 1983) and the larger
-    p-value of the two sides counts. p_holm: corrected within the measures of a kind, alone and
-    controlled ones apart; NaN for the plain ones, which are no tests of the question. low, high:
-    classes resampled; low_runs, high_runs: runs too, all of a model at once, NaN for fewer than
-    LEAST_UNITS models. There are `replicates` resamples, or as many as a significant p-value needs
-    after Holm.
+    the plain measures leave of either side is permuted (Freedman and Lane 1983), the larger p-value
+    of the two sides counts, and the mean has to exceed that of the permuted by more than SHORTFALL
+    (a minimum-effect test: Murphy and Myors, J. Appl. Psychol. 84, 1999). p_holm: corrected within
+    the measures of a kind, alone and controlled ones apart; NaN for the plain ones, which are no
+    tests of the question. low, high: classes resampled; low_runs, high_runs: runs too, all of a
+    model at once, NaN for fewer than LEAST_UNITS models. There are `replicates` resamples, or as
+    many as a significant p-value needs after Holm.
 
     A run with fewer than LEAST_CLASSES classes is in `effects` alone. One that lacks a measure, or
     for the controlled effects a plain one, does not count for it: see `runs`.
@@ -147,7 +153,7 @@ def pooled_effects(
                 for run, effect in zip(runs, each, strict=True)
                 if run.enough and np.isfinite(effect.rho[place])
             ]
-            pooled.append(of | _pooled(counted, place, enough, confidence, seed))
+            pooled.append(of | _pooled(counted, place, controlled, enough, confidence, seed))
     tables = {
         "effects": pd.DataFrame(effects, columns=TABLES["effects"].names),
         "pooled": pd.DataFrame(pooled, columns=TABLES["pooled"].names),
@@ -225,7 +231,12 @@ def _row(run: Run, of: dict, rho: float, resampled: np.ndarray, confidence: floa
 
 
 def _pooled(
-    counted: list[tuple[Run, _Effect]], place: int, replicates: int, confidence: float, seed: int
+    counted: list[tuple[Run, _Effect]],
+    place: int,
+    controlled: bool,
+    replicates: int,
+    confidence: float,
+    seed: int,
 ) -> dict:
     """The pooled effect of the measure at `place` in the runs that count."""
     classes = {run.data: len(run.classes) for run, _ in counted}
@@ -236,6 +247,8 @@ def _pooled(
     rho = np.mean([effect.rho[place] for _, effect in counted])
     resampled = np.stack([effect.resampled[:, place] for _, effect in counted], axis=1)
     null = np.mean([effect.null[..., place] for _, effect in counted], axis=0)  # (sides, R)
+    if controlled:
+        null = null + SHORTFALL
     interval = unbiased_interval(rho, resampled.mean(axis=1), confidence)
     weights = run_weights([run.model for run, _ in counted], replicates, seed)
     low_runs, high_runs = np.nan, np.nan
