@@ -102,8 +102,8 @@ def as_text(found: pd.DataFrame) -> str:
     """The table for a terminal, at most WIDTH wide; the second line of a run is for intervals.
 
     Accuracy in percent, clean and at the first, a middle and the last noise level; drift and
-    distance at the last one. What differs is wrapped where names are long, and
-    its last columns go where that is not enough.
+    distance at the last one. What differs is wrapped where names are long, and its
+    last columns go where that is not enough.
     """
     ks = accuracy_columns(found)
     shown = ks if len(ks) <= 4 else [ks[0], ks[1], ks[len(ks) // 2], ks[-1]]

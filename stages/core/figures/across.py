@@ -10,6 +10,7 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from stages.core.across.pooled import SHORTFALL
 from stages.core.claims.finding import SIGNIFICANCE
 from stages.core.claims.question import RIVAL, TOPOLOGY
 from stages.core.evaluation.statistics import percent
@@ -136,7 +137,8 @@ def question(effects: pd.DataFrame, pooled: pd.DataFrame, confidence: str) -> Fi
         f"Does topological change follow the loss of accuracy? {runs}, {classes}; "
         f"thick: {confidence} interval over classes, "
         f"thin: over classes and runs; filled: p at most {percent(SIGNIFICANCE)} after Holm's "
-        "correction, classes permuted in all runs together"
+        "correction, classes permuted in all runs together; controlled for, of a rho larger by "
+        f"more than {SHORTFALL} than the plain measures make it"
     )
     figure.suptitle(wrapped(title, width - 0.5, 11), fontsize=11)
     return figure
